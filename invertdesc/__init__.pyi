@@ -1,0 +1,27 @@
+from ._version import __version__ as __version__
+from .api import extract, reconstruct
+from .descriptors import create_descriptor, list_descriptors, register_descriptor
+from .features import FeatureBatch, LocalFeatures, Provenance
+from .field import FieldRasterizer
+from .rasterizer import CellRasterizer
+from .reconstructors import create_method, list_methods, register_method
+from .unfolding import Frame, Unfolding
+
+__all__ = [
+    "CellRasterizer",
+    "FeatureBatch",
+    "FieldRasterizer",
+    "Frame",
+    "LocalFeatures",
+    "Provenance",
+    "Unfolding",
+    "__version__",
+    "create_descriptor",
+    "create_method",
+    "extract",
+    "list_descriptors",
+    "list_methods",
+    "reconstruct",
+    "register_descriptor",
+    "register_method",
+]

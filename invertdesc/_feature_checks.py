@@ -1,0 +1,104 @@
+"""What is checked when features are made or packed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from invertdesc.errors import InputError
+
+if TYPE_CHECKING:
+    from invertdesc.features import LocalFeatures
+
+OPTIONAL_FIELDS = ("scales", "orientations", "scores")
+ROW_FIELDS = ("keypoints", "descriptors", *OPTIONAL_FIELDS)
+
+
+def checked_size(size: tuple[int, int]) -> tuple[int, int]:
+    try:
+        height, width = (int(side) for side in size)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"Expected image_size (H, W), got {size!r}.") from error
+    if height < 1 or width < 1:
+        raise InputError(f"Expected image_size (H, W) of at least 1 pixel each, got {size!r}.")
+    return height, width
+
+
+def check_rows(features: LocalFeatures) -> None:
+    for name in ROW_FIELDS:
+        value = getattr(features, name)
+        if value is None and name in OPTIONAL_FIELDS:
+            continue
+        if not isinstance(value, Tensor):
+            raise InputError(f"Expected {name} as a torch tensor, got {type(value).__name__}.")
+        allowed = (torch.float32, torch.uint8) if name == "descriptors" else (torch.float32,)
+        if value.dtype not in allowed:
+            raise InputError(
+                f"Expected {name} of dtype {' or '.join(map(str, allowed))}, got {value.dtype}. "
+                f"Convert first, e.g. {name}.float()."
+            )
+    rows = features.keypoints.shape[:1]
+    shapes = {"keypoints": (*rows, 2), "descriptors": (*rows, *features.descriptors.shape[1:2])}
+    for name in ROW_FIELDS:
+        value = getattr(features, name)
+        expected = shapes.get(name, tuple(rows))
+        dims = 2 if name in shapes else 1
+        if value is not None and (value.ndim != dims or tuple(value.shape) != expected):
+            wanted = {"keypoints": "(N, 2)", "descriptors": "(N, D)"}.get(name, "(N,)")
+            raise InputError(
+                f"Expected {name} of shape {wanted} with N = {len(features.keypoints)} keypoints, "
+                f"got {tuple(value.shape)}."
+            )
+        if value is not None and value.device != features.keypoints.device:
+            raise InputError(
+                f"Expected {name} on {features.device} like the keypoints, got {value.device}."
+            )
+
+
+def check_values(features: LocalFeatures) -> None:
+    for name in ROW_FIELDS:
+        value = getattr(features, name)
+        if value is not None and value.is_floating_point() and not value.isfinite().all():
+            bad = int(
+                (~value.isfinite()).flatten(1).any(1).sum()
+                if value.ndim > 1
+                else (~value.isfinite()).sum()
+            )
+            raise InputError(
+                f"Expected finite {name}, got NaN or infinity in {bad} of {len(value)} rows. "
+                "Drop those rows first."
+            )
+    height, width = features.image_size
+    high = torch.tensor([width - 0.5, height - 0.5], device=features.device)
+    out = ((features.keypoints < -0.5) | (features.keypoints > high)).any(1)
+    if out.any():
+        x, y = features.keypoints[out][0].tolist()
+        raise InputError(
+            f"Expected keypoints (x, y) inside the {width} x {height} image, got {int(out.sum())} "
+            f"outside, the first at ({x:g}, {y:g}). Is image_size given as (H, W)?"
+        )
+    if features.scales is not None and not (features.scales > 0).all():
+        raise InputError("Expected scales above 0 (sigma in pixels), got some that are not.")
+
+
+def check_alike(features: Sequence[LocalFeatures]) -> None:
+    def traits(one: LocalFeatures) -> dict[str, object]:
+        return {
+            "image_size": one.image_size,
+            "descriptor": one.descriptor,
+            "vector": (one.descriptors.shape[1], one.descriptors.dtype),
+            "device": one.device,
+            **{name: getattr(one, name) is not None for name in OPTIONAL_FIELDS},
+        }
+
+    first = traits(features[0])
+    for number, one in enumerate(features[1:], 1):
+        for name, value in traits(one).items():
+            if value != first[name]:
+                raise InputError(
+                    f"Expected features alike in {name} to batch, got {first[name]} for the first "
+                    f"and {value} for number {number}. Group them first, as reconstruct() does."
+                )

@@ -1,0 +1,194 @@
+"""The two verbs that a user meets first."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+import torch
+from torch import Tensor
+
+from invertdesc._feature_checks import OPTIONAL_FIELDS
+from invertdesc.descriptors import resolve_descriptor
+from invertdesc.errors import InputError, NoKeypointsWarning
+from invertdesc.features import FeatureBatch, LocalFeatures
+from invertdesc.image import to_image
+from invertdesc.reconstructors import create_method
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.reconstructors import Reconstructor
+
+    Picture: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
+    Source: TypeAlias = Picture | LocalFeatures
+
+
+@overload
+def extract(  # type: ignore[overload-overlap]  # a str is a sequence, but of no pictures
+    source: Sequence[Picture], *, descriptor: str | Descriptor = ..., progress: bool = ...
+) -> list[LocalFeatures]: ...
+
+
+@overload
+def extract(
+    source: Picture, *, descriptor: str | Descriptor = ..., progress: bool = ...
+) -> LocalFeatures: ...
+
+
+def extract(
+    source: Picture | Sequence[Picture],
+    *,
+    descriptor: str | Descriptor = "sift",
+    progress: bool = False,
+) -> LocalFeatures | list[LocalFeatures]:
+    """Compute the local features of an image, or of each of a sequence.
+
+    Args:
+        source: A path, PIL image, NumPy array (H, W) or (H, W, 3), torch tensor (3, H, W), or a
+            sequence of those.
+        descriptor: Name, or an adapter from `create_descriptor`, which takes parameters.
+        progress: Show a bar.
+
+    Raises:
+        FileError: A file is missing or not an image.
+        InputError: An image of a wrong shape, dtype or range, or an unknown descriptor.
+
+    >>> from skimage.data import camera
+    >>> extract(camera(), descriptor="sift").descriptors.shape[1]
+    128
+    """
+    adapter = resolve_descriptor(descriptor)
+    many = _sequence(source)
+    if many is not None:
+        return [adapter.extract(to_image(one)) for one in _watched(many, "extract", progress)]
+    return adapter.extract(to_image(source))
+
+
+@overload
+def reconstruct(  # type: ignore[overload-overlap]
+    source: Sequence[Source],
+    *,
+    descriptor: str | Descriptor = ...,
+    method: str | Reconstructor = ...,
+    device: str | torch.device | None = ...,
+    batch_size: int = ...,
+    progress: bool = ...,
+) -> list[Tensor]: ...
+
+
+@overload
+def reconstruct(
+    source: Source,
+    *,
+    descriptor: str | Descriptor = ...,
+    method: str | Reconstructor = ...,
+    device: str | torch.device | None = ...,
+    batch_size: int = ...,
+    progress: bool = ...,
+) -> Tensor: ...
+
+
+def reconstruct(
+    source: Source | Sequence[Source],
+    *,
+    descriptor: str | Descriptor = "sift",
+    method: str | Reconstructor = "poisson",
+    device: str | torch.device | None = None,
+    batch_size: int = 16,
+    progress: bool = False,
+) -> Tensor | list[Tensor]:
+    """Reconstruct the picture that local features came from.
+
+    Given an image, its features are extracted first and nothing else is kept of it: the result
+    shows what they tell.
+
+    Args:
+        source: Features, or an image as `extract` takes it, or a sequence of those; sizes may
+            differ.
+        descriptor: What to extract from images: a name, or an adapter from `create_descriptor`.
+            Features name their own; an adapter given here reads them in its place.
+        method: Name, or a method from `create_method`, which takes options.
+        device: Where to compute, such as `"cuda"`; None leaves features where they are.
+        batch_size: Images of one size that go through the method together.
+        progress: Show a bar.
+
+    Returns:
+        (3, H, W) float32 RGB in [0, 1], on the device it was computed on; a list for a sequence.
+
+    Raises:
+        FileError: A file is missing or not an image.
+        InputError: An unknown name, an image or features of a wrong shape, dtype or range.
+        MissingFieldError: Features lack what the method needs.
+
+    Warns:
+        NoKeypointsWarning: Features are empty, so that the picture is flat.
+
+    >>> from skimage.data import camera
+    >>> reconstruct(camera()[::2, ::2]).shape
+    torch.Size([3, 256, 256])
+    """
+    if batch_size < 1:
+        raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
+    many = _sequence(source)
+    adapter = descriptor if isinstance(descriptor, str) else resolve_descriptor(descriptor)
+    features = [
+        one if isinstance(one, LocalFeatures) else extract(one, descriptor=adapter)
+        for one in _watched([source] if many is None else many, "extract", progress)
+    ]
+    _warn_of_empty(features)
+    pictures: list[Tensor | None] = [None] * len(features)
+    made: dict[str, Reconstructor] = {}
+    groups = list(_batches(features, batch_size))
+    with torch.inference_mode():
+        for numbers in _watched(groups, "reconstruct", progress):
+            batch = FeatureBatch.collate([features[n] for n in numbers])
+            batch = batch if device is None else batch.to(device)
+            if isinstance(method, str) and batch.descriptor not in made:
+                chosen = batch.descriptor if isinstance(adapter, str) else adapter
+                made[batch.descriptor] = create_method(method, descriptor=chosen)
+            run = made[batch.descriptor] if isinstance(method, str) else method
+            for number, picture in zip(numbers, run(batch), strict=True):
+                pictures[number] = picture.clone()
+    results = [picture for picture in pictures if picture is not None]
+    return results[0] if many is None else results
+
+
+def _sequence(source: object) -> list[Any] | None:
+    """Return a list of what a sequence holds, or None for a single image or features."""
+    return list(source) if isinstance(source, Sequence) and not isinstance(source, str) else None
+
+
+def _watched(items: Sequence[Any], title: str, progress: bool) -> Iterator[Any]:
+    if not progress:
+        return iter(items)
+    from tqdm import tqdm
+
+    return iter(tqdm(items, desc=title, unit="image", disable=None))
+
+
+def _batches(features: Sequence[LocalFeatures], most: int) -> Iterator[list[int]]:
+    """Yield the numbers of features that fit in one batch, keeping their order within it."""
+    groups: dict[object, list[int]] = {}
+    for number, one in enumerate(features):
+        fields = tuple(getattr(one, name) is None for name in OPTIONAL_FIELDS)
+        vector = (one.descriptor, one.descriptors.shape[1], one.descriptors.dtype)
+        groups.setdefault((one.image_size, vector, fields, one.device), []).append(number)
+    for numbers in groups.values():
+        for start in range(0, len(numbers), most):
+            yield numbers[start : start + most]
+
+
+def _warn_of_empty(features: Sequence[LocalFeatures]) -> None:
+    empty = sum(not len(one) for one in features)
+    if empty:
+        warnings.warn(
+            f"No keypoints in {empty} of {len(features)} images: their pictures will be flat. "
+            "Is the image flat, blurred or tiny? A lower contrast_threshold finds more.",
+            NoKeypointsWarning,
+            stacklevel=3,
+        )

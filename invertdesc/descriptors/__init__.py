@@ -1,0 +1,39 @@
+"""Descriptor adapters, one a file, and the registry that finds them."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from invertdesc.descriptors.base import Descriptor
+from invertdesc.registry import Registry
+
+__all__ = ["Descriptor", "create_descriptor", "list_descriptors", "register_descriptor"]
+
+A = TypeVar("A", bound=Callable[..., Any])
+descriptors: Registry[Descriptor] = Registry(
+    "descriptor",
+    group="invertdesc.descriptors",
+    builtin={
+        "rootsift": "invertdesc.descriptors.sift:RootSift",
+        "sift": "invertdesc.descriptors.sift:Sift",
+    },
+)
+
+
+def create_descriptor(name: str, **options: Any) -> Descriptor:
+    """Create a descriptor adapter by name; options go to its constructor."""
+    return descriptors.create(name, **options)
+
+
+def list_descriptors(pattern: str = "*") -> list[str]:
+    """List the names of descriptors that match a wildcard pattern, sorted."""
+    return descriptors.names(pattern)
+
+
+def register_descriptor(name: str) -> Callable[[A], A]:
+    """Register the class or function below as a factory of adapters, under a new name."""
+    return descriptors.registering(name)
+
+
+def resolve_descriptor(descriptor: str | Descriptor) -> Descriptor:
+    """Return an adapter as it is, or create the one of that name."""
+    return create_descriptor(descriptor) if isinstance(descriptor, str) else descriptor

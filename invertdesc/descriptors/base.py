@@ -1,0 +1,55 @@
+"""What a descriptor adapter is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from invertdesc.errors import InputError
+
+if TYPE_CHECKING:
+    from invertdesc.features import LocalFeatures
+    from invertdesc.unfolding import Frame, Unfolding
+
+
+@runtime_checkable
+class Descriptor(Protocol):
+    """One kind of local descriptor: how to compute it, and how to read what it emits.
+
+    `encode` and `unfolding` are the attacker's side: they need no image and no extractor library.
+    """
+
+    @property
+    def name(self) -> str:
+        """Registry name."""
+
+    @property
+    def dim(self) -> int:
+        """D, the length of an encoded vector."""
+
+    @property
+    def frame(self) -> Frame:
+        """The square of the picture that a vector describes."""
+
+    @property
+    def unfolding(self) -> Unfolding:
+        """How an encoded vector becomes gradients in its keypoint's frame."""
+
+    def extract(self, image: Tensor) -> LocalFeatures:
+        """Detect and describe the keypoints of an image of shape (3, H, W), RGB in [0, 1]."""
+
+    def encode(self, raw: Tensor) -> Tensor:
+        """Turn (N, ...) vectors as emitted into (N, dim) float32, the input of methods."""
+
+
+def check_vectors(raw: Tensor, width: int, name: str) -> None:
+    """Check the shape of vectors as emitted.
+
+    Raises:
+        InputError: Not (N, width).
+    """
+    if raw.ndim != 2 or raw.shape[1] != width:
+        raise InputError(
+            f"Expected descriptors of shape (N, {width}) for {name!r}, got {tuple(raw.shape)}."
+        )

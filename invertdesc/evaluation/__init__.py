@@ -1,0 +1,1 @@
+"""How near a reconstruction comes to the picture it stands for, and to what needs no features."""

@@ -1,0 +1,82 @@
+"""Measures of likeness between gray pictures, each a pure function.
+
+Descriptors tell neither brightness nor contrast, so read `ncc` and `gradient_correlation`, which
+ignore both, beside `ssim` and `psnr`, which do not.
+"""
+
+import torch
+from torch import Tensor
+
+from invertdesc.errors import InputError
+
+SSIM_WINDOW = 11
+
+
+def ncc(picture: Tensor, truth: Tensor) -> Tensor:
+    """Return normalised cross-correlation (Pearson's r), in [-1, 1]; 0 where either is flat.
+
+    Args:
+        picture: (..., H, W) float.
+        truth: (..., H, W) float.
+
+    >>> ramp = torch.arange(6.0).view(2, 3)
+    >>> ncc(ramp, 3 - 2 * ramp)
+    tensor(-1.)
+    """
+    _check_alike(picture, truth)
+    a, b = (image - image.mean((-2, -1), keepdim=True) for image in (picture, truth))
+    return _cosine((a * b).sum((-2, -1)), a.square().sum((-2, -1)), b.square().sum((-2, -1)))
+
+
+def gradient_correlation(picture: Tensor, truth: Tensor) -> Tensor:
+    """Return the correlation of the two gradient fields (forward differences), in [-1, 1].
+
+    Args:
+        picture: (..., H, W) float.
+        truth: (..., H, W) float.
+    """
+    _check_alike(picture, truth)
+    products = []
+    for axis in (-2, -1):
+        a, b = picture.diff(dim=axis), truth.diff(dim=axis)
+        products.append(torch.stack([(p * q).sum((-2, -1)) for p, q in ((a, b), (a, a), (b, b))]))
+    return _cosine(*(products[0] + products[1]))
+
+
+def psnr(picture: Tensor, truth: Tensor) -> Tensor:
+    """Return the peak signal to noise ratio in dB, for a peak of 1.
+
+    Args:
+        picture: (..., C, H, W) float in [0, 1].
+        truth: (..., C, H, W) float in [0, 1].
+    """
+    _check_alike(picture, truth)
+    return -10 * (picture - truth).square().mean((-3, -2, -1)).log10()
+
+
+def ssim(picture: Tensor, truth: Tensor) -> Tensor:
+    """Return the structural similarity of two gray pictures, window 11 x 11, uniform.
+
+    Args:
+        picture: (H, W) float in [0, 1], at least 11 x 11.
+        truth: (H, W) float in [0, 1].
+
+    Source: Wang et al. 2004, as scikit-image computes it.
+    """
+    from skimage.metrics import structural_similarity
+
+    _check_alike(picture, truth)
+    a, b = (image.detach().cpu().double().numpy() for image in (picture, truth))
+    return torch.tensor(float(structural_similarity(a, b, win_size=SSIM_WINDOW, data_range=1.0)))
+
+
+def _cosine(ab: Tensor, aa: Tensor, bb: Tensor) -> Tensor:
+    length = (aa * bb).sqrt()
+    return torch.where(length > 0, ab / torch.where(length > 0, length, 1), 0)
+
+
+def _check_alike(picture: Tensor, truth: Tensor) -> None:
+    if picture.shape != truth.shape:
+        raise InputError(
+            f"Expected pictures of one shape, got {tuple(picture.shape)} and {tuple(truth.shape)}."
+        )

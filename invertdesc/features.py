@@ -1,0 +1,320 @@
+"""Local features of one image, and of a batch of images packed without padding."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeAlias
+
+import torch
+from torch import Tensor
+
+from invertdesc._feature_checks import (
+    OPTIONAL_FIELDS,
+    ROW_FIELDS,
+    check_alike,
+    check_rows,
+    check_values,
+    checked_size,
+)
+from invertdesc.errors import InputError, MissingFieldError
+
+Box: TypeAlias = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where features come from, as far as the source tells.
+
+    Attributes:
+        gray: How the extractor turned colour into gray: `"gamma"`, `"luma"`, or None if unknown.
+        producer: The library that computed the vectors, with its version, such as `"opencv 5.0.0"`.
+        parameters: The options that the descriptor was created with.
+    """
+
+    gray: str | None = None
+    producer: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LocalFeatures:
+    """Keypoints and descriptors of one image; N keypoints, vectors of length D.
+
+    Checked once, when made. Everything an attacker has is in here: no method looks at an image.
+
+    Attributes:
+        keypoints: (N, 2) float32, x and y in pixels; integers are pixel centres, so that the
+            picture spans -0.5 to W - 0.5 and -0.5 to H - 0.5.
+        descriptors: (N, D) as emitted: float32, or uint8 for bits packed eight to a byte.
+        image_size: (H, W) in pixels.
+        descriptor: Registry name of what made the vectors.
+        scales: (N,) float32, sigma in pixels, above 0; None where the source does not tell.
+        orientations: (N,) float32 radians from +x towards +y; None where the source does not tell.
+        scores: (N,) float32, the detector's response; None where the source does not tell.
+        provenance: Extractor, version, parameters and gray mode.
+
+    Raises:
+        InputError: A shape, dtype or value is off; the message names the field.
+
+    >>> features = LocalFeatures(
+    ...     keypoints=torch.tensor([[3.0, 4.0], [60.0, 9.5]]),
+    ...     descriptors=torch.zeros(2, 128),
+    ...     image_size=(48, 64),
+    ...     descriptor="sift",
+    ... )
+    >>> len(features), len(features.inside((0, 0, 10, 10)))
+    (2, 1)
+    """
+
+    keypoints: Tensor
+    descriptors: Tensor
+    image_size: tuple[int, int]
+    descriptor: str
+    scales: Tensor | None = None
+    orientations: Tensor | None = None
+    scores: Tensor | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image_size", checked_size(self.image_size))
+        check_rows(self)
+        check_values(self)
+
+    def __len__(self) -> int:
+        """Return N, the number of keypoints."""
+        return self.keypoints.shape[0]
+
+    def __repr__(self) -> str:
+        missing = [name for name in OPTIONAL_FIELDS if getattr(self, name) is None]
+        height, width = self.image_size
+        return (
+            f"LocalFeatures({len(self)} x {self.descriptor!r} of {self.descriptors.shape[1]} "
+            f"{str(self.descriptors.dtype).removeprefix('torch.')}, image {width} x {height}"
+            + (f", without {', '.join(missing)}" if missing else "")
+            + ")"
+        )
+
+    def __getitem__(self, rows: slice | Tensor | Sequence[int]) -> LocalFeatures:
+        """Return the keypoints that a slice, a mask or a list of indices picks, in that order."""
+        if isinstance(rows, int):
+            raise InputError(
+                f"Expected a slice, mask or index list, got {rows}. Use [{rows}:][:1]."
+            )
+        return replace(self, **_rows(self, lambda value: value[rows]))
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the tensors."""
+        return self.keypoints.device
+
+    def to(self, device: torch.device | str) -> LocalFeatures:
+        """Return the same features on another device."""
+        return replace(self, **_rows(self, lambda value: value.to(device)))
+
+    def subset(self, mask: Tensor) -> LocalFeatures:
+        """Return the keypoints where a boolean mask of shape (N,) is true.
+
+        Raises:
+            InputError: Not a boolean mask of this length.
+        """
+        if mask.dtype != torch.bool or mask.shape != (len(self),):
+            raise InputError(
+                f"Expected a boolean mask of shape ({len(self)},), "
+                f"got {mask.dtype} of shape {tuple(mask.shape)}."
+            )
+        return self[mask]
+
+    def inside(self, box: Box) -> LocalFeatures:
+        """Return the keypoints with x0 <= x < x1 and y0 <= y < y1 of a box (x0, y0, x1, y1)."""
+        return self.subset(self._in_box(box))
+
+    def outside(self, box: Box) -> LocalFeatures:
+        """Return the keypoints that `inside` leaves out, as if a region had been masked."""
+        return self.subset(~self._in_box(box))
+
+    def without(self, *names: str) -> LocalFeatures:
+        """Return features that lack `"scales"`, `"orientations"` or `"scores"`, as a threat model.
+
+        Raises:
+            InputError: No field that may be missing has this name.
+        """
+        for name in names:
+            if name not in OPTIONAL_FIELDS:
+                raise InputError(
+                    f"Expected names among {', '.join(OPTIONAL_FIELDS)}; got {name!r}."
+                )
+        missing: dict[str, Any] = dict.fromkeys(names)
+        return replace(self, **missing)
+
+    def assume(
+        self, *, scales: float | None = None, orientations: float | None = None
+    ) -> LocalFeatures:
+        """Return features whose missing scales or orientations are filled with one guess each.
+
+        What the features do tell stays as it is.
+
+        Args:
+            scales: Sigma in pixels.
+            orientations: Radians.
+        """
+        guesses = {"scales": scales, "orientations": orientations}
+        filled: dict[str, Any] = {
+            name: torch.full_like(self.keypoints[:, 0], guess)
+            for name, guess in guesses.items()
+            if guess is not None and getattr(self, name) is None
+        }
+        return replace(self, **filled)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an .npz file, whole or not at all; see `invertdesc.io.npz`.
+
+        Raises:
+            FileError: The place cannot be written.
+        """
+        from invertdesc.io.npz import save_npz
+
+        save_npz(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LocalFeatures:
+        """Read an .npz file that `save` wrote.
+
+        Raises:
+            FileError: Missing, unreadable, or not ours.
+            InputError: Ours, but with values that no features have.
+        """
+        from invertdesc.io.npz import load_npz
+
+        return load_npz(path)
+
+    def _in_box(self, box: Box) -> Tensor:
+        x0, y0, x1, y1 = box
+        if not (x0 <= x1 and y0 <= y1):
+            raise InputError(
+                f"Expected a box (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1, got {box}."
+            )
+        x, y = self.keypoints.unbind(1)
+        return (x0 <= x) & (x < x1) & (y0 <= y) & (y < y1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureBatch:
+    """Features of B images of one size, packed: M keypoints in all, no padding.
+
+    Made by `collate`; see `LocalFeatures` for units.
+
+    Attributes:
+        keypoints: (M, 2).
+        descriptors: (M, D).
+        offsets: (B + 1,) int64; image b owns rows `offsets[b]` to `offsets[b + 1]`.
+        image_size: (H, W), the same for all.
+        descriptor: Registry name of what made the vectors.
+        scales: (M,) or None.
+        orientations: (M,) or None.
+        scores: (M,) or None.
+        provenances: One an image.
+
+    >>> batch = FeatureBatch.collate([])
+    Traceback (most recent call last):
+    invertdesc.errors.InputError: Expected at least one LocalFeatures to collate, got none.
+    """
+
+    keypoints: Tensor
+    descriptors: Tensor
+    offsets: Tensor
+    image_size: tuple[int, int]
+    descriptor: str
+    scales: Tensor | None = None
+    orientations: Tensor | None = None
+    scores: Tensor | None = None
+    provenances: tuple[Provenance, ...] = ()
+
+    @classmethod
+    def collate(cls, features: Sequence[LocalFeatures]) -> Self:
+        """Pack the features of several images.
+
+        Raises:
+            InputError: None given, or they differ in image size, descriptor, vector length, device
+                or in which fields they have.
+        """
+        if not features:
+            raise InputError("Expected at least one LocalFeatures to collate, got none.")
+        check_alike(features)
+        first = features[0]
+        counts = torch.tensor([0, *map(len, features)], device=first.device)
+        rows = {
+            name: None
+            if getattr(first, name) is None
+            else torch.cat([getattr(f, name) for f in features])
+            for name in ROW_FIELDS
+        }
+        return cls(
+            offsets=counts.cumsum(0),
+            image_size=first.image_size,
+            descriptor=first.descriptor,
+            provenances=tuple(f.provenance for f in features),
+            **rows,  # type: ignore[arg-type]
+        )
+
+    def __len__(self) -> int:
+        """Return B, the number of images."""
+        return self.offsets.shape[0] - 1
+
+    def __getitem__(self, image: int) -> LocalFeatures:
+        """Return the features of one image."""
+        if not -len(self) <= image < len(self):
+            raise IndexError(f"Expected an image among {len(self)}, got index {image}.")
+        image %= len(self)
+        rows = slice(int(self.offsets[image]), int(self.offsets[image + 1]))
+        return LocalFeatures(
+            image_size=self.image_size,
+            descriptor=self.descriptor,
+            provenance=self.provenances[image],
+            **_rows(self, lambda value: value[rows]),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the tensors."""
+        return self.keypoints.device
+
+    @property
+    def images(self) -> Tensor:
+        """(M,) int64: the image that each keypoint belongs to."""
+        counts = self.offsets.diff()
+        numbers = torch.arange(len(self), device=self.device)
+        return numbers.repeat_interleave(counts, output_size=self.keypoints.shape[0])
+
+    def to(self, device: torch.device | str) -> FeatureBatch:
+        """Return the same batch on another device."""
+        return replace(
+            self, offsets=self.offsets.to(device), **_rows(self, lambda value: value.to(device))
+        )
+
+    def require(self, names: Sequence[str], *, needed_by: str) -> None:
+        """Check that optional fields are there.
+
+        Args:
+            names: Among `"scales"`, `"orientations"`, `"scores"`.
+            needed_by: Who needs them, for the message.
+
+        Raises:
+            MissingFieldError: One is missing.
+        """
+        missing = [name for name in names if getattr(self, name) is None]
+        if missing:
+            guess = ", ".join(f"{name}=..." for name in missing)
+            raise MissingFieldError(
+                f"Expected features with {' and '.join(missing)}, which {needed_by} needs; got "
+                f"some without. Guess with features.assume({guess}) or choose another method."
+            )
+
+
+def _rows(
+    owner: LocalFeatures | FeatureBatch, change: Callable[[Tensor], Tensor]
+) -> dict[str, Any]:
+    """Return all fields with a row per keypoint, changed; None stays None."""
+    fields = {name: getattr(owner, name) for name in ROW_FIELDS}
+    return {name: None if value is None else change(value) for name, value in fields.items()}

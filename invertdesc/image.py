@@ -1,0 +1,157 @@
+"""Image files, array conventions and gray conversion: the only place that knows them.
+
+Inside the library an image is a float32 RGB tensor of shape (3, H, W) in [0, 1].
+"""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from invertdesc._atomic import atomic_write
+from invertdesc.errors import FileError, InputError
+
+GrayMode: TypeAlias = Literal["gamma", "luma"]
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in OpenCV
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def to_image(source: object) -> Tensor:
+    """Turn whatever people hold an image in into a tensor of shape (3, H, W), RGB in [0, 1].
+
+    Args:
+        source: A path; a PIL image; a NumPy array of shape (H, W) or (H, W, 3), uint8, uint16 or
+            float in [0, 1]; or a torch tensor of shape (3, H, W) or (1, H, W), likewise.
+
+    Raises:
+        FileError: The file is missing or not an image.
+        InputError: The shape, dtype or range is none of the above.
+
+    >>> to_image(np.full((4, 6), 255, np.uint8)).shape
+    torch.Size([3, 4, 6])
+    """
+    if isinstance(source, str | os.PathLike):
+        return read_image(source)
+    if isinstance(source, Image.Image):
+        return _from_pil(source)
+    if isinstance(source, np.ndarray):
+        if source.ndim == 2:
+            source = source[..., None]
+        if source.ndim != 3 or source.shape[2] not in (1, 3):
+            raise InputError(f"Expected an array of shape (H, W) or (H, W, 3), got {source.shape}.")
+        if source.dtype == np.uint16:
+            source = source.astype(np.float32) / 65535
+        return _from_tensor(torch.from_numpy(np.array(source)).permute(2, 0, 1))
+    if isinstance(source, Tensor):
+        return _from_tensor(source)
+    raise InputError(
+        "Expected an image as a path, PIL image, NumPy array or torch tensor, "
+        f"got {type(source).__name__}."
+    )
+
+
+def read_image(path: str | os.PathLike[str]) -> Tensor:
+    """Read an image file upright, as (3, H, W) float32 RGB in [0, 1].
+
+    Orientation tags are obeyed, transparency is laid on white, 16-bit gray keeps its depth.
+
+    Raises:
+        FileError: Missing, truncated, or not an image.
+    """
+    name = Path(path)
+    if not name.is_file():
+        raise FileError(f"Expected an image file, found none at {name}.")
+    try:
+        with Image.open(name) as image:
+            image.load()
+            return _from_pil(image)
+    except UnidentifiedImageError as error:
+        raise FileError(
+            f"Expected an image file ({', '.join(SUFFIXES)}), got {name}, which is none of a kind "
+            "that Pillow knows."
+        ) from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise FileError(f"Expected a whole image file, got {name}: {error}.") from error
+
+
+def write_image(image: Tensor, path: str | os.PathLike[str]) -> None:
+    """Write an image of shape (3, H, W) in [0, 1], whole or not at all; the suffix says the format.
+
+    Raises:
+        InputError: The suffix is none of an image format.
+        FileError: The place cannot be written.
+    """
+    name = Path(path)
+    kind = Image.registered_extensions().get(name.suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise InputError(f"Expected an image suffix such as .png or .jpg, got {name.name!r}.")
+    picture = Image.fromarray(to_uint8(image))
+    with atomic_write(name) as file:
+        picture.save(file, format=kind)
+
+
+def to_uint8(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Turn (3, H, W) or (H, W) in [0, 1] into a uint8 array (H, W, 3) or (H, W), rounding."""
+    array = image.detach().clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
+    return np.ascontiguousarray((array.permute(1, 2, 0) if array.ndim == 3 else array).numpy())
+
+
+def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
+    """Turn RGB into gray: (..., 3, H, W) to (..., H, W), both in [0, 1].
+
+    Args:
+        image: RGB in [0, 1].
+        mode: `"gamma"` is the mean of the three channels after t^(1/2.2); `"luma"` is the usual
+            0.299 R + 0.587 G + 0.114 B.
+
+    Raises:
+        InputError: No such mode.
+
+    Source: Wu, Zhou, Li 2019, section III-A, for `"gamma"`.
+    """
+    if mode == "gamma":
+        return image.clamp(min=0).pow(1 / 2.2).mean(-3)
+    if mode == "luma":
+        weights = image.new_tensor(LUMA)
+        return torch.einsum("...chw,c->...hw", image, weights)
+    raise InputError(f"Expected a gray mode among {', '.join(get_args(GrayMode))}; got {mode!r}.")
+
+
+def _from_pil(image: Image.Image) -> Tensor:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        return to_image(np.asarray(image).astype(np.uint16))
+    if image.mode in ("I", "F"):
+        values = np.asarray(image)
+        deep = image.mode == "I" and 0 <= values.min() <= values.max() <= 65535
+        return to_image(values.astype(np.uint16) if deep else values)
+    if image.has_transparency_data:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # Pillow warns of palettes that are about to be converted
+            image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return to_image(np.asarray(image.convert("RGB")))
+
+
+def _from_tensor(image: Tensor) -> Tensor:
+    if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
+        raise InputError(f"Expected a tensor of shape (3, H, W), got {tuple(image.shape)}.")
+    if image.dtype == torch.uint8:
+        image = image.float() / 255
+    elif image.is_floating_point():
+        image = image.float()
+    else:
+        raise InputError(f"Expected an image of dtype uint8 or float, got {image.dtype}.")
+    low, high = (float(v) for v in image.aminmax())
+    if not (low >= -1e-3 and high <= 1 + 1e-3):  # written so that NaN fails too
+        raise InputError(
+            f"Expected a float image in [0, 1], got values from {low:g} to {high:g}. Divide by 255?"
+        )
+    return image.clamp(0, 1).expand(3, -1, -1)

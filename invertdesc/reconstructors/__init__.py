@@ -1,0 +1,31 @@
+"""Methods that turn features back into pictures, one a file, and the registry that finds them."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from invertdesc.reconstructors.base import Reconstructor
+from invertdesc.registry import Registry
+
+__all__ = ["Reconstructor", "create_method", "list_methods", "register_method"]
+
+A = TypeVar("A", bound=Callable[..., Any])
+methods: Registry[Reconstructor] = Registry(
+    "method",
+    group="invertdesc.methods",
+    builtin={"poisson": "invertdesc.reconstructors.poisson:Poisson"},
+)
+
+
+def create_method(name: str, **options: Any) -> Reconstructor:
+    """Create a method by name; options go to its constructor."""
+    return methods.create(name, **options)
+
+
+def list_methods(pattern: str = "*") -> list[str]:
+    """List the names of methods that match a wildcard pattern, sorted."""
+    return methods.names(pattern)
+
+
+def register_method(name: str) -> Callable[[A], A]:
+    """Register the class or function below as a factory of methods, under a new name."""
+    return methods.registering(name)

@@ -1,0 +1,116 @@
+"""A table of names and the factories behind them, filled by us, by plug-ins and by users."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar, cast
+
+from invertdesc.errors import InputError, UnknownNameError
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+Factory = Callable[..., T]
+
+
+class Registry(Generic[T]):
+    """Map names to factories, importing each factory only when it is asked for.
+
+    >>> shapes = Registry(
+    ...     "shape", group="example.shapes", builtin={"fraction": "fractions:Fraction"}
+    ... )
+    >>> shapes.create("fraction", numerator=1, denominator=2)
+    Fraction(1, 2)
+    >>> shapes.get("fractoin")
+    Traceback (most recent call last):
+    invertdesc.errors.UnknownNameError: Unknown shape 'fractoin'. Did you mean 'fraction'?
+    """
+
+    def __init__(self, kind: str, *, group: str, builtin: Mapping[str, str]) -> None:
+        """Start with built-in factories.
+
+        Args:
+            kind: What the names stand for, in the singular; used in messages.
+            group: Entry point group in which installed plug-ins announce further factories.
+            builtin: Name to `"module:attribute"`.
+        """
+        self.kind = kind
+        self.group = group
+        self._factories: dict[str, Factory[T] | str] = dict(builtin)
+        self._searched = False
+
+    def register(self, name: str, factory: Factory[T] | str) -> None:
+        """Add a factory, or the `"module:attribute"` where it can be imported from.
+
+        Raises:
+            InputError: The name is taken.
+        """
+        if name in self._factories:
+            raise InputError(
+                f"Expected a new {self.kind} name, got {name!r}, which is taken. Choose another."
+            )
+        self._factories[name] = factory
+
+    def registering(self, name: str) -> Callable[[F], F]:
+        """Return a decorator that registers the factory below under a name."""
+
+        def decorate(factory: F) -> F:
+            self.register(name, factory)
+            return factory
+
+        return decorate
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """List the names that match a wildcard pattern, sorted."""
+        self._search_plugins()
+        return sorted(name for name in self._factories if fnmatchcase(name, pattern))
+
+    def get(self, name: str) -> Factory[T]:
+        """Return the factory behind a name.
+
+        Raises:
+            UnknownNameError: No such name; the message suggests near ones.
+        """
+        if name not in self._factories:
+            self._search_plugins()
+        if name not in self._factories:
+            raise UnknownNameError(f"Unknown {self.kind} {name!r}. {self._advice(name)}")
+        factory = self._factories[name]
+        if isinstance(factory, str):
+            module, _, attribute = factory.partition(":")
+            factory = cast("Factory[T]", getattr(import_module(module), attribute))
+            self._factories[name] = factory
+        return factory
+
+    def create(self, name: str, **options: Any) -> T:
+        """Call the factory behind a name.
+
+        Raises:
+            UnknownNameError: No such name.
+            InputError: The factory knows no such option.
+        """
+        factory = self.get(name)
+        known = inspect.signature(factory).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            for option in options:
+                if option not in known:
+                    raise InputError(
+                        f"Expected options of {self.kind} {name!r} among "
+                        f"{', '.join(known) or 'none'}; got {option!r}."
+                    )
+        return factory(**options)
+
+    def _search_plugins(self) -> None:
+        if self._searched:
+            return
+        self._searched = True
+        for found in entry_points(group=self.group):
+            self.register(found.name, found.value)
+
+    def _advice(self, name: str) -> str:
+        near = get_close_matches(name.lower(), self._factories, n=3)
+        if near:
+            return f"Did you mean {' or '.join(repr(n) for n in near)}?"
+        return f"Known: {', '.join(self.names())}."
