@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
@@ -20,6 +20,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         FileError: The folder or the file cannot be written.
     """
     target = Path(path)
+    if not target.name:
+        raise FileError(f"Expected the name of a file to write, got {str(path)!r}.")
     part = target.with_name(f".{target.name}.{token_hex(4)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -30,5 +32,5 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         reason = error.strerror or str(error)
         raise FileError(f"Cannot write {target}: {reason}. Choose another place.") from error
     finally:
-        if part.is_file():
+        with suppress(OSError):  # it was moved, or never made
             part.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,9 +20,9 @@ ROW_FIELDS = ("keypoints", "descriptors", *OPTIONAL_FIELDS)
 
 def checked_size(size: tuple[int, int]) -> tuple[int, int]:
     try:
-        height, width = (int(side) for side in size)
+        height, width = (index(side) for side in size)
     except (TypeError, ValueError) as error:
-        raise InputError(f"Expected image_size (H, W), got {size!r}.") from error
+        raise InputError(f"Expected image_size (H, W) in whole pixels, got {size!r}.") from error
     if height < 1 or width < 1:
         raise InputError(f"Expected image_size (H, W) of at least 1 pixel each, got {size!r}.")
     return height, width
@@ -48,10 +49,8 @@ def check_rows(features: LocalFeatures) -> None:
         dims = 2 if name in shapes else 1
         if value is not None and (value.ndim != dims or tuple(value.shape) != expected):
             wanted = {"keypoints": "(N, 2)", "descriptors": "(N, D)"}.get(name, "(N,)")
-            raise InputError(
-                f"Expected {name} of shape {wanted} with N = {len(features.keypoints)} keypoints, "
-                f"got {tuple(value.shape)}."
-            )
+            count = "" if name == "keypoints" else f" with N = {rows[0]} keypoints"
+            raise InputError(f"Expected {name} of shape {wanted}{count}, got {tuple(value.shape)}.")
         if value is not None and value.device != features.keypoints.device:
             raise InputError(
                 f"Expected {name} on {features.device} like the keypoints, got {value.device}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
 import torch
 from torch import Tensor
@@ -122,7 +122,8 @@ def reconstruct(
 
     Raises:
         FileError: A file is missing or not an image.
-        InputError: An unknown name, an image or features of a wrong shape, dtype or range.
+        InputError: An unknown name or device, an image or features of a wrong shape, dtype or
+            range.
         MissingFieldError: Features lack what the method needs.
 
     Warns:
@@ -134,6 +135,9 @@ def reconstruct(
     """
     if batch_size < 1:
         raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
+    if not isinstance(method, str) and (isinstance(method, type) or not callable(method)):
+        raise InputError(f"Expected a method or the name of one, got {method!r}.")
+    _check_device(device)
     many = _sequence(source)
     adapter = descriptor if isinstance(descriptor, str) else resolve_descriptor(descriptor)
     features = [
@@ -144,7 +148,7 @@ def reconstruct(
     pictures: list[Tensor | None] = [None] * len(features)
     made: dict[str, Reconstructor] = {}
     groups = list(_batches(features, batch_size))
-    with torch.inference_mode():
+    with torch.no_grad():  # not inference_mode: pictures are for use in autograd too
         for numbers in _watched(groups, "reconstruct", progress):
             batch = FeatureBatch.collate([features[n] for n in numbers])
             batch = batch if device is None else batch.to(device)
@@ -158,9 +162,18 @@ def reconstruct(
     return results[0] if many is None else results
 
 
+def _check_device(device: str | torch.device | None) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter from builds without CUDA
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"Expected a device to compute on, got {device!r}: {reason}") from error
+
+
 def _sequence(source: object) -> list[Any] | None:
     """Return a list of what a sequence holds, or None for a single image or features."""
-    return list(source) if isinstance(source, Sequence) and not isinstance(source, str) else None
+    several = isinstance(source, Sequence) and not isinstance(source, str | bytes)
+    return list(cast("Sequence[Any]", source)) if several else None
 
 
 def _watched(items: Sequence[Any], title: str, progress: bool) -> Iterator[Any]:

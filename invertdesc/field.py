@@ -85,16 +85,16 @@ class FieldRasterizer(nn.Module):
         if pieces is None:
             pieces = unfolding(adapter.encode(batch.descriptors))
 
-        sides, turns = unfolding.frame.sides(batch), unfolding.frame.turns(batch)
+        # Float64, rounded once: in float32, cos and pow differ by a keypoint's place in the batch.
+        frame = unfolding.frame
+        sides, turns = (part.double() for part in (frame.sides(batch), frame.turns(batch)))
         cell = (sides / unfolding.grid).clamp(min=1)[:, None, None]
+        cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
+        right, down = pieces.unbind(1)
         weight = cell**-MERGE_POWER
-        (right, down), (cos, sin) = (
-            pieces.unbind(1),
-            (turns.cos()[:, None, None], turns.sin()[:, None, None]),
-        )
         amount = weight * cell**-unfolding.falloff
         gx, gy = amount * (right * cos - down * sin), amount * (right * sin + down * cos)
-        values = torch.stack([gx, gy, weight.expand_as(gx)], 1)
+        values = torch.stack([gx, gy, weight.expand_as(gx)], 1).float()
 
         height, width = (-(-side // self.stride) for side in batch.image_size)
         centers = (batch.keypoints + 0.5) / self.stride - 0.5
@@ -103,5 +103,17 @@ class FieldRasterizer(nn.Module):
         )
         weights = sums[:, 2:]
         field = (sums[:, :2] / torch.where(weights > 0, weights, 1)).float()
-        picture = solve_poisson(field * self.stride, self.screening * self.stride**2)
+        steps = _between_pixels(field) * self.stride
+        picture = solve_poisson(steps, self.screening * self.stride**2)
         return torch.cat([picture[:, None], weights.pow(1 / MERGE_POWER).float(), field], 1)
+
+
+def _between_pixels(field: Tensor) -> Tensor:
+    """Return the field halfway to the next column (gx) and row (gy), where pixels differ by it.
+
+    Without this the Poisson picture lies half a pixel off, to the right and below.
+    """
+    gx, gy = field.unbind(1)
+    right = torch.cat([gx[..., 1:], gx[..., -1:]], -1)
+    below = torch.cat([gy[..., 1:, :], gy[..., -1:, :]], -2)
+    return torch.stack([gx + right, gy + below], 1) / 2

@@ -120,9 +120,6 @@ class _Sums:
     def __init__(self, dim: int, outputs: int) -> None:
         self.xx = torch.zeros(dim + 1, dim + 1, dtype=torch.float64)
         self.xy = torch.zeros(dim + 1, outputs, dtype=torch.float64)
-        self.scale = torch.zeros(
-            5, dtype=torch.float64
-        )  # n, s, t, ss, st of log width and log size
 
     def add(self, vectors: Tensor, targets: Tensor) -> None:
         size = targets.square().mean(1, keepdim=True).sqrt()

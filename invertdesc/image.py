@@ -18,7 +18,6 @@ from invertdesc.errors import FileError, InputError
 
 GrayMode: TypeAlias = Literal["gamma", "luma"]
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in OpenCV
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 def to_image(source: object) -> Tensor:
@@ -44,8 +43,14 @@ def to_image(source: object) -> Tensor:
             source = source[..., None]
         if source.ndim != 3 or source.shape[2] not in (1, 3):
             raise InputError(f"Expected an array of shape (H, W) or (H, W, 3), got {source.shape}.")
-        if source.dtype == np.uint16:
+        if source.dtype.kind == "f":
+            source = source.astype(np.float32)
+        elif source.dtype.kind == "u" and source.itemsize == 2:
             source = source.astype(np.float32) / 65535
+        elif source.dtype != np.uint8:
+            raise InputError(
+                f"Expected an image of dtype uint8, uint16 or float, got {source.dtype}."
+            )
         return _from_tensor(torch.from_numpy(np.array(source)).permute(2, 0, 1))
     if isinstance(source, Tensor):
         return _from_tensor(source)
@@ -62,6 +67,7 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
 
     Raises:
         FileError: Missing, truncated, or not an image.
+        InputError: An image of numbers that are neither whole of 8 or 16 bits nor within [0, 1].
     """
     name = Path(path)
     if not name.is_file():
@@ -72,9 +78,11 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
             return _from_pil(image)
     except UnidentifiedImageError as error:
         raise FileError(
-            f"Expected an image file ({', '.join(SUFFIXES)}), got {name}, which is none of a kind "
-            "that Pillow knows."
+            f"Expected an image file such as PNG or JPEG, got {name}, which is none of a kind that "
+            "Pillow knows."
         ) from error
+    except InputError as error:
+        raise InputError(f"Cannot use {name}: {error}") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise FileError(f"Expected a whole image file, got {name}: {error}.") from error
 
@@ -83,16 +91,26 @@ def write_image(image: Tensor, path: str | os.PathLike[str]) -> None:
     """Write an image of shape (3, H, W) in [0, 1], whole or not at all; the suffix says the format.
 
     Raises:
-        InputError: The suffix is none of an image format.
+        InputError: The suffix is none of an image format, or the tensor is no image.
         FileError: The place cannot be written.
+    """
+    kind = image_format(path)
+    picture = Image.fromarray(to_uint8(_from_tensor(image)))
+    with atomic_write(path) as file:
+        picture.save(file, format=kind, quality=95)  # of formats that lose some
+
+
+def image_format(path: str | os.PathLike[str]) -> str:
+    """Return the name of the format that a file's suffix stands for, such as `"PNG"`.
+
+    Raises:
+        InputError: None that can be written.
     """
     name = Path(path)
     kind = Image.registered_extensions().get(name.suffix.lower())
     if kind is None or kind not in Image.SAVE:
         raise InputError(f"Expected an image suffix such as .png or .jpg, got {name.name!r}.")
-    picture = Image.fromarray(to_uint8(image))
-    with atomic_write(name) as file:
-        picture.save(file, format=kind)
+    return kind
 
 
 def to_uint8(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -110,10 +128,12 @@ def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
             0.299 R + 0.587 G + 0.114 B.
 
     Raises:
-        InputError: No such mode.
+        InputError: No such mode, or not three channels.
 
     Source: Wu, Zhou, Li 2019, section III-A, for `"gamma"`.
     """
+    if image.ndim < 3 or image.shape[-3] != 3:
+        raise InputError(f"Expected RGB of shape (..., 3, H, W), got {tuple(image.shape)}.")
     if mode == "gamma":
         return image.clamp(min=0).pow(1 / 2.2).mean(-3)
     if mode == "luma":
@@ -123,6 +143,8 @@ def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
 
 
 def _from_pil(image: Image.Image) -> Tensor:
+    if 0 in image.size:
+        raise InputError(f"Expected an image of at least 1 pixel, got {image.size}.")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):
         return to_image(np.asarray(image).astype(np.uint16))
@@ -149,7 +171,7 @@ def _from_tensor(image: Tensor) -> Tensor:
         image = image.float()
     else:
         raise InputError(f"Expected an image of dtype uint8 or float, got {image.dtype}.")
-    low, high = (float(v) for v in image.aminmax())
+    low, high = (float(v) for v in image.detach().aminmax())
     if not (low >= -1e-3 and high <= 1 + 1e-3):  # written so that NaN fails too
         raise InputError(
             f"Expected a float image in [0, 1], got values from {low:g} to {high:g}. Divide by 255?"

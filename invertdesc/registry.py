@@ -49,7 +49,8 @@ class Registry(Generic[T]):
         """
         if name in self._factories:
             raise InputError(
-                f"Expected a new {self.kind} name, got {name!r}, which is taken. Choose another."
+                f"Expected a new {self.kind} name for {factory!r}, got {name!r}, which is taken. "
+                "Choose another."
             )
         self._factories[name] = factory
 
@@ -71,8 +72,11 @@ class Registry(Generic[T]):
         """Return the factory behind a name.
 
         Raises:
+            InputError: Not a text.
             UnknownNameError: No such name; the message suggests near ones.
         """
+        if not isinstance(name, str):
+            raise InputError(f"Expected the name of a {self.kind}, got {name!r}.")
         if name not in self._factories:
             self._search_plugins()
         if name not in self._factories:
@@ -105,9 +109,10 @@ class Registry(Generic[T]):
     def _search_plugins(self) -> None:
         if self._searched:
             return
-        self._searched = True
         for found in entry_points(group=self.group):
-            self.register(found.name, found.value)
+            if self._factories.get(found.name) != found.value:  # else an earlier search broke off
+                self.register(found.name, found.value)
+        self._searched = True
 
     def _advice(self, name: str) -> str:
         near = get_close_matches(name.lower(), self._factories, n=3)

@@ -13,8 +13,20 @@ descriptors: Registry[Descriptor] = Registry(
     "descriptor",
     group="invertdesc.descriptors",
     builtin={
+        "akaze": "invertdesc.descriptors.akaze:Akaze",
+        "beblid": "invertdesc.descriptors.beblid:Beblid",
+        "boostdesc": "invertdesc.descriptors.boostdesc:BoostDesc",
+        "brief": "invertdesc.descriptors.brief:Brief",
+        "brisk": "invertdesc.descriptors.brisk:Brisk",
+        "daisy": "invertdesc.descriptors.daisy:Daisy",
+        "freak": "invertdesc.descriptors.freak:Freak",
+        "kaze": "invertdesc.descriptors.kaze:Kaze",
+        "latch": "invertdesc.descriptors.latch:Latch",
+        "orb": "invertdesc.descriptors.orb:Orb",
         "rootsift": "invertdesc.descriptors.sift:RootSift",
         "sift": "invertdesc.descriptors.sift:Sift",
+        "teblid": "invertdesc.descriptors.beblid:Teblid",
+        "vgg": "invertdesc.descriptors.vgg:Vgg",
     },
 )
 

@@ -43,6 +43,18 @@ class Descriptor(Protocol):
         """Turn (N, ...) vectors as emitted into (N, dim) float32, the input of methods."""
 
 
+@runtime_checkable
+class Describer(Descriptor, Protocol):
+    """A descriptor that can also be computed at keypoints that something else found."""
+
+    def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at the keypoints of features.
+
+        The result has the scales and orientations that were used; keypoints that cannot be
+        described there are left out.
+        """
+
+
 def check_vectors(raw: Tensor, width: int, name: str) -> None:
     """Check the shape of vectors as emitted.
 

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc.descriptors.base import check_vectors
-from invertdesc.errors import InputError
-from invertdesc.features import LocalFeatures, Provenance
-from invertdesc.image import GrayMode, to_gray, to_uint8
+from invertdesc.descriptors._opencv import Array, OpenCVDescriptor, find_class
 from invertdesc.unfolding import Frame, Unfolding
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import cv2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sift:
+class Sift(OpenCVDescriptor):
     """SIFT: 4 x 4 histograms of 8 gradient directions, 128 numbers of 0 to 255.
 
     Units of OpenCV and ours: scale = size / 2, orientation = angle in radians, score = response.
 
     Attributes:
+        detector: What finds keypoints, by OpenCV's name in small letters.
         contrast_threshold: The lower, the more keypoints.
         edge_threshold: The higher, the more keypoints along edges.
         octave_layers: Scales to an octave.
@@ -41,22 +33,17 @@ class Sift:
     Source: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004.
     """
 
+    detector: str = "sift"
     contrast_threshold: float = 0.04
     edge_threshold: float = 10.0
     octave_layers: int = 3
     sigma: float = 1.6
-    max_num_keypoints: int | None = None
-    gray: GrayMode = "gamma"
 
     name: ClassVar[str] = "sift"
+    native: ClassVar[str | None] = "sift"
     dim: ClassVar[int] = 128
+    width: ClassVar[int] = 128
     frame: ClassVar[Frame] = Frame(support=12.0)  # 4 cells of 3 sigma each
-
-    def __post_init__(self) -> None:
-        if self.max_num_keypoints is not None and self.max_num_keypoints < 1:
-            raise InputError(
-                f"Expected max_num_keypoints >= 1 or None, got {self.max_num_keypoints}."
-            )
 
     @cached_property
     def unfolding(self) -> Unfolding:
@@ -71,12 +58,9 @@ class Sift:
         """
         return Unfolding.from_histograms(cells=4, bins=8, frame=self.frame, window=2.0)
 
-    def extract(self, image: Tensor) -> LocalFeatures:
-        """Detect and describe the keypoints of an image of shape (3, H, W), RGB in [0, 1]."""
-        import cv2
-
+    def _tool(self) -> Any:
         # OpenCV's default upscaling moves every keypoint by a quarter pixel; this one does not.
-        sift = cv2.SIFT.create(
+        return find_class("SIFT").create(
             0,
             self.octave_layers,
             self.contrast_threshold,
@@ -84,26 +68,15 @@ class Sift:
             self.sigma,
             enable_precise_upscale=True,
         )
-        found, vectors = sift.detectAndCompute(to_uint8(to_gray(image, self.gray)), None)
-        height, width = image.shape[-2:]
-        features = LocalFeatures(
-            image_size=(height, width),
-            descriptor=self.name,
-            descriptors=self._emit(
-                torch.from_numpy(vectors) if found else torch.zeros(0, self.dim)
-            ),
-            provenance=Provenance(self.gray, f"opencv {cv2.__version__}", asdict(self)),
-            **_keypoints(found, (height, width)),
-        )
-        return _strongest(features, self.max_num_keypoints)
 
-    def encode(self, raw: Tensor) -> Tensor:
-        """Scale vectors to length 1, so that it does not matter in which unit they were stored."""
-        check_vectors(raw, self.dim, self.name)
-        return F.normalize(raw.float(), dim=1)
-
-    def _emit(self, vectors: Tensor) -> Tensor:
-        return vectors
+    def _level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+        # As OpenCV packs it: the octave, from -1, in the low byte and the layer, from 1, above.
+        level = self.octave_layers * np.log2(scales / self.sigma)
+        highest = int(math.log2(max(2, min(image_size)))) - 2
+        octave = np.clip(np.floor((level - 0.5) / self.octave_layers), -1, max(highest, -1))
+        layer = np.clip(np.rint(level - self.octave_layers * octave), 1, self.octave_layers)
+        packed = (octave.astype(int) & 255) | (layer.astype(int) << 8)
+        return packed, np.zeros_like(packed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,25 +99,3 @@ class RootSift(Sift):
     def _emit(self, vectors: Tensor) -> Tensor:
         return F.normalize(vectors, p=1, dim=1).sqrt()
 
-
-def _keypoints(found: Sequence[cv2.KeyPoint], image_size: tuple[int, int]) -> dict[str, Tensor]:
-    """Convert OpenCV's keypoints to our units."""
-    height, width = image_size
-    rows = np.array([(*k.pt, k.size, k.angle, k.response) for k in found], np.float32).reshape(
-        -1, 5
-    )
-    x, y, size, angle, response = torch.from_numpy(rows).unbind(1)
-    return {
-        "keypoints": torch.stack([x.clamp(-0.5, width - 0.5), y.clamp(-0.5, height - 0.5)], 1),
-        "scales": size / 2,
-        "orientations": angle * (math.pi / 180),
-        "scores": response.clone(),
-    }
-
-
-def _strongest(features: LocalFeatures, most: int | None) -> LocalFeatures:
-    """Keep the highest scores, in the order in which they came."""
-    if most is None or len(features) <= most or features.scores is None:
-        return features
-    best = features.scores.argsort(descending=True, stable=True)[:most]
-    return features[best.sort().values]

@@ -7,6 +7,7 @@ in the file is ever unpickled.
 import json
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,17 @@ from invertdesc.features import LocalFeatures, Provenance
 
 FORMAT = "invertdesc-features"
 VERSION = 1
+_REQUIRED = {"descriptor": str, "image_size": list, "provenance": dict}
+_BROKEN = (  # what reading a damaged or foreign archive raises
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def save_npz(features: LocalFeatures, path: str | os.PathLike[str]) -> None:
@@ -29,6 +41,7 @@ def save_npz(features: LocalFeatures, path: str | os.PathLike[str]) -> None:
 
     Raises:
         FileError: The place cannot be written.
+        InputError: The provenance holds what JSON cannot.
     """
     source = features.provenance
     meta = {
@@ -44,12 +57,18 @@ def save_npz(features: LocalFeatures, path: str | os.PathLike[str]) -> None:
         },
     }
     arrays = {
-        name: value.cpu().numpy()
+        name: value.detach().cpu().numpy()
         for name in ROW_FIELDS
         if (value := getattr(features, name)) is not None
     }
+    try:
+        text = json.dumps(meta)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Expected a provenance of plain numbers, texts and lists, got {source}: {error}."
+        ) from error
     with atomic_write(path) as file:
-        np.savez(file, allow_pickle=False, meta=np.array(json.dumps(meta)), **arrays)
+        np.savez(file, allow_pickle=False, meta=np.array(text), **arrays)
 
 
 def load_npz(path: str | os.PathLike[str]) -> LocalFeatures:
@@ -63,12 +82,14 @@ def load_npz(path: str | os.PathLike[str]) -> LocalFeatures:
     if not name.is_file():
         raise FileError(f"Expected a file of features, found none at {name}.")
     try:
-        with np.load(name, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one bare array")
-            meta = _read_meta(archive)
-            arrays = {key: archive[key] for key in ROW_FIELDS if key in archive}
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as error:
+        with name.open("rb") as file:
+            if file.read(2) != b"PK":
+                raise ValueError("it is no zip archive")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                meta = _read_meta(archive)
+                arrays = {key: archive[key] for key in ROW_FIELDS if key in archive}
+    except _BROKEN as error:
         raise FileError(
             f"Expected an .npz file that invertdesc wrote, got {name}: {error}. "
             "Make one with `invertdesc extract` or LocalFeatures.save."
@@ -89,12 +110,28 @@ def _read_meta(archive: Any) -> dict[str, Any]:
 
 def _build(meta: dict[str, Any], arrays: dict[str, NDArray[Any]], path: Path) -> LocalFeatures:
     try:
-        source = meta["provenance"]
+        for key, kind in _REQUIRED.items():
+            if not isinstance(meta.get(key), kind):
+                raise InputError(f"Expected {key} as a {kind.__name__}, got {meta.get(key)!r}.")
+        for key in ("keypoints", "descriptors"):
+            if key not in arrays:
+                raise InputError(f"Expected an array of {key}, got none.")
         return LocalFeatures(
             image_size=meta["image_size"],
-            descriptor=str(meta["descriptor"]),
-            provenance=Provenance(**source),
+            descriptor=meta["descriptor"],
+            provenance=_read_provenance(meta["provenance"]),
             **{name: torch.from_numpy(array) for name, array in arrays.items()},
         )
-    except (InputError, TypeError, KeyError) as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"Expected features that make sense in {path}, got: {error}") from error
+
+
+def _read_provenance(source: dict[str, Any]) -> Provenance:
+    told = Provenance(**source)
+    if not (
+        isinstance(told.gray, str | None)
+        and isinstance(told.producer, str | None)
+        and isinstance(told.parameters, dict)
+    ):
+        raise InputError(f"Expected a provenance of texts and parameters, got {source}.")
+    return told

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-_SPANS_AT_ONCE = 1 << 20  # bounds the working memory: about 100 bytes a span
+_SPANS_AT_ONCE = 1 << 18  # bounds the working memory: about 100 bytes a span
+_EDGE = 1e-7  # pixels; below any width that matters, above what float64 rounds off
 
 
 def paint_pieces(
@@ -19,14 +20,16 @@ def paint_pieces(
 ) -> Tensor:
     """Sum square pieces over the pixels that each covers; a pixel takes the cell under its centre.
 
+    Where a centre lies on the edge of an upright cell, that is the cell to its right or below it.
+
     A cell is a turned square, so that it covers one run of pixels in each row. Only the two ends of
     a run are written (plus at its first pixel, minus behind its last); one prefix sum along
     the rows then paints everything. Cost grows with the cells' heights, not with their areas.
 
-    Sums are taken in 64-bit integers, in the finest unit that cannot overflow for that image and
-    channel: N * 2^-61 of the largest value among the N pieces of an image. Integer sums depend
-    neither on the order of the keypoints nor on that in which a device adds: the same bits on every
-    run.
+    Sums are taken in 64-bit integers, in the finest power of two that cannot overflow for that
+    image and channel: at most N * 2^-60 of the largest value among the N pieces of an image. Integer
+    sums depend neither on the order of the keypoints nor on that in which a device adds: the same
+    bits on every run. README.md gives the error bound.
 
     Args:
         pieces: (M, C, G, G) float, row by row in the piece's own frame.
@@ -52,19 +55,18 @@ def paint_pieces(
     image = torch.arange(count, device=device).repeat_interleave(offsets.diff(), output_size=total)
     units = _units(pieces, image, offsets)  # (B, C)
     values = (pieces / units[image][..., None, None]).round().to(torch.int64)
-    values = values.movedim(1, 0).flatten(1)  # (C, M * G * G)
+    values = values.transpose(0, 1).contiguous()  # (C, M, G, G)
 
     canvas = torch.zeros(channels, count * height * (width + 1), dtype=torch.int64, device=device)
-    frames = torch.cat([centers, sides[:, None], turns[:, None]], 1).double()
+    frames = torch.stack([*centers.unbind(1), sides, turns]).double()  # (4, M)
     for chosen, rows in _by_height(frames, grid, height):
-        cells, row, first, last = _runs(frames[chosen], rows, grid, height, width)
-        local = cells // grid**2
-        line = (image[chosen][local] * height + row) * (width + 1)
-        source = chosen[local] * grid**2 + cells % grid**2
+        row, first, last = _runs(frames[:, chosen], rows, grid, height, width)
+        line = (image[chosen] * height + row) * (width + 1)
+        first, last = ((line + end).movedim(-1, 0).flatten() for end in (first, last))
         for plane, value in zip(canvas, values, strict=True):
-            ends = value[source]
-            plane.index_add_(0, line + first, ends)
-            plane.index_add_(0, line + last, ends, alpha=-1)
+            ends = value[chosen, None].expand(-1, rows, -1, -1).flatten()
+            plane.index_add_(0, first, ends)
+            plane.index_add_(0, last, ends, alpha=-1)
     sums = canvas.view(channels, count, height, width + 1).cumsum_(-1)[..., :width].transpose(0, 1)
     return sums * units[..., None, None]
 
@@ -75,13 +77,13 @@ def _units(pieces: Tensor, image: Tensor, offsets: Tensor) -> Tensor:
     heights = pieces.abs().amax((2, 3))
     largest.scatter_reduce_(0, image[:, None].expand_as(heights), heights, "amax")
     bound = largest.double() * offsets.diff()[:, None]
-    _, exponent = torch.frexp(bound.clamp(min=torch.finfo(pieces.dtype).tiny))
+    _, exponent = torch.frexp(bound.clamp(min=torch.finfo(torch.float32).tiny))
     return torch.ldexp(torch.ones_like(bound), exponent - 61)
 
 
 def _by_height(frames: Tensor, grid: int, height: int) -> Iterator[tuple[Tensor, int]]:
     """Yield keypoints in groups whose cells span about equally many rows, and that number."""
-    _, _, side, turn = frames.unbind(1)
+    _, _, side, turn = frames
     tall = side / grid * (turn.cos().abs() + turn.sin().abs())
     rows = (tall.floor() + 1).clamp(max=height).long()
     for number in _steps(height):
@@ -102,43 +104,49 @@ def _steps(height: int) -> list[int]:
 
 def _runs(
     frames: Tensor, rows: int, grid: int, height: int, width: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return the runs of pixels that the cells of n keypoints cover.
 
     Args:
-        frames: (n, 4) float64 x, y, side and turn.
+        frames: (4, n) float64 x, y, side and turn.
         rows: Upper bound of the rows that a cell touches inside the picture.
         grid: Cells along a side.
         height: Of the picture.
         width: Of the picture.
 
     Returns:
-        Four (R,) int64: cell as (keypoint * G + row) * G + column, picture row, first column and
-        the column behind the last. No run is empty.
+        Three (rows, G, G, n) int64, all inside the canvas: picture row, first column, and the column
+        behind the last, which is the first one where a run is empty.
     """
-    x, y, side, turn = (part[:, None, None, None] for part in frames.unbind(1))
+    x, y, side, turn = frames
+    x, y = x - _EDGE, y - _EDGE  # as if pixel centres lay that much to the right and below
     cell, cos, sin = side / grid, _away_from_zero(turn.cos()), _away_from_zero(turn.sin())
-    edges = torch.arange(grid + 1, dtype=frames.dtype, device=frames.device) - grid / 2
-    middles = edges[:-1] + 0.5
+    edges = torch.arange(grid + 1, dtype=frames.dtype, device=frames.device)[:, None] - grid / 2
     # Frame axes: right = dx cos + dy sin, down = dy cos - dx sin, both in cells.
     tall = cell * (cos.abs() + sin.abs()) / 2
-    middle = y + cell * (middles.view(1, grid, 1, 1) * cos + middles.view(1, 1, grid, 1) * sin)
-    row = (middle - tall).ceil().clamp(min=0) + torch.arange(rows, device=frames.device)
-    down = row - y  # (n, G, G, rows)
+    middles = (edges[:-1] + 0.5) * cell  # (G, n)
+    middle = y + middles[:, None] * cos + middles * sin  # (G, G, n)
+    steps = torch.arange(rows, device=frames.device).view(-1, 1, 1, 1)
+    row = (middle - tall).ceil_().clamp_(0, height) + steps  # (rows, G, G, n)
+    dy = row - y
 
-    crossings = edges.view(1, -1, 1) * cell[..., 0] / cos[..., 0]  # (n, G + 1, 1), of right = k
-    right = torch.stack([crossings[:, :-1], crossings[:, 1:]]).aminmax(dim=0)
-    crossings = edges.view(1, -1, 1) * cell[..., 0] / -sin[..., 0]  # of down = k
-    lower = torch.stack([crossings[:, :-1], crossings[:, 1:]]).aminmax(dim=0)
-    across, along = x - down * (sin / cos), x + down * (cos / sin)
-    first = torch.maximum(right.min[:, None] + across, lower.min[:, :, None] + along)
-    last = torch.minimum(right.max[:, None] + across, lower.max[:, :, None] + along)
-    first, last = (edge.ceil().clamp(0, width).long() for edge in (first, last))
-    kept = ((first < last) & (row < height)).flatten().nonzero().flatten()
-    row, first, last = (part.flatten()[kept] for part in (row.long(), first, last))
-    return kept // rows, row, first, last
+    crossings = edges * cell / cos  # (G + 1, n), of right = k
+    right = torch.stack([crossings[:-1], crossings[1:]]).aminmax(dim=0)
+    crossings = edges * cell / -sin  # of down = k
+    lower = torch.stack([crossings[:-1], crossings[1:]]).aminmax(dim=0)
+    across, along = x - dy * (sin / cos), x + dy * (cos / sin)
+    first = torch.maximum(right.min + across, lower.min[:, None] + along)
+    last = torch.minimum(right.max + across, lower.max[:, None] + along)
+    first, last = (edge.ceil_().clamp_(0, width).long() for edge in (first, last))
+    row = row.long()
+    last = torch.where(row < height, torch.maximum(first, last), first)
+    return row.clamp_(max=height - 1), first, last
 
 
 def _away_from_zero(value: Tensor) -> Tensor:
-    """Keep a divisor off 0: a run's end then lies far outside the picture, on the right side."""
-    return torch.where(value.abs() < 1e-9, 1e-9, value)
+    """Keep a divisor off 0: a run's end then lies far outside the picture, on the right side.
+
+    A turn by 90 degrees in float32 counts as exact, so that edges fall where an upright piece has
+    them.
+    """
+    return torch.where(value.abs() < 1e-6, 1e-12, value)

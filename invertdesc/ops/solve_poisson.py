@@ -46,6 +46,7 @@ def _eigenvalues(n: int, like: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # a cached tensor must serve autograd too, whoever asks first
 def _cosines(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the (n, n) orthonormal DCT-II matrix."""
     steps = torch.arange(n, dtype=torch.float64)

@@ -12,7 +12,10 @@ A = TypeVar("A", bound=Callable[..., Any])
 methods: Registry[Reconstructor] = Registry(
     "method",
     group="invertdesc.methods",
-    builtin={"poisson": "invertdesc.reconstructors.poisson:Poisson"},
+    builtin={
+        "poisson": "invertdesc.reconstructors.poisson:Poisson",
+        "unfold": "invertdesc.reconstructors.unfold:Unfold",
+    },
 )
 
 

@@ -1,0 +1,61 @@
+"""Machine and versions, recorded with every measurement."""
+
+import os
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from invertdesc import FeatureBatch, create_descriptor
+from invertdesc.image import to_image
+
+SIZE = 256
+
+
+@pytest.fixture
+def record(benchmark: Any) -> Callable[..., None]:
+    """Note in a benchmark's `extra_info` where it ran, and what else is given."""
+
+    def note(**more: object) -> None:
+        cpu = next(
+            (
+                line.split(":")[1].strip()
+                for line in _lines("/proc/cpuinfo")
+                if "model name" in line
+            ),
+            platform.processor(),
+        )
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        benchmark.extra_info.update(
+            cpu=cpu, cores=os.cpu_count(), threads=torch.get_num_threads(), gpu=gpu
+        )
+        benchmark.extra_info.update(torch=torch.__version__, opencv=cv2.__version__, **more)
+
+    return note
+
+
+@pytest.fixture(scope="session")
+def sift_batch() -> FeatureBatch:
+    """SIFT features of 32 crops of 256 x 256 pixels of scikit-image's pictures."""
+    pictures = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    rng = np.random.default_rng(0)
+    sift = create_descriptor("sift", contrast_threshold=0.03)
+    features = []
+    for number in range(32):
+        picture = pictures[number % len(pictures)]
+        y, x = (rng.integers(0, side - SIZE + 1) for side in picture.shape[:2])
+        features.append(sift.extract(to_image(picture[y : y + SIZE, x : x + SIZE])))
+    return FeatureBatch.collate(features)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path) as file:  # noqa: PTH123
+            return file.readlines()
+    except OSError:
+        return []

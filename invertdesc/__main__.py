@@ -1,0 +1,6 @@
+"""`python -m invertdesc`."""
+
+from invertdesc.cli import main
+
+if __name__ == "__main__":
+    main()

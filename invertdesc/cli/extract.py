@@ -1,0 +1,48 @@
+"""`invertdesc extract`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from invertdesc.cli.options import (
+    DescriptorName,
+    DescriptorOptions,
+    Example,
+    Gray,
+    Out,
+    Sources,
+    make_descriptor,
+)
+from invertdesc.cli.sources import IMAGES, plan_files
+
+if TYPE_CHECKING:
+    from invertdesc.cli.bulk import Loaded
+
+
+def extract(
+    sources: Sources = None,
+    output: Out = None,
+    example: Example = None,
+    descriptor: DescriptorName = "sift",
+    descriptor_option: DescriptorOptions = None,
+    gray: Gray = None,
+) -> None:
+    """Extract features of images to .npz files, which hold nothing else of them.
+
+    **Examples**
+
+        invertdesc extract photo.jpg -o photo.npz
+
+        invertdesc extract photos/ -o features/ -d sift -D max_num_keypoints=500
+    """
+    from invertdesc.cli.bulk import in_parts, report
+
+    plan = plan_files(sources, example, output, IMAGES, ".npz", "")
+    adapter = make_descriptor(descriptor, descriptor_option, gray)
+
+    def work(part: Sequence[Loaded]) -> None:
+        for target, features, _ in part:
+            features.save(target)
+
+    report(plan, in_parts(plan, adapter, work, size=1, title="extract"))

@@ -1,0 +1,90 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from invertdesc.cli.sources import EXAMPLES, parse_options
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.reconstructors import Reconstructor
+
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SOURCE...",
+        help="Images, folders, patterns; .npz features too.",
+        show_default=False,
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="File, or folder for many.", show_default=False),
+]
+Example = Annotated[
+    str | None,
+    typer.Option(
+        help=f"A picture that scikit-image ships: {', '.join(EXAMPLES)}.", show_default=False
+    ),
+]
+DescriptorName = Annotated[
+    str, typer.Option("--descriptor", "-d", help="What to extract from images.")
+]
+DescriptorOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--descriptor-option",
+        "-D",
+        metavar="NAME=VALUE",
+        help="Parameter of the descriptor, such as contrast_threshold=0.03. Repeatable.",
+    ),
+]
+MethodName = Annotated[str, typer.Option("--method", "-m", help="How to reconstruct.")]
+MethodOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method-option",
+        "-M",
+        metavar="NAME=VALUE",
+        help="Parameter of the method, such as stochastic=true. Repeatable.",
+    ),
+]
+Gray = Annotated[
+    str | None,
+    typer.Option(help="How the extractor sees colour: gamma or luma.", show_default="gamma"),
+]
+Device = Annotated[
+    str | None, typer.Option(help="Where to compute, such as cuda.", show_default="cpu")
+]
+UnfoldingFile = Annotated[
+    Path | None,
+    typer.Option("--unfolding", help="Map from `invertdesc fit`, in place of the shipped one."),
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images that are reconstructed together.")]
+Images = Annotated[
+    int | None,
+    typer.Option(min=1, help="Take so many of a folder, evenly spaced.", show_default="all"),
+]
+
+
+def make_descriptor(name: str, options: list[str] | None, gray: str | None) -> Descriptor:
+    """Create an adapter from what the user typed."""
+    from invertdesc.descriptors import create_descriptor
+
+    known = parse_options(options or [])
+    return create_descriptor(name, **(known if gray is None else known | {"gray": gray}))
+
+
+def make_method(name: str, options: list[str] | None, unfolding: Path | None) -> Reconstructor:
+    """Create a method from what the user typed."""
+    from invertdesc.reconstructors import create_method
+    from invertdesc.unfolding import Unfolding
+
+    known: dict[str, Any] = parse_options(options or [])
+    if unfolding is not None:
+        known["unfolding"] = Unfolding.load(unfolding)
+    return create_method(name, **known)

@@ -1,0 +1,170 @@
+"""What dense histograms of oriented gradients share: blocks on a grid, and their signs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from invertdesc.descriptors._hog_signs import shipped_signs, signed_gradients, unsigned_gradients
+from invertdesc.descriptors.base import check_vectors
+from invertdesc.errors import InputError
+from invertdesc.features import FeatureBatch, LocalFeatures, Provenance
+from invertdesc.image import GrayMode
+from invertdesc.unfolding import Frame, Unfolding
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseHog:
+    """Dense HOG: a row for each block of cells, its keypoint in the block's middle.
+
+    A block's vector is ordered by the cells' rows, their columns and the orientations. The scale is
+    the side of a cell in pixels, so that `frame.support * scale` is the side of a block. There are
+    neither orientations nor scores.
+
+    Attributes:
+        orientations: Bins of a histogram.
+        pixels_per_cell: Side of a cell.
+        cells_per_block: Cells along a side of a block, which are normalised together.
+        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+    """
+
+    orientations: int = 9
+    pixels_per_cell: int = 8
+    cells_per_block: int = 3
+    gray: GrayMode = "gamma"
+
+    name: ClassVar[str]
+    lean: ClassVar[float] = 0.0  # of the log energy of cells right and below in a block
+
+    def __post_init__(self) -> None:
+        for option in ("orientations", "pixels_per_cell", "cells_per_block"):
+            if getattr(self, option) < 1:
+                raise InputError(f"Expected {option} >= 1, got {getattr(self, option)}.")
+
+    @property
+    def dim(self) -> int:
+        """D, the length of a block's vector."""
+        return self.cells_per_block**2 * self.orientations
+
+    @property
+    def frame(self) -> Frame:
+        """A block."""
+        return Frame(support=float(self.cells_per_block), rotated=False)
+
+    @property
+    def turn(self) -> bool:
+        """Whether bins cover the full turn, so that gradients keep their signs."""
+        return False
+
+    @cached_property
+    def unfolding(self) -> Unfolding:
+        """The shipped linear map from one block alone, fitted to photographs.
+
+        It knows little of signs; `pieces` serves in its place.
+        """
+        return Unfolding.shipped(self.name)
+
+    def encode(self, raw: Tensor) -> Tensor:
+        """Scale the vectors of blocks to length 1."""
+        check_vectors(raw, self.dim, self.name)
+        return F.normalize(raw.float(), dim=1)
+
+    def from_vector(self, vector: Tensor, image_size: tuple[int, int]) -> LocalFeatures:
+        """Split the long vector of a picture, as the library emits it, into the rows of features.
+
+        Args:
+            vector: All blocks, of any shape, in the library's order.
+            image_size: (H, W) of the picture.
+
+        Raises:
+            InputError: Another count of numbers than a picture of this size has.
+        """
+        rows, columns = self._blocks(image_size)
+        if vector.numel() != rows * columns * self.dim:
+            raise InputError(
+                f"Expected {rows} x {columns} blocks of {self.dim} numbers for {self.name!r} of "
+                f"an image of (H, W) = {tuple(image_size)}, got {vector.numel()} numbers."
+            )
+        side = float(self.pixels_per_cell)
+        middle = (self.cells_per_block * side - 1) / 2
+        y, x = torch.meshgrid(
+            torch.arange(rows) * side + middle, torch.arange(columns) * side + middle, indexing="ij"
+        )
+        keypoints = torch.stack([x, y], -1).view(-1, 2)
+        blocks = self._in_order(vector.float().flatten(), rows, columns)
+        return LocalFeatures(
+            keypoints=keypoints,
+            descriptors=blocks.reshape(rows * columns, self.dim),
+            image_size=image_size,
+            descriptor=self.name,
+            scales=torch.full_like(keypoints[:, 0], side),
+            provenance=Provenance(self.gray, None, asdict(self)),
+        )
+
+    def pieces(self, batch: FeatureBatch) -> Tensor:
+        """Return each block's gradients, with signs that fit together over the whole grid.
+
+        Overlapping blocks tell how much stronger one is than its neighbour, so that their
+        normalisation is undone; a network that sees all cells then gives each its gradients. Blocks
+        that are missing count as flat.
+
+        Args:
+            batch: With scales, all alike within the batch.
+
+        Returns:
+            (M, 2, 4 * cells, 4 * cells) float32, towards the picture's right and down.
+
+        Raises:
+            InputError: Vectors of another length, or scales that differ.
+        """
+        cells = self.cells_per_block
+        check_vectors(batch.descriptors, self.dim, self.name)
+        if not len(batch.keypoints):
+            return batch.keypoints.new_zeros(0, 2, 4 * cells, 4 * cells)
+        blocks, known, places = self._grid(batch)
+        if self.turn:
+            field = signed_gradients(blocks, known, self.lean)
+        else:
+            network = shipped_signs(batch.device)
+            field = unsigned_gradients(blocks, known, self.lean, network)
+        field = F.interpolate(field, scale_factor=2.0, mode="bilinear")  # (B, 2, 4 ny, 4 nx)
+        windows = field.unfold(2, 4 * cells, 4).unfold(3, 4 * cells, 4)
+        image, row, column = places
+        return windows[image, :, row, column]
+
+    def _blocks(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Return rows and columns of blocks in a picture of (H, W)."""
+        rows, columns = (
+            max(0, side // self.pixels_per_cell - self.cells_per_block + 1) for side in image_size
+        )
+        return (rows, columns) if rows and columns else (0, 0)
+
+    def _in_order(self, vector: Tensor, rows: int, columns: int) -> Tensor:
+        """Bring the library's order into that of (rows, columns, D)."""
+        return vector.view(rows, columns, self.dim)
+
+    def _grid(self, batch: FeatureBatch) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """Return blocks (B, ny, nx, c, c, bins), which are known, and where each row went."""
+        cells = self.cells_per_block
+        side = float(self.pixels_per_cell) if batch.scales is None else float(batch.scales[0])
+        if batch.scales is not None and not bool((batch.scales == side).all()):
+            raise InputError(
+                f"Expected one scale, the cells' side, in all rows of {self.name!r}; got several. "
+                "Reconstruct them apart."
+            )
+        column, row = ((batch.keypoints - (cells * side - 1) / 2) / side).round().long().unbind(1)
+        height, width = (max(1, int(length / side) - cells + 1) for length in batch.image_size)
+        row, column = row.clamp(0, height - 1), column.clamp(0, width - 1)
+        places = (batch.images, row, column)
+        blocks = batch.keypoints.new_zeros(
+            len(batch), height, width, cells, cells, self.orientations
+        )
+        blocks[places] = self.encode(batch.descriptors).view(-1, cells, cells, self.orientations)
+        known = blocks.new_zeros(blocks.shape[:3])
+        known[places] = 1.0
+        return blocks, known, places

@@ -1,0 +1,179 @@
+"""Gradients with signs from blocks of orientation histograms without (ours).
+
+A histogram over half a turn tells an edge from a lighter to a darker side as little as a
+regression from one block can: its expected gradient is about 0. What decides a sign is what lies
+around: along an edge signs agree, across a line they change, shapes close. So the blocks are first
+brought to one unit, then read by a small network that sees the whole grid and was trained for
+the Poisson picture of the gradients that it gives.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from invertdesc.errors import FileError
+from invertdesc.ops import solve_poisson
+
+BINS = 9  # of the histograms that the network takes
+TINY = 1e-6
+
+
+def read_cells(blocks: Tensor, known: Tensor, lean: float = 0.0) -> Tensor:
+    """Undo the normalisation of overlapping blocks.
+
+    A cell that two neighbouring blocks share tells the ratio of their norms; the logarithms of all
+    ratios are a gradient field, whose Poisson solution is the logarithm of the norms. Entries that
+    reach the largest value of their block may be clipped (L2-Hys) and count where nothing else is.
+
+    Args:
+        blocks: (B, by, bx, c, c, bins) float, at least 0.
+        known: (B, by, bx), 1 where there is a block and 0 where none.
+        lean: What to take off the logarithm of a ratio, as a library may weigh the cells right
+            and below in a block more.
+
+    Returns:
+        (B, by + c - 1, bx + c - 1, bins), up to one factor an image.
+
+    >>> cells = torch.tensor([[1.0, 2.0, 8.0]]).view(1, 1, 3, 1)
+    >>> blocks = torch.tensor([[1.0, 2.0], [1.0, 4.0]]).view(1, 1, 2, 1, 2, 1)
+    >>> two = read_cells(torch.cat([blocks, blocks], 3), torch.ones(1, 1, 2))
+    >>> bool(torch.allclose(two[0, 0, :, 0] / two[0, 0, 0, 0], torch.tensor([1.0, 2.0, 8.0])))
+    False
+    """
+    batch, rows, columns, cells, _, bins = blocks.shape
+    clipped = blocks >= 0.999 * blocks.amax((-3, -2, -1), keepdim=True)
+    norms = torch.zeros_like(known)
+    if cells > 1:
+        right = _log_ratio(
+            (blocks[:, :, :-1, :, 1:], blocks[:, :, 1:, :, :-1]),
+            clipped[:, :, :-1, :, 1:] | clipped[:, :, 1:, :, :-1],
+            known[:, :, :-1] * known[:, :, 1:],
+        )
+        below = _log_ratio(
+            (blocks[:, :-1, :, 1:], blocks[:, 1:, :, :-1]),
+            clipped[:, :-1, :, 1:] | clipped[:, 1:, :, :-1],
+            known[:, :-1] * known[:, 1:],
+        )
+        ratios = torch.stack([F.pad(right - lean, (0, 1)), F.pad(below - lean, (0, 0, 0, 1))], 1)
+        norms = solve_poisson(ratios, screening=0.0)
+    weight = torch.where(clipped, 1e-3, 1.0) * known[..., None, None, None]
+    sums = blocks.new_zeros(2, batch, rows + cells - 1, columns + cells - 1, bins)
+    whole = torch.stack([weight * blocks * norms.exp()[..., None, None, None], weight])
+    for i in range(cells):
+        for j in range(cells):
+            sums[:, :, i : i + rows, j : j + columns] += whole[..., i, j, :]
+    return sums[0] / sums[1].clamp(min=TINY)
+
+
+def _log_ratio(shared: tuple[Tensor, Tensor], clipped: Tensor, both: Tensor) -> Tensor:
+    """Return the logarithm of the sum of what two blocks share in one over that in the other."""
+    sums = [(part * ~clipped).sum((-3, -2, -1)) for part in shared]
+    enough = (sums[0] > 1e-3) & (sums[1] > 1e-3)
+    chosen = (
+        torch.where(enough, one, part.sum((-3, -2, -1)))
+        for one, part in zip(sums, shared, strict=True)
+    )
+    first, second = (part + TINY for part in chosen)
+    return (first / second).log() * both
+
+
+class SignNet(nn.Module):
+    """A small U-Net from the cells of a picture to the gradients of their four quarters.
+
+    Fully convolutional, over a grid of any size.
+
+    Source: Ronneberger et al. 2015 for the form.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 64)) -> None:
+        super().__init__()
+        inner = zip((BINS + 1, *widths), widths, strict=False)
+        self.down = nn.ModuleList(_block(a, b) for a, b in inner)
+        outer = zip(widths[:0:-1], widths[-2::-1], strict=True)
+        self.up = nn.ModuleList(_block(below + here, here) for below, here in outer)
+        self.out = nn.Conv2d(widths[0], 8, 1)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """Give (B, 2, 2 ny, 2 nx) gradients for cells (B, ny, nx, 9), up to a factor an image."""
+        x, size = self._inputs(cells.permute(0, 3, 1, 2))
+        height, width = x.shape[-2:]
+        x = F.pad(x, (0, -width % 8, 0, -height % 8), mode="replicate")
+        kept = []
+        for level, block in enumerate(self.down):
+            x = block(F.avg_pool2d(x, 2) if level else x)
+            kept.append(x)
+        kept.pop()
+        for block in self.up:
+            x = block(torch.cat([F.interpolate(x, scale_factor=2.0), kept.pop()], 1))
+        quarters = self.out(x)[..., :height, :width] * size  # channels (y half, x half, gx gy)
+        parts = quarters.unflatten(1, (2, 2, 2)).permute(0, 3, 4, 1, 5, 2)
+        return parts.reshape(len(cells), 2, 2 * height, 2 * width)
+
+    def _inputs(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (B, 10, ny, nx), free of the picture's contrast, and the local amplitude."""
+        amount = cells.sum(1, keepdim=True)
+        share = cells / amount.clamp(min=1e-9)
+        amount = amount / amount.mean((2, 3), keepdim=True).clamp(min=1e-9)
+        size = F.avg_pool2d(amount, 3, 1, 1, count_include_pad=False) + 0.02
+        return torch.cat([(share * amount / size).sqrt(), size.log()], 1), size
+
+
+def unsigned_gradients(blocks: Tensor, known: Tensor, lean: float, network: SignNet) -> Tensor:
+    """Return (B, 2, 2 ny, 2 nx) gradients of the quarters of cells; see `read_cells`."""
+    cells = read_cells(blocks, known, lean)
+    with torch.no_grad():
+        field: Tensor = network(cells @ _rebin(cells.shape[-1]).to(cells))
+    return field
+
+
+def signed_gradients(blocks: Tensor, known: Tensor, lean: float) -> Tensor:
+    """Return the same where bins cover the full turn: each stands for its own direction."""
+    cells = read_cells(blocks, known, lean)
+    bins = cells.shape[-1]
+    angles = (torch.arange(bins, device=cells.device) + 0.5) * (2 * math.pi / bins)
+    field = cells @ torch.stack([angles.cos(), angles.sin()], 1).to(cells)
+    scale = field.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-9)
+    return F.interpolate((field / scale).permute(0, 3, 1, 2), scale_factor=2.0, mode="nearest")
+
+
+@lru_cache(maxsize=4)
+def shipped_signs(device: torch.device) -> SignNet:
+    """Load the network that ships with the package.
+
+    Raises:
+        FileError: Its file is missing or broken.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from invertdesc.weights import FOLDER
+
+    path = FOLDER / "signs-hog.safetensors"
+    network = SignNet()
+    try:
+        network.load_state_dict({k: v.float() for k, v in load_file(path).items()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise FileError(f"Expected the shipped weights {path.name}, got: {error}") from error
+    return network.requires_grad_(False).to(device)
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(outputs, outputs, 3, padding=1),
+        nn.SiLU(),
+    )
+
+
+def _rebin(bins: int) -> Tensor:
+    """Return (bins, 9): how much of each bin lies in each of nine, both over half a turn."""
+    edges, nine = torch.arange(bins + 1) / bins, torch.arange(BINS + 1) / BINS
+    low = torch.maximum(edges[:-1, None], nine[:-1])
+    high = torch.minimum(edges[1:, None], nine[1:])
+    return (high - low).clamp(min=0) * bins

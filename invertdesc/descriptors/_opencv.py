@@ -1,0 +1,258 @@
+"""What the adapters of OpenCV's descriptors share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from invertdesc.descriptors.base import check_vectors
+from invertdesc.errors import InputError, MissingDependencyError, UnknownNameError
+from invertdesc.features import FeatureBatch, LocalFeatures, Provenance
+from invertdesc.image import GrayMode, to_gray, to_uint8
+from invertdesc.unfolding import Frame, Unfolding
+
+Array: TypeAlias = NDArray[Any]
+SMALLEST_SIDE = 16  # OpenCV finds nothing in smaller images, and fails in some
+
+# OpenCV's size of a keypoint, for a sigma of 1 pixel. SIFT and KAZE store 2 sigma, AKAZE 3 sigma
+# (its derivatives' 1.5 times 2). For the others it follows from the factors by which OpenCV's
+# documentation of BEBLID makes patches of all detectors alike: 6.75 for SIFT, 5 for AGAST, FAST
+# and BRISK, 1 for ORB.
+DIAMETERS = {
+    "agast": 2.7,
+    "akaze": 3.0,
+    "brisk": 2.7,
+    "fast": 2.7,
+    "kaze": 2.0,
+    "orb": 13.5,
+    "sift": 2.0,
+}
+
+
+class Points(NamedTuple):
+    """Keypoints in our units, but for angles, which are OpenCV's degrees."""
+
+    xy: Array  # (N, 2)
+    scales: Array  # (N,)
+    angles: Array  # (N,)
+    scores: Array | None  # (N,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCVDescriptor:
+    """What the adapters have in common; each states its `diameter` and fills in the hooks.
+
+    Attributes:
+        detector: What finds keypoints: `"agast"`, `"akaze"`, `"brisk"`, `"fast"`, `"kaze"`,
+            `"orb"` or `"sift"`. Those that are descriptors too run with our defaults.
+        max_num_keypoints: Keep only that many, the highest scores; None for all.
+        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+    """
+
+    detector: str
+    max_num_keypoints: int | None = None
+    gray: GrayMode = "gamma"
+
+    name: ClassVar[str]
+    dim: ClassVar[int]
+    width: ClassVar[int]  # numbers or bytes of a vector as emitted
+    packed: ClassVar[bool] = False  # whether a vector is bits, eight to a byte
+    frame: ClassVar[Frame]
+    diameter: ClassVar[float] = 2.0  # the size of an OpenCV keypoint of sigma 1, as compute takes it
+    native: ClassVar[str | None] = None  # the detector that comes with it
+    orients: ClassVar[bool] = False  # whether compute finds orientations itself
+
+    def __post_init__(self) -> None:
+        if self.detector not in DIAMETERS:
+            raise UnknownNameError(
+                f"Expected a detector among {', '.join(DIAMETERS)}; got {self.detector!r}."
+            )
+        if self.max_num_keypoints is not None and self.max_num_keypoints < 1:
+            raise InputError(
+                f"Expected max_num_keypoints >= 1 or None, got {self.max_num_keypoints}."
+            )
+
+    @cached_property
+    def unfolding(self) -> Unfolding:
+        """The shipped map, fitted to photographs."""
+        return Unfolding.shipped(self.name)
+
+    def extract(self, image: Tensor) -> LocalFeatures:
+        """Detect and describe the keypoints of an image of shape (3, H, W), RGB in [0, 1].
+
+        Raises:
+            MissingDependencyError: The installed OpenCV lacks the descriptor or the detector.
+        """
+        tool, pixels = self._tool(), to_uint8(to_gray(image, self.gray))
+        if min(pixels.shape) < SMALLEST_SIDE:
+            return self._features(pixels, _points([], 1.0), None)
+        if self.detector == self.native:
+            found, vectors = tool.detectAndCompute(pixels, None)
+            return self._strongest(self._features(pixels, _points(found, self.diameter), vectors))
+        found = _detector(self.detector).detect(pixels, None)
+        points = _points(found, DIAMETERS[self.detector])
+        return self._strongest(self._compute(tool, pixels, points))
+
+    def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at given keypoints.
+
+        Keypoints whose window leaves the picture are left out where OpenCV demands that; the others
+        keep their order. Scales and orientations of the result are those that were used.
+
+        Raises:
+            InputError: The features are of an image of another size.
+            MissingFieldError: The features lack scales or orientations that the descriptor needs.
+            MissingDependencyError: The installed OpenCV lacks the descriptor.
+        """
+        if features.image_size != tuple(image.shape[-2:]):
+            raise InputError(
+                f"Expected features of an image of (H, W) = {tuple(image.shape[-2:])}, "
+                f"got {features.image_size}."
+            )
+        needs = [n for n in self.frame.needs if not (self.orients and n == "orientations")]
+        FeatureBatch.collate([features]).require(needs, needed_by=f"describing with {self.name!r}")
+        count = len(features)
+        turns, scales = features.orientations, features.scales
+        points = Points(
+            features.keypoints.cpu().numpy(),
+            np.ones(count, np.float32) if scales is None else scales.cpu().numpy(),
+            np.zeros(count) if turns is None else np.rad2deg(turns.cpu().numpy()) % 360,
+            None if features.scores is None else features.scores.cpu().numpy(),
+        )
+        pixels = to_uint8(to_gray(image, self.gray))
+        if min(pixels.shape) < SMALLEST_SIDE or not count:
+            return self._features(pixels, _points([], 1.0), None)
+        return self._compute(self._tool(), pixels, points, scaled=scales is not None)
+
+    def encode(self, raw: Tensor) -> Tensor:
+        """Unpack bits, the lowest of a byte first, to -1 and +1; scale numbers to length 1."""
+        check_vectors(raw, self.width, self.name)
+        if not self.packed:
+            return F.normalize(raw.float(), dim=1)
+        bits = raw[..., None] >> torch.arange(8, dtype=torch.uint8, device=raw.device) & 1
+        return bits.flatten(1)[:, : self.dim].float() * 2 - 1
+
+    def _tool(self) -> Any:
+        """Return OpenCV's object."""
+        raise NotImplementedError
+
+    def _used(self, scales: Array, image_size: tuple[int, int]) -> Array:
+        """Return the scales that OpenCV works with when it is given these."""
+        return scales
+
+    def _level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+        """Return the octave and class_id fields of keypoints, int, where OpenCV reads them."""
+        none = np.zeros(len(scales), int)
+        return none, none
+
+    def _emit(self, vectors: Tensor) -> Tensor:
+        return vectors
+
+    def _compute(
+        self, tool: Any, pixels: Array, points: Points, *, scaled: bool = True
+    ) -> LocalFeatures:
+        import cv2
+
+        size = (pixels.shape[0], pixels.shape[1])
+        used = self._used(points.scales, size)
+        angles = points.angles.copy()
+        rows = zip(
+            points.xy.tolist(),
+            (used * self.diameter).tolist(),
+            angles.tolist(),
+            *(field.tolist() for field in self._level(used, size)),
+            strict=True,
+        )
+        # The response, which no extractor reads, tells afterwards which keypoints were kept.
+        given = [
+            cv2.KeyPoint(x, y, diameter, angle, number, octave, level)
+            for number, ((x, y), diameter, angle, octave, level) in enumerate(rows)
+        ]
+        kept, vectors = tool.compute(pixels, given)
+        index = np.array([keypoint.response for keypoint in kept], int)
+        if self.orients:
+            angles[index] = [keypoint.angle for keypoint in kept]
+        scores = None if points.scores is None else points.scores[index]
+        described = Points(points.xy[index], used[index], angles[index], scores)
+        return self._features(pixels, described, vectors, scaled=scaled)
+
+    def _features(
+        self, pixels: Array, points: Points, vectors: Array | None, *, scaled: bool = True
+    ) -> LocalFeatures:
+        import cv2
+
+        dtype = torch.uint8 if self.packed else torch.float32
+        raw = torch.zeros(0, self.width, dtype=dtype)
+        height, width = pixels.shape[:2]
+        xy = torch.from_numpy(np.asarray(points.xy, np.float32))
+        scales, turns, scores = (
+            None if part is None else torch.from_numpy(np.asarray(part, np.float32))
+            for part in (points.scales, points.angles, points.scores)
+        )
+        return LocalFeatures(
+            keypoints=xy.clamp(min=-0.5).minimum(torch.tensor([width - 0.5, height - 0.5])),
+            descriptors=self._emit(
+                raw if vectors is None or not len(xy) else torch.from_numpy(vectors)
+            ),
+            image_size=(height, width),
+            descriptor=self.name,
+            scales=scales if scaled else None,
+            orientations=turns * (math.pi / 180) if self.frame.rotated and turns is not None else None,
+            scores=scores,
+            provenance=Provenance(self.gray, f"opencv {cv2.__version__}", asdict(self)),
+        )
+
+    def _strongest(self, features: LocalFeatures) -> LocalFeatures:
+        """Keep the highest scores, in the order in which they came."""
+        most = self.max_num_keypoints
+        if most is None or len(features) <= most or features.scores is None:
+            return features
+        best = features.scores.argsort(descending=True, stable=True)[:most]
+        return features[best.sort().values]
+
+
+def find_class(name: str) -> Any:
+    """Return one of OpenCV's classes, which move between modules from version to version.
+
+    Raises:
+        MissingDependencyError: The installed OpenCV has no such class.
+    """
+    import cv2
+
+    for module in (cv2, getattr(cv2, "xfeatures2d", None)):
+        found = getattr(module, name, None)
+        if found is not None:
+            return found
+    raise MissingDependencyError(
+        f"Expected an OpenCV with {name}, got {cv2.__version__} without. "
+        "Install the one with extra modules: pip install opencv-contrib-python"
+    )
+
+
+def _detector(name: str) -> Any:
+    if name == "fast":
+        return find_class("FastFeatureDetector").create()
+    if name == "agast":
+        return find_class("AgastFeatureDetector").create()
+    from invertdesc.descriptors import create_descriptor
+
+    adapter = create_descriptor(name)
+    if not isinstance(adapter, OpenCVDescriptor):  # somebody's own under one of OpenCV's names
+        raise InputError(f"Expected {name!r} to be OpenCV's to detect with, got {adapter}.")
+    return adapter._tool()
+
+
+def _points(found: Sequence[Any], diameter: float) -> Points:
+    """Convert OpenCV's keypoints, whose size is `diameter` for a sigma of 1 pixel."""
+    rows = np.array([(*k.pt, k.size, k.angle, k.response) for k in found], np.float32)
+    x, y, size, angle, response = rows.reshape(-1, 5).T
+    return Points(np.stack([x, y], 1), size / diameter, angle.clip(min=0), response)

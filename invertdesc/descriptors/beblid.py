@@ -1,0 +1,48 @@
+"""BEBLID and TEBLID through OpenCV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from invertdesc.descriptors._opencv import OpenCVDescriptor, find_class
+from invertdesc.unfolding import Frame
+
+SCALE_FACTOR = 6.75  # for keypoints of size 2 sigma, as of SIFT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beblid(OpenCVDescriptor):
+    """BEBLID: 512 learned differences of box means, in a patch of 13.5 scales, turned.
+
+    Units of OpenCV and ours: scale = size / 2 with OpenCV's factor 6.75, for whatever detector;
+    orientation = angle in radians.
+
+    Source: Suarez, Sfeir, Buenaposada, Baumela, "BEBLID: boosted efficient binary local image
+    descriptor", Pattern Recognition Letters 2020.
+    """
+
+    detector: str = "orb"
+
+    name: ClassVar[str] = "beblid"
+    dim: ClassVar[int] = 512
+    width: ClassVar[int] = 64
+    packed: ClassVar[bool] = True
+    frame: ClassVar[Frame] = Frame(support=2 * SCALE_FACTOR)
+
+    def _tool(self) -> Any:
+        return find_class("BEBLID").create(SCALE_FACTOR, 100)  # 100 stands for 512 bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teblid(Beblid):
+    """TEBLID: as `Beblid`, its differences learned from triplets.
+
+    Source: Suarez, Buenaposada, Baumela, "Revisiting binary local image description for resource
+    limited devices", RA-L 2021.
+    """
+
+    name: ClassVar[str] = "teblid"
+
+    def _tool(self) -> Any:
+        return find_class("TEBLID").create(SCALE_FACTOR, 103)  # 103 stands for 512 bits

@@ -1,0 +1,31 @@
+"""DAISY through OpenCV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from invertdesc.descriptors._opencv import OpenCVDescriptor, find_class
+from invertdesc.unfolding import Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Daisy(OpenCVDescriptor):
+    """DAISY: 25 histograms of 8 gradient directions on three rings of at most 15 pixels.
+
+    It is neither scaled nor turned, so that it has no orientation. Scales are those of the
+    detector: its size over what it stores for a sigma of 1 pixel, 13.5 for ORB.
+
+    Source: Tola, Lepetit, Fua, "DAISY: an efficient dense descriptor applied to wide-baseline
+    stereo", TPAMI 2010.
+    """
+
+    detector: str = "orb"
+
+    name: ClassVar[str] = "daisy"
+    dim: ClassVar[int] = 200
+    width: ClassVar[int] = 200
+    frame: ClassVar[Frame] = Frame(support=40.0, scaled=False, rotated=False)
+
+    def _tool(self) -> Any:
+        return find_class("DAISY").create()

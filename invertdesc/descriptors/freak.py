@@ -1,0 +1,39 @@
+"""FREAK through OpenCV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from invertdesc.descriptors._opencv import Array, OpenCVDescriptor, find_class
+from invertdesc.unfolding import Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freak(OpenCVDescriptor):
+    """FREAK: 512 comparisons of blurred points, denser in the middle as on a retina.
+
+    Units of OpenCV and ours: size = 2.7 scale, as of FAST and AGAST; orientation = angle in
+    radians, which FREAK always finds itself. It draws smaller keypoints as if of size 7 and tells so.
+    Its window of some 7 sizes must lie inside the picture.
+
+    Source: Alahi, Ortiz, Vandergheynst, "FREAK: fast retina keypoint", CVPR 2012.
+    """
+
+    detector: str = "fast"
+
+    name: ClassVar[str] = "freak"
+    dim: ClassVar[int] = 512
+    width: ClassVar[int] = 64
+    packed: ClassVar[bool] = True
+    frame: ClassVar[Frame] = Frame(support=8.0)
+    diameter: ClassVar[float] = 2.7
+    orients: ClassVar[bool] = True
+
+    def _tool(self) -> Any:
+        return find_class("FREAK").create()
+
+    def _used(self, scales: Array, image_size: tuple[int, int]) -> Array:
+        return np.maximum(scales, 7.0 / self.diameter)

@@ -1,0 +1,86 @@
+"""Dense HOG as OpenCV computes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from invertdesc.descriptors._hog import DenseHog
+from invertdesc.features import LocalFeatures
+from invertdesc.image import to_gray, to_uint8
+
+
+@dataclass(frozen=True, kw_only=True)
+class HogOpenCV(DenseHog):
+    """Dense HOG of the whole picture, by OpenCV: Gaussian blocks, shared out between cells and bins.
+
+    The window is the picture, the block stride one cell. OpenCV writes blocks, and cells in a block,
+    column by column; rows here are as in `Hog`: cell row, cell column, bin. `from_vector` takes what
+    `cv2.HOGDescriptor.compute` returned to somebody.
+
+    Attributes:
+        orientations: Bins over half a turn, or over a full one where `signed`.
+        pixels_per_cell: Side of a cell.
+        cells_per_block: Cells along a side of a block, which are normalised together.
+        clip: Of the numbers of a block of length 1 (L2-Hys).
+        gamma_correction: Take the root of the picture first. OpenCV 5 does by default, 4 does not.
+        signed: Tell a gradient from its opposite.
+        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+
+    >>> HogOpenCV().from_vector(torch.zeros(3 * 5 * 36), (32, 48))
+    LocalFeatures(15 x 'hog-opencv' of 36 float32, image 48 x 32, without orientations, scores)
+
+    Source: Dalal, Triggs, "Histograms of oriented gradients for human detection", CVPR 2005.
+    """
+
+    cells_per_block: int = 2
+    clip: float = 0.2
+    gamma_correction: bool = True
+    signed: bool = False
+
+    name: ClassVar[str] = "hog-opencv"
+    # OpenCV centres a block's Gaussian half a pixel to the left and above. Measured with the
+    # defaults on 160 pictures: 0.11 along x and 0.09 along y.
+    lean: ClassVar[float] = 0.1
+
+    @property
+    def turn(self) -> bool:
+        """Whether bins cover the full turn, so that gradients keep their signs."""
+        return self.signed
+
+    def extract(self, image: Tensor) -> LocalFeatures:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at all blocks of its grid."""
+        import cv2
+
+        height, width = image.shape[-2:]
+        vector = torch.zeros(0)
+        cell, block = self.pixels_per_cell, self.pixels_per_cell * self.cells_per_block
+        if all(self._blocks((height, width))):
+            # All twelve: the default of gammaCorrection changed in OpenCV 5.
+            tool = cv2.HOGDescriptor(
+                (width // cell * cell, height // cell * cell),
+                (block, block),
+                (cell, cell),
+                (cell, cell),
+                self.orientations,
+                1,  # derivAperture
+                -1.0,  # winSigma: a quarter of the block's side
+                0,  # histogramNormType: L2-Hys, the only one
+                self.clip,
+                self.gamma_correction,
+                1,  # nlevels, of detection alone
+                self.signed,
+            )
+            pixels = to_uint8(to_gray(image, self.gray))
+            vector = torch.from_numpy(tool.compute(pixels[: tool.winSize[1], : tool.winSize[0]]))
+        features = self.from_vector(vector, (height, width))
+        origin = replace(features.provenance, producer=f"opencv {cv2.__version__}")
+        return replace(features, provenance=origin)
+
+    def _in_order(self, vector: Tensor, rows: int, columns: int) -> Tensor:
+        cells = self.cells_per_block
+        by_column = vector.view(columns, rows, cells, cells, self.orientations)
+        return by_column.permute(1, 0, 3, 2, 4).reshape(rows, columns, self.dim)

@@ -1,0 +1,66 @@
+"""ORB through OpenCV."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from invertdesc.descriptors._opencv import Array, OpenCVDescriptor, find_class
+from invertdesc.unfolding import Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orb(OpenCVDescriptor):
+    """ORB: 256 comparisons of small means, in a patch of 31 pixels of a pyramid's level, turned.
+
+    Units of OpenCV and ours: scale = size / 13.5, so that size 31 of the first level is sigma 2.3;
+    orientation = angle in radians; score = response (Harris). At given keypoints the nearest level
+    of the pyramid is taken, and its scale is told.
+
+    Attributes:
+        max_num_keypoints: At most that many are looked for.
+        fast_threshold: The lower, the more keypoints.
+        scale_factor: From one level of the pyramid to the next.
+        levels: Of the pyramid.
+        edge_threshold: No keypoint is nearer to the border, in pixels.
+
+    Source: Rublee, Rabaud, Konolige, Bradski, "ORB: an efficient alternative to SIFT or SURF",
+    ICCV 2011.
+    """
+
+    detector: str = "orb"
+    max_num_keypoints: int | None = 1000
+    fast_threshold: int = 7
+    scale_factor: float = 1.2
+    levels: int = 8
+    edge_threshold: int = 31
+
+    name: ClassVar[str] = "orb"
+    native: ClassVar[str | None] = "orb"
+    dim: ClassVar[int] = 256
+    width: ClassVar[int] = 32
+    packed: ClassVar[bool] = True
+    frame: ClassVar[Frame] = Frame(support=13.5)
+    diameter: ClassVar[float] = 13.5
+
+    def _tool(self) -> Any:
+        return find_class("ORB").create(
+            nfeatures=self.max_num_keypoints or 1_000_000,
+            scaleFactor=self.scale_factor,
+            nlevels=self.levels,
+            edgeThreshold=self.edge_threshold,
+            fastThreshold=self.fast_threshold,
+        )
+
+    def _used(self, scales: Array, image_size: tuple[int, int]) -> Array:
+        octave, _ = self._level(scales, image_size)
+        used: Array = 31 / self.diameter * self.scale_factor**octave
+        return used
+
+    def _level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+        level = np.log(scales * (self.diameter / 31)) / math.log(self.scale_factor)
+        octave = np.clip(np.rint(level), 0, self.levels - 1).astype(int)
+        return octave, np.zeros_like(octave)

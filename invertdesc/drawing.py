@@ -1,0 +1,131 @@
+"""Pictures of features, for people: keypoints on an image, panels side by side, contact sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.nn import functional as F
+
+from invertdesc.image import to_uint8
+
+if TYPE_CHECKING:
+    from invertdesc.features import LocalFeatures
+
+_CAPTION = 22  # pixels
+_GAP = 6
+_FINE, _COARSE = (255, 214, 64), (255, 64, 96)
+_SMALLEST = 448  # pixels of the longer side, below which panels are enlarged
+
+
+def draw_keypoints(
+    features: LocalFeatures, image: Tensor | None = None, *, zoom: int = 1
+) -> Tensor:
+    """Draw a circle of each keypoint's scale and a line along its orientation, coarse ones redder.
+
+    Without scales circles are small, without orientations there are no lines.
+
+    Args:
+        features: Of the image.
+        image: (3, H, W) RGB in [0, 1] to draw on, dimmed; None for black.
+        zoom: Whole factor to enlarge by.
+
+    Returns:
+        (3, zoom * H, zoom * W) RGB in [0, 1].
+    """
+    import cv2
+
+    height, width = features.image_size
+    ground = (
+        torch.zeros(3, height, width)
+        if image is None
+        else 0.25 + 0.45 * image.mean(0).expand(3, -1, -1)
+    )
+    canvas = to_uint8(enlarge(ground, zoom)).copy()
+    points = ((features.keypoints.cpu() + 0.5) * zoom - 0.5).tolist()
+    scales = None if features.scales is None else features.scales.cpu()
+    radii = [2.0] * len(points) if scales is None else (scales * zoom).clamp(min=1).tolist()
+    turns = None if features.orientations is None else features.orientations.tolist()
+    order = sorted(range(len(points)), key=lambda n: -radii[n])  # fine ones on top
+    for n in order:
+        (x, y), radius = points[n], radii[n]
+        share = min(1.0, max(0.0, np.log2(max(radius / zoom, 1e-6)) / 4))
+        colour = tuple(int(a + (b - a) * share) for a, b in zip(_FINE, _COARSE, strict=True))
+        cv2.circle(canvas, _fixed(x, y), round(radius * 16), colour, 1, cv2.LINE_AA, shift=4)
+        if turns is not None:
+            tip = (x + radius * np.cos(turns[n]), y + radius * np.sin(turns[n]))
+            cv2.line(canvas, _fixed(x, y), _fixed(*tip), colour, 1, cv2.LINE_AA, shift=4)
+    return torch.from_numpy(canvas).permute(2, 0, 1) / 255
+
+
+def side_by_side(
+    features: LocalFeatures, picture: Tensor, image: Tensor | None, method: str
+) -> Tensor:
+    """Draw the original where there is one, its keypoints, and what was reconstructed from them.
+
+    Args:
+        features: What the picture was made from.
+        picture: (3, H, W) RGB in [0, 1], the reconstruction.
+        image: (3, H, W) RGB in [0, 1], the original, or None.
+        method: Name, for the caption.
+
+    Returns:
+        (3, h, w) RGB in [0, 1].
+    """
+    zoom = max(1, round(_SMALLEST / max(features.image_size)))
+    count = f"{len(features)} keypoints, {features.descriptor}"
+    panels = [(count, draw_keypoints(features, image, zoom=zoom))]
+    panels.append((f"reconstructed by {method}", enlarge(picture.cpu(), zoom)))
+    if image is not None:
+        panels.insert(0, ("original", enlarge(image, zoom)))
+    return _in_a_row([_captioned(panel, text) for text, panel in panels])
+
+
+def contact_sheet(rows: Sequence[tuple[str, Sequence[Tensor]]]) -> Tensor:
+    """Lay out labelled rows of pictures of one size.
+
+    Args:
+        rows: A label and (3, H, W) pictures in [0, 1], equally many in each row.
+
+    Returns:
+        (3, h, w) RGB in [0, 1].
+    """
+    strips = []
+    for label, pictures in rows:
+        strip = _in_a_row([picture.cpu() for picture in pictures])
+        strips.append(_captioned(strip, label))
+    return torch.cat(strips, 1)
+
+
+def enlarge(image: Tensor, zoom: int) -> Tensor:
+    """Enlarge (3, H, W) by a whole factor, smoothly."""
+    if zoom == 1:
+        return image
+    large = F.interpolate(image[None], scale_factor=zoom, mode="bicubic", align_corners=False)
+    return large[0].clamp(0, 1)
+
+
+def _fixed(x: float, y: float) -> tuple[int, int]:
+    """Return coordinates in sixteenths of a pixel, as OpenCV's `shift=4` takes them."""
+    return round(x * 16), round(y * 16)
+
+
+def _captioned(panel: Tensor, text: str) -> Tensor:
+    width = panel.shape[2]
+    bar = Image.new("RGB", (width, _CAPTION), "white")
+    draw = ImageDraw.Draw(bar)
+    draw.text(
+        (4, _CAPTION // 2), text, fill=(40, 40, 40), anchor="lm", font=ImageFont.load_default(14)
+    )
+    caption = torch.from_numpy(np.array(bar)).permute(2, 0, 1) / 255
+    return torch.cat([caption, panel], 1)
+
+
+def _in_a_row(panels: Sequence[Tensor]) -> Tensor:
+    gap = torch.ones(3, panels[0].shape[1], _GAP)
+    spaced = [part for panel in panels for part in (gap, panel)]
+    return torch.cat(spaced[1:], 2)

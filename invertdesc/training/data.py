@@ -1,0 +1,145 @@
+"""Pictures and their features for training: extracted once, in parallel, kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, is_dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from invertdesc._version import __version__
+from invertdesc.descriptors import create_descriptor
+from invertdesc.errors import InputError
+from invertdesc.features import LocalFeatures
+from invertdesc.image import read_image, to_uint8
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+
+
+class FeatureData(Dataset[tuple[Tensor, LocalFeatures]]):
+    """Pictures of one size with the features of one descriptor each, in memory.
+
+    Item (picture, descriptor) as one number: `picture + len(paths) * descriptor`.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        descriptors: Sequence[str],
+        *,
+        crop: int,
+        cache: Path,
+        workers: int = 1,
+    ) -> None:
+        """Extract what the cache lacks, then load it.
+
+        Args:
+            paths: Image files.
+            descriptors: Registry names.
+            crop: Pixels of the square that pictures are cut to.
+            cache: Folder for features, one file for each picture and descriptor; safe to delete.
+            workers: Processes that extract.
+
+        Raises:
+            InputError: No images.
+        """
+        if not paths:
+            raise InputError("Expected images to train on, got none.")
+        self.paths = list(paths)
+        self.descriptors = list(descriptors)
+        self.crop = crop
+        todo = []
+        for name in descriptors:
+            folder = cache / _key(create_descriptor(name), crop)
+            todo += [(path, name, crop, folder / f"{_digest(path)}.npz") for path in paths]
+        self.features = _extract_all(todo, workers)
+        self.pictures = [
+            torch.from_numpy(to_uint8(_cut(path, crop)))
+            for path in tqdm(paths, desc="read", unit="image", disable=None)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, LocalFeatures]:
+        """Return a picture (3, crop, crop) in [0, 1] and its features."""
+        picture = self.pictures[number % len(self.pictures)]
+        return picture.permute(2, 0, 1).float() / 255, self.features[number]
+
+
+def drop_keypoints(
+    features: LocalFeatures, share: float, generator: torch.Generator
+) -> LocalFeatures:
+    """Keep a share of the keypoints, at random; at least one where there are any."""
+    keep = max(1, round(share * len(features)))
+    return (
+        features[torch.randperm(len(features), generator=generator)[:keep]]
+        if len(features)
+        else features
+    )
+
+
+def _cut(path: Path, crop: int) -> Tensor:
+    """Read an image and return its centre square, scaled to (3, crop, crop)."""
+    image = read_image(path)
+    height, width = image.shape[1:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    image = image[:, top : top + side, left : left + side]
+    if side == crop:
+        return image
+    size = (crop, crop)
+    return F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
+
+
+def _extract_all(todo: Sequence[tuple[Path, str, int, Path]], workers: int) -> list[LocalFeatures]:
+    missing = [job for job in todo if not job[3].is_file()]
+    if missing:
+        # Forked children of a process that runs torch's threads can hang, so start afresh.
+        with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
+            for _ in tqdm(
+                pool.map(_extract, missing, chunksize=8),
+                total=len(missing),
+                desc="extract",
+                unit="image",
+                disable=None,
+            ):
+                pass
+    bar = tqdm(todo, desc="load", unit="image", disable=None)
+    return [replace(LocalFeatures.load(job[3]), scores=None) for job in bar]
+
+
+def _one_thread() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def _extract(job: tuple[Path, str, int, Path]) -> None:
+    path, name, crop, target = job
+    create_descriptor(name).extract(_cut(path, crop)).save(target)
+
+
+def _key(descriptor: Descriptor, crop: int) -> str:
+    """Return a folder name that changes with whatever changes the features."""
+    options: Any = asdict(descriptor) if is_dataclass(descriptor) else {}
+    text = json.dumps([options, crop, __version__], sort_keys=True, default=str)
+    return f"{descriptor.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _digest(path: Path) -> str:
+    state = path.stat()
+    text = f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
