@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from invertdesc.features import LocalFeatures
 
 OPTIONAL_FIELDS = ("scales", "orientations", "scores")
+MOST_PIXELS = 2**31
 ROW_FIELDS = ("keypoints", "descriptors", *OPTIONAL_FIELDS)
 
 
@@ -25,6 +26,8 @@ def checked_size(size: tuple[int, int]) -> tuple[int, int]:
         raise InputError(f"Expected image_size (H, W) in whole pixels, got {size!r}.") from error
     if height < 1 or width < 1:
         raise InputError(f"Expected image_size (H, W) of at least 1 pixel each, got {size!r}.")
+    if height * width > MOST_PIXELS:
+        raise InputError(f"Expected image_size (H, W) of at most 2^31 pixels, got {size!r}.")
     return height, width
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch
 from invertdesc.ops import paint_pieces, solve_poisson
+from invertdesc.unfolding import FALLOFF
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 # Chosen with SIFT on 50 faces and 50 photographs kept out of its fit: NCC and SSIM of `poisson`
 # are, for 1 / cell^2, 0.895, 0.703 and 0.866, 0.609; for 1 / cell^4, 0.893, 0.710 and 0.865, 0.621.
 MERGE_POWER = 4
+
+
+@runtime_checkable
+class JointUnfolding(Protocol):
+    """An adapter whose vectors are unfolded together, as HOG's are, and not each for itself."""
+
+    def pieces(self, batch: FeatureBatch) -> Tensor:
+        """Return (M, 2, G, G) gradients that fill `frame` around each keypoint."""
 
 
 class FieldRasterizer(nn.Module):
@@ -80,19 +89,22 @@ class FieldRasterizer(nn.Module):
         from invertdesc.descriptors import resolve_descriptor
 
         adapter = resolve_descriptor(self.descriptor or batch.descriptor)
-        unfolding = self.unfolding or adapter.unfolding
-        batch.require(unfolding.frame.needs, needed_by=f"the unfolding of {adapter.name!r}")
-        if pieces is None:
+        jointly = pieces is None and self.unfolding is None and isinstance(adapter, JointUnfolding)
+        unfolding = None if jointly else self.unfolding or adapter.unfolding
+        frame = adapter.frame if unfolding is None else unfolding.frame
+        batch.require(frame.needs, needed_by=f"the unfolding of {adapter.name!r}")
+        if unfolding is None:
+            pieces = cast("JointUnfolding", adapter).pieces(batch)
+        elif pieces is None:
             pieces = unfolding(adapter.encode(batch.descriptors))
 
         # Float64, rounded once: in float32, cos and pow differ by a keypoint's place in the batch.
-        frame = unfolding.frame
         sides, turns = (part.double() for part in (frame.sides(batch), frame.turns(batch)))
-        cell = (sides / unfolding.grid).clamp(min=1)[:, None, None]
+        cell = (sides / pieces.shape[-1]).clamp(min=1)[:, None, None]
         cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
         right, down = pieces.unbind(1)
         weight = cell**-MERGE_POWER
-        amount = weight * cell**-unfolding.falloff
+        amount = weight * cell ** -(FALLOFF if unfolding is None else unfolding.falloff)
         gx, gy = amount * (right * cos - down * sin), amount * (right * sin + down * cos)
         values = torch.stack([gx, gy, weight.expand_as(gx)], 1).float()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -16,6 +17,7 @@ from invertdesc.unfolding import Unfolding
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
+    from invertdesc.unfolding import Frame
 
 
 def fit_unfolding(
@@ -31,7 +33,8 @@ def fit_unfolding(
 
     Images are read one at a time; only sums over keypoints are kept. A target is the picture's
     gradient in the keypoint's frame, blurred to the grid's spacing and scaled to a root mean square
-    of 1, because vectors are normalised too.
+    of 1, because vectors are normalised too. The logarithm of that root mean square is fitted
+    beside, to the vector and the logarithm of the cell's width: contrast and falloff.
 
     Args:
         descriptor: An adapter; it says with `frame` which square its vectors describe.
@@ -55,18 +58,88 @@ def fit_unfolding(
 
         images = tqdm(images, desc=f"fit {descriptor.name}", unit="image", disable=None)
     sums = _Sums(descriptor.dim, 2 * grid * grid)
+    for vectors, targets, cell in _patches(descriptor, images, descriptor.frame, grid):
+        sums.add(vectors, targets, cell)
+    matrix, bias, mean = sums.gradients(ridge)
+    contrast, slope = sums.contrast(ridge)
+    return Unfolding(
+        matrix=matrix,
+        bias=bias,
+        mean=mean,
+        frame=descriptor.frame,
+        falloff=min(max(-slope, 0.0), 2.0) if descriptor.frame.scaled else 0.0,
+        bins=bins,
+        contrast=contrast,
+    )
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well an unfolding does on images that its fit has not seen.
+
+    Attributes:
+        patches: Keypoints looked at.
+        correlation: Of the unfolded gradients with the true ones, each patch's scaled to a root
+            mean square of 1.
+        contrast: Of the logarithms of told and true gradient size.
+    """
+
+    patches: int
+    correlation: float
+    contrast: float
+
+
+def measure_unfolding(
+    unfolding: Unfolding, descriptor: Descriptor, images: Iterable[object]
+) -> Quality:
+    """Measure an unfolding on images kept out of its fit.
+
+    Args:
+        unfolding: Of that descriptor.
+        descriptor: An adapter.
+        images: Whatever `invertdesc.image.to_image` takes.
+
+    Raises:
+        InputError: No keypoint in any image.
+    """
+    products, told, true = torch.zeros(3, dtype=torch.float64), [], []
+    for vectors, targets, cell in _patches(descriptor, images, unfolding.frame, unfolding.grid):
+        size = _sizes(targets)
+        one, other = unfolding(vectors).flatten(1), targets / size
+        told.append(_sizes(one).log()[:, 0] - unfolding.falloff * cell)
+        true.append(size.log()[:, 0])
+        one = one / _sizes(one) * _sizes(unfolding.directions(vectors).flatten(1))
+        products += torch.stack([(one * other).sum(), one.square().sum(), other.square().sum()])
+    if not told:
+        raise InputError("Expected images with keypoints to measure an unfolding on, found none.")
+    both = torch.stack([torch.cat(told), torch.cat(true)])
+    return Quality(
+        patches=both.shape[1],
+        correlation=float(products[0] / (products[1] * products[2]).sqrt()),
+        contrast=float(both.corrcoef()[0, 1]) if both.shape[1] > 1 else 0.0,
+    )
+
+
+def _patches(
+    descriptor: Descriptor, images: Iterable[object], frame: Frame, grid: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield encoded vectors (N, D), gradients (N, 2 * G * G), and log cell widths (N,)."""
     for source in images:
         image = to_image(source)
         features = descriptor.extract(image)
         if len(features):
             batch = FeatureBatch.collate([features])
-            batch.require(descriptor.frame.needs, needed_by=f"the frame of {descriptor.name!r}")
+            batch.require(frame.needs, needed_by=f"the frame of {descriptor.name!r}")
             gray = to_gray(image, cast("GrayMode", features.provenance.gray or "luma"))
-            sides, turns = descriptor.frame.sides(batch), descriptor.frame.turns(batch)
+            sides, turns = frame.sides(batch), frame.turns(batch)
             targets = gradients_around(gray, batch.keypoints, sides, turns, grid)
-            sums.add(descriptor.encode(batch.descriptors), targets.flatten(1))
-    matrix, bias, mean = sums.solve(ridge)
-    return Unfolding(matrix=matrix, bias=bias, mean=mean, frame=descriptor.frame, bins=bins)
+            cell = (sides / grid).clamp(min=1).log()
+            yield descriptor.encode(batch.descriptors), targets.flatten(1), cell
+
+
+def _sizes(gradients: Tensor) -> Tensor:
+    """Return (N, 1), the root mean square of each patch, kept off 0."""
+    return gradients.square().mean(1, keepdim=True).sqrt() + 1e-4
 
 
 def gradients_around(
@@ -118,16 +191,36 @@ class _Sums:
     """What least squares need to know of all keypoints, in float64."""
 
     def __init__(self, dim: int, outputs: int) -> None:
-        self.xx = torch.zeros(dim + 1, dim + 1, dtype=torch.float64)
-        self.xy = torch.zeros(dim + 1, outputs, dtype=torch.float64)
+        # Rows: the vector, the logarithm of the cell's width, 1; columns of xy: the gradients, the
+        # logarithm of their size.
+        self.xx = torch.zeros(dim + 2, dim + 2, dtype=torch.float64)
+        self.xy = torch.zeros(dim + 2, outputs + 1, dtype=torch.float64)
 
-    def add(self, vectors: Tensor, targets: Tensor) -> None:
-        size = targets.square().mean(1, keepdim=True).sqrt()
-        x = torch.cat([vectors, torch.ones(len(vectors), 1)], 1).double()
+    def add(self, vectors: Tensor, targets: Tensor, cell: Tensor) -> None:
+        size = _sizes(targets)
+        x = torch.cat([vectors, cell[:, None], torch.ones(len(vectors), 1)], 1).double()
         self.xx += x.T @ x
-        self.xy += x.T @ (targets / (size + 1e-4)).double()
+        self.xy += x.T @ torch.cat([targets / size, size.log()], 1).double()
 
-    def solve(self, ridge: float) -> tuple[Tensor, Tensor, Tensor]:
+    def gradients(self, ridge: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the matrix, the bias and the vectors' mean."""
+        mean, bias, spread, joint = self._centred()
+        spread, joint = spread[:-1, :-1], joint[:-1, :-1]
+        penalty = ridge * spread.diagonal().mean() + 1e-12
+        matrix = torch.linalg.solve(
+            spread + penalty * torch.eye(len(spread), dtype=torch.float64), joint
+        )
+        return matrix.float(), bias[:-1].float(), mean[:-1].float()
+
+    def contrast(self, ridge: float) -> tuple[Tensor, float]:
+        """Return what the logarithm of the gradients' size gains with the vector, and with cell."""
+        mean, _, spread, joint = self._centred()
+        penalty = (ridge * spread.diagonal()[:-1].mean() + 1e-12).expand(len(mean)).clone()
+        penalty[-1] = 1e-6 * float(self.xx[-1, -1])  # the cell's own weight, where it never changes
+        slopes = torch.linalg.solve(spread + penalty.diag(), joint[:, -1])
+        return slopes[:-1].float(), float(slopes[-1])
+
+    def _centred(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         n = float(self.xx[-1, -1])
         if n == 0:
             raise InputError(
@@ -136,9 +229,4 @@ class _Sums:
             )
         mean, bias = self.xx[-1, :-1] / n, self.xy[-1] / n
         spread = self.xx[:-1, :-1] - n * torch.outer(mean, mean)
-        joint = self.xy[:-1] - n * torch.outer(mean, bias)
-        penalty = ridge * float(spread.diagonal().mean()) + 1e-12
-        matrix = torch.linalg.solve(
-            spread + penalty * torch.eye(len(mean), dtype=torch.float64), joint
-        )
-        return matrix.float(), bias.float(), mean.float()
+        return mean, bias, spread, self.xy[:-1] - n * torch.outer(mean, bias)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
 
 FORMAT = "invertdesc-unfolding"
+LARGEST = 3.0  # so that no vector, however strange, drowns all others; photographs stay within 2
 FALLOFF = 0.8  # with SIFT as in field.py: 0.57 gave 0.899, 0.703 and 0.861, 0.607
 
 
@@ -62,7 +63,8 @@ class Frame:
 class Unfolding:
     """A linear map from encoded vectors to gradients in the keypoint's frame.
 
-    `gradients = (vectors - mean) @ matrix + bias`, a grid of G x G cells that fill the frame.
+    `gradients = (vectors - mean) @ matrix + bias`, a grid of G x G cells that fill the frame, times
+    `exp((vectors - mean) @ contrast)`, so that weak patches do not shout.
 
     Attributes:
         matrix: (D, 2 * G * G) float32.
@@ -70,7 +72,9 @@ class Unfolding:
         mean: (D,) float32.
         frame: The square that the grid fills.
         falloff: Gradients weaken as 1 / (cell width in pixels)^falloff from fine keypoints to
-            coarse ones; the vector itself, being normalised, does not tell.
+            coarse ones, which the vector itself does not tell.
+        contrast: (D,) float32, how the logarithm of the gradients' size goes with the vector: most
+            vectors are normalised, but say what kind of patch they come from; None for not at all.
         bins: Orientation bins of a histogram, where the vector is a row of histograms; else None.
 
     >>> unfolding = Unfolding.from_histograms(cells=4, bins=8, frame=Frame(support=12.0))
@@ -84,6 +88,7 @@ class Unfolding:
     frame: Frame
     falloff: float = FALLOFF
     bins: int | None = None
+    contrast: Tensor | None = None
 
     @property
     def grid(self) -> int:
@@ -107,8 +112,19 @@ class Unfolding:
             raise InputError(
                 f"Expected vectors of shape (N, {len(self.mean)}), got {tuple(vectors.shape)}."
             )
+        return self.directions(vectors) * self.sizes(vectors)
+
+    def directions(self, vectors: Tensor) -> Tensor:
+        """Unfold vectors, but for the contrast: (N, D) to (N, 2, G, G)."""
         matrix, bias, mean = (part.to(vectors) for part in (self.matrix, self.bias, self.mean))
         return ((vectors - mean) @ matrix + bias).view(-1, 2, self.grid, self.grid)
+
+    def sizes(self, vectors: Tensor) -> Tensor:
+        """Return the contrast of (N, D) vectors as (N, 1, 1, 1) factors around 1."""
+        if self.contrast is None:
+            return vectors.new_ones(len(vectors), 1, 1, 1)
+        told = (vectors - self.mean.to(vectors)) @ self.contrast.to(vectors)
+        return told.clamp(-LARGEST, LARGEST).exp()[:, None, None, None]
 
     def sample(self, vectors: Tensor, generator: torch.Generator) -> Tensor:
         """Unfold with one orientation drawn for each histogram, instead of all in proportion.
@@ -141,7 +157,7 @@ class Unfolding:
         single = torch.zeros_like(mass).scatter_(2, drawn, total * (1 - aside.abs()))
         neighbour = (drawn + aside.sign().long()) % self.bins
         single.scatter_add_(2, neighbour, total * aside.abs())
-        return self(single.flatten(1))
+        return self.directions(single.flatten(1)) * self.sizes(vectors)
 
     @classmethod
     def from_histograms(
@@ -200,6 +216,8 @@ class Unfolding:
         from safetensors.torch import save
 
         tensors = {"matrix": self.matrix.half().contiguous(), "bias": self.bias, "mean": self.mean}
+        if self.contrast is not None:
+            tensors["contrast"] = self.contrast
         meta = {"frame": asdict(self.frame), "falloff": self.falloff, "bins": self.bins}
         header = {
             "format": FORMAT,
@@ -239,7 +257,9 @@ class Unfolding:
                     raise ValueError("its header is not ours")
                 meta = json.loads(header["unfolding"])
                 tensors = {
-                    part: file.get_tensor(part).float() for part in ("matrix", "bias", "mean")
+                    part: file.get_tensor(part).float()
+                    for part in ("matrix", "bias", "mean", "contrast")
+                    if part != "contrast" or part in file.keys()  # noqa: SIM118
                 }
             return cls(
                 frame=Frame(**meta["frame"]), falloff=meta["falloff"], bins=meta["bins"], **tensors

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from invertdesc.descriptors.base import Descriptor
+from invertdesc.errors import InputError
 from invertdesc.registry import Registry
 
 __all__ = ["Descriptor", "create_descriptor", "list_descriptors", "register_descriptor"]
@@ -20,6 +21,8 @@ descriptors: Registry[Descriptor] = Registry(
         "brisk": "invertdesc.descriptors.brisk:Brisk",
         "daisy": "invertdesc.descriptors.daisy:Daisy",
         "freak": "invertdesc.descriptors.freak:Freak",
+        "hog": "invertdesc.descriptors.hog:Hog",
+        "hog-opencv": "invertdesc.descriptors.hog_opencv:HogOpenCV",
         "kaze": "invertdesc.descriptors.kaze:Kaze",
         "latch": "invertdesc.descriptors.latch:Latch",
         "orb": "invertdesc.descriptors.orb:Orb",
@@ -47,5 +50,16 @@ def register_descriptor(name: str) -> Callable[[A], A]:
 
 
 def resolve_descriptor(descriptor: str | Descriptor) -> Descriptor:
-    """Return an adapter as it is, or create the one of that name."""
-    return create_descriptor(descriptor) if isinstance(descriptor, str) else descriptor
+    """Return an adapter as it is, or create the one of that name.
+
+    Raises:
+        InputError: Neither, or no such name.
+    """
+    if isinstance(descriptor, str):
+        return create_descriptor(descriptor)
+    if isinstance(descriptor, type) or not hasattr(descriptor, "encode"):
+        raise InputError(
+            "Expected a descriptor's name or an adapter from create_descriptor(), "
+            f"got {descriptor!r}."
+        )
+    return descriptor

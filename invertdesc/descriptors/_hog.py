@@ -10,7 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc.descriptors._hog_signs import shipped_signs, signed_gradients, unsigned_gradients
+from invertdesc.descriptors._hog_signs import (
+    read_cells,
+    shipped_signs,
+    signed_gradients,
+    unsigned_gradients,
+)
 from invertdesc.descriptors.base import check_vectors
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch, LocalFeatures, Provenance
@@ -39,7 +44,7 @@ class DenseHog:
     gray: GrayMode = "gamma"
 
     name: ClassVar[str]
-    lean: ClassVar[float] = 0.0  # of the log energy of cells right and below in a block
+    drift: ClassVar[float] = 0.0  # see `read_cells`
 
     def __post_init__(self) -> None:
         for option in ("orientations", "pixels_per_cell", "cells_per_block"):
@@ -60,6 +65,11 @@ class DenseHog:
     def turn(self) -> bool:
         """Whether bins cover the full turn, so that gradients keep their signs."""
         return False
+
+    @property
+    def lean(self) -> float:
+        """How much more the cells right and below in a block weigh, as a logarithm."""
+        return 0.0
 
     @cached_property
     def unfolding(self) -> Unfolding:
@@ -127,11 +137,12 @@ class DenseHog:
         if not len(batch.keypoints):
             return batch.keypoints.new_zeros(0, 2, 4 * cells, 4 * cells)
         blocks, known, places = self._grid(batch)
-        if self.turn:
-            field = signed_gradients(blocks, known, self.lean)
-        else:
-            network = shipped_signs(batch.device)
-            field = unsigned_gradients(blocks, known, self.lean, network)
+        histograms = read_cells(blocks, known, lean=self.lean, drift=self.drift)
+        field = (
+            signed_gradients(histograms)
+            if self.turn
+            else unsigned_gradients(histograms, shipped_signs(batch.device))
+        )
         field = F.interpolate(field, scale_factor=2.0, mode="bilinear")  # (B, 2, 4 ny, 4 nx)
         windows = field.unfold(2, 4 * cells, 4).unfold(3, 4 * cells, 4)
         image, row, column = places

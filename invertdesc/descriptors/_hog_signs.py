@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ BINS = 9  # of the histograms that the network takes
 TINY = 1e-6
 
 
-def read_cells(blocks: Tensor, known: Tensor, lean: float = 0.0) -> Tensor:
+def read_cells(blocks: Tensor, known: Tensor, *, lean: float, drift: float) -> Tensor:
     """Undo the normalisation of overlapping blocks.
 
     A cell that two neighbouring blocks share tells the ratio of their norms; the logarithms of all
@@ -35,15 +36,18 @@ def read_cells(blocks: Tensor, known: Tensor, lean: float = 0.0) -> Tensor:
         known: (B, by, bx), 1 where there is a block and 0 where none.
         lean: What to take off the logarithm of a ratio, as a library may weigh the cells right
             and below in a block more.
+        drift: Pull of the logarithms towards 0, as errors of ratios add up; 0 where they are exact.
 
     Returns:
         (B, by + c - 1, bx + c - 1, bins), up to one factor an image.
 
-    >>> cells = torch.tensor([[1.0, 2.0, 8.0]]).view(1, 1, 3, 1)
-    >>> blocks = torch.tensor([[1.0, 2.0], [1.0, 4.0]]).view(1, 1, 2, 1, 2, 1)
-    >>> two = read_cells(torch.cat([blocks, blocks], 3), torch.ones(1, 1, 2))
-    >>> bool(torch.allclose(two[0, 0, :, 0] / two[0, 0, 0, 0], torch.tensor([1.0, 2.0, 8.0])))
-    False
+    >>> cells = torch.tensor([1.0, 2.0, 8.0]).expand(2, 3)
+    >>> blocks = torch.stack([cells[:, :2], cells[:, 1:]])  # the picture's two, 2 x 2 cells each
+    >>> blocks = blocks / blocks.square().sum((1, 2), keepdim=True).sqrt()
+    >>> found = read_cells(blocks[None, None, ..., None], torch.ones(1, 1, 2), lean=0, drift=0)
+    >>> found = found[0, 0, :, 0]
+    >>> (found / found[0]).round(decimals=3)
+    tensor([1., 2., 8.])
     """
     batch, rows, columns, cells, _, bins = blocks.shape
     clipped = blocks >= 0.999 * blocks.amax((-3, -2, -1), keepdim=True)
@@ -60,7 +64,7 @@ def read_cells(blocks: Tensor, known: Tensor, lean: float = 0.0) -> Tensor:
             known[:, :-1] * known[:, 1:],
         )
         ratios = torch.stack([F.pad(right - lean, (0, 1)), F.pad(below - lean, (0, 0, 0, 1))], 1)
-        norms = solve_poisson(ratios, screening=0.0)
+        norms = solve_poisson(ratios, screening=drift)
     weight = torch.where(clipped, 1e-3, 1.0) * known[..., None, None, None]
     sums = blocks.new_zeros(2, batch, rows + cells - 1, columns + cells - 1, bins)
     whole = torch.stack([weight * blocks * norms.exp()[..., None, None, None], weight])
@@ -79,40 +83,41 @@ def _log_ratio(shared: tuple[Tensor, Tensor], clipped: Tensor, both: Tensor) -> 
         for one, part in zip(sums, shared, strict=True)
     )
     first, second = (part + TINY for part in chosen)
-    return (first / second).log() * both
+    ratio: Tensor = (first / second).log() * both
+    return ratio
 
 
 class SignNet(nn.Module):
     """A small U-Net from the cells of a picture to the gradients of their four quarters.
 
-    Fully convolutional, over a grid of any size.
+    Fully convolutional, over a grid of any size; its finest level is 2 x 2 cells.
 
     Source: Ronneberger et al. 2015 for the form.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 64)) -> None:
+    def __init__(self, widths: tuple[int, ...] = (48, 64, 96)) -> None:
         super().__init__()
-        inner = zip((BINS + 1, *widths), widths, strict=False)
-        self.down = nn.ModuleList(_block(a, b) for a, b in inner)
-        outer = zip(widths[:0:-1], widths[-2::-1], strict=True)
-        self.up = nn.ModuleList(_block(below + here, here) for below, here in outer)
-        self.out = nn.Conv2d(widths[0], 8, 1)
+        steps = list(pairwise(widths))[::-1]
+        inner = pairwise((4 * (BINS + 1), *widths))
+        self.down = nn.ModuleList(_block(above, here) for above, here in inner)
+        self.lift = nn.ModuleList(nn.Conv2d(below, here, 1) for here, below in steps)
+        self.up = nn.ModuleList(_block(here, here) for here, _ in steps)
+        self.out = nn.Conv2d(widths[0], 32, 1)
 
     def forward(self, cells: Tensor) -> Tensor:
         """Give (B, 2, 2 ny, 2 nx) gradients for cells (B, ny, nx, 9), up to a factor an image."""
         x, size = self._inputs(cells.permute(0, 3, 1, 2))
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % 8, 0, -height % 8), mode="replicate")
-        kept = []
+        x, kept = F.pixel_unshuffle(x, 2), []
         for level, block in enumerate(self.down):
             x = block(F.avg_pool2d(x, 2) if level else x)
             kept.append(x)
         kept.pop()
-        for block in self.up:
-            x = block(torch.cat([F.interpolate(x, scale_factor=2.0), kept.pop()], 1))
-        quarters = self.out(x)[..., :height, :width] * size  # channels (y half, x half, gx gy)
-        parts = quarters.unflatten(1, (2, 2, 2)).permute(0, 3, 4, 1, 5, 2)
-        return parts.reshape(len(cells), 2, 2 * height, 2 * width)
+        for lift, block in zip(self.lift, self.up, strict=True):
+            x = block(F.interpolate(lift(x), scale_factor=2.0) + kept.pop())
+        quarters = F.pixel_shuffle(self.out(x), 4)[..., : 2 * height, : 2 * width]
+        return quarters * F.interpolate(size, scale_factor=2.0)
 
     def _inputs(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """Return (B, 10, ny, nx), free of the picture's contrast, and the local amplitude."""
@@ -123,22 +128,20 @@ class SignNet(nn.Module):
         return torch.cat([(share * amount / size).sqrt(), size.log()], 1), size
 
 
-def unsigned_gradients(blocks: Tensor, known: Tensor, lean: float, network: SignNet) -> Tensor:
+def unsigned_gradients(cells: Tensor, network: SignNet) -> Tensor:
     """Return (B, 2, 2 ny, 2 nx) gradients of the quarters of cells; see `read_cells`."""
-    cells = read_cells(blocks, known, lean)
     with torch.no_grad():
         field: Tensor = network(cells @ _rebin(cells.shape[-1]).to(cells))
     return field
 
 
-def signed_gradients(blocks: Tensor, known: Tensor, lean: float) -> Tensor:
+def signed_gradients(cells: Tensor) -> Tensor:
     """Return the same where bins cover the full turn: each stands for its own direction."""
-    cells = read_cells(blocks, known, lean)
     bins = cells.shape[-1]
     angles = (torch.arange(bins, device=cells.device) + 0.5) * (2 * math.pi / bins)
-    field = cells @ torch.stack([angles.cos(), angles.sin()], 1).to(cells)
+    field = (cells @ torch.stack([angles.cos(), angles.sin()], 1)).permute(0, 3, 1, 2)
     scale = field.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-9)
-    return F.interpolate((field / scale).permute(0, 3, 1, 2), scale_factor=2.0, mode="nearest")
+    return F.interpolate(field / scale, scale_factor=2.0)
 
 
 @lru_cache(maxsize=4)

@@ -67,7 +67,9 @@ class OpenCVDescriptor:
     width: ClassVar[int]  # numbers or bytes of a vector as emitted
     packed: ClassVar[bool] = False  # whether a vector is bits, eight to a byte
     frame: ClassVar[Frame]
-    diameter: ClassVar[float] = 2.0  # the size of an OpenCV keypoint of sigma 1, as compute takes it
+    diameter: ClassVar[float] = (
+        2.0  # the size of an OpenCV keypoint of sigma 1, as compute takes it
+    )
     native: ClassVar[str | None] = None  # the detector that comes with it
     orients: ClassVar[bool] = False  # whether compute finds orientations itself
 
@@ -206,7 +208,9 @@ class OpenCVDescriptor:
             image_size=(height, width),
             descriptor=self.name,
             scales=scales if scaled else None,
-            orientations=turns * (math.pi / 180) if self.frame.rotated and turns is not None else None,
+            orientations=turns * (math.pi / 180)
+            if self.frame.rotated and turns is not None
+            else None,
             scores=scores,
             provenance=Provenance(self.gray, f"opencv {cv2.__version__}", asdict(self)),
         )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from invertdesc.descriptors._hog import DenseHog
-from invertdesc.features import LocalFeatures, Provenance
+from invertdesc.features import LocalFeatures
 from invertdesc.image import to_gray, to_uint8
 
 BlockNorm: TypeAlias = Literal["L1", "L1-sqrt", "L2", "L2-Hys"]
@@ -44,7 +44,8 @@ class Hog(DenseHog):
 
     def extract(self, image: Tensor) -> LocalFeatures:
         """Describe an image of shape (3, H, W), RGB in [0, 1], at all blocks of its grid."""
-        import skimage
+        from importlib.metadata import version
+
         from skimage.feature import hog
 
         height, width = image.shape[-2:]
@@ -61,5 +62,5 @@ class Hog(DenseHog):
             )
             vector = torch.from_numpy(found)
         features = self.from_vector(vector, (height, width))
-        origin = replace(features.provenance, producer=f"scikit-image {skimage.__version__}")
-        return replace(features, provenance=Provenance(**vars(origin)))
+        origin = replace(features.provenance, producer=f"scikit-image {version('scikit-image')}")
+        return replace(features, provenance=origin)

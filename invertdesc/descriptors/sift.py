@@ -98,4 +98,3 @@ class RootSift(Sift):
 
     def _emit(self, vectors: Tensor) -> Tensor:
         return F.normalize(vectors, p=1, dim=1).sqrt()
-

@@ -228,7 +228,7 @@ def _run(
 ) -> list[Tensor]:
     if features is None:
         return [torch.full_like(image, FLAT) for image in images]
-    with torch.inference_mode():
+    with torch.no_grad():
         batch = FeatureBatch.collate(features)
         return list(run(batch if device is None else batch.to(device)).cpu())
 

@@ -27,9 +27,9 @@ def paint_pieces(
     the rows then paints everything. Cost grows with the cells' heights, not with their areas.
 
     Sums are taken in 64-bit integers, in the finest power of two that cannot overflow for that
-    image and channel: at most N * 2^-60 of the largest value among the N pieces of an image. Integer
-    sums depend neither on the order of the keypoints nor on that in which a device adds: the same
-    bits on every run. README.md gives the error bound.
+    image and channel: at most N * 2^-60 of the largest value among the image's N pieces. Such sums
+    depend neither on the order of the keypoints nor on that in which a device adds: the same bits
+    on every run. README.md gives the error bound.
 
     Args:
         pieces: (M, C, G, G) float, row by row in the piece's own frame.
@@ -115,8 +115,8 @@ def _runs(
         width: Of the picture.
 
     Returns:
-        Three (rows, G, G, n) int64, all inside the canvas: picture row, first column, and the column
-        behind the last, which is the first one where a run is empty.
+        Three (rows, G, G, n) int64, all inside the canvas: picture row, first column, and the
+        column behind the last, which is the first one where a run is empty.
     """
     x, y, side, turn = frames
     x, y = x - _EDGE, y - _EDGE  # as if pixel centres lay that much to the right and below

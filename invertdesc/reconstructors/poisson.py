@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from invertdesc.descriptors import resolve_descriptor
+from invertdesc.errors import InputError
 from invertdesc.field import FieldRasterizer
 
 if TYPE_CHECKING:
@@ -56,7 +57,15 @@ class Poisson:
             stochastic: Draw an orientation for each cell from its histogram, instead of their mean.
             seed: Of the draws; the same seed gives the same pictures.
             unfolding: To use instead of the descriptor's own.
+
+        Raises:
+            InputError: A number is out of range.
         """
+        if not (0 <= mean <= 1 and deviation >= 0):
+            raise InputError(
+                "Expected a mean in [0, 1] and a deviation of at least 0, "
+                f"got mean={mean}, deviation={deviation}."
+            )
         self.rasterizer = FieldRasterizer(descriptor, stride=stride, unfolding=unfolding)
         self.mean = mean
         self.deviation = deviation

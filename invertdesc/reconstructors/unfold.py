@@ -65,7 +65,7 @@ class Unfold:
         """
         field = network_input(self.rasterizer(batch))
         self.network.to(field.device)
-        with torch.inference_mode():
+        with torch.no_grad():
             picture: Tensor = self.network(field.contiguous(memory_format=torch.channels_last))
         height, width = batch.image_size
         return picture[..., :height, :width].float()

@@ -11,7 +11,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
@@ -21,7 +23,7 @@ from invertdesc._version import __version__
 from invertdesc.descriptors import create_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features import LocalFeatures
-from invertdesc.image import read_image, to_uint8
+from invertdesc.image import read_image, to_image, to_uint8
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -65,7 +67,7 @@ class FeatureData(Dataset[tuple[Tensor, LocalFeatures]]):
             todo += [(path, name, crop, folder / f"{_digest(path)}.npz") for path in paths]
         self.features = _extract_all(todo, workers)
         self.pictures = [
-            torch.from_numpy(to_uint8(_cut(path, crop)))
+            torch.from_numpy(_cut(path, crop))
             for path in tqdm(paths, desc="read", unit="image", disable=None)
         ]
 
@@ -90,17 +92,17 @@ def drop_keypoints(
     )
 
 
-def _cut(path: Path, crop: int) -> Tensor:
-    """Read an image and return its centre square, scaled to (3, crop, crop)."""
+def _cut(path: Path, crop: int) -> NDArray[np.uint8]:
+    """Read an image and return its centre square, scaled to (crop, crop, 3) uint8."""
     image = read_image(path)
     height, width = image.shape[1:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     image = image[:, top : top + side, left : left + side]
-    if side == crop:
-        return image
-    size = (crop, crop)
-    return F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
+    if side != crop:
+        size = (crop, crop)
+        image = F.interpolate(image[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+    return to_uint8(image)
 
 
 def _extract_all(todo: Sequence[tuple[Path, str, int, Path]], workers: int) -> list[LocalFeatures]:
@@ -129,7 +131,7 @@ def _one_thread() -> None:
 
 def _extract(job: tuple[Path, str, int, Path]) -> None:
     path, name, crop, target = job
-    create_descriptor(name).extract(_cut(path, crop)).save(target)
+    create_descriptor(name).extract(to_image(_cut(path, crop))).save(target)
 
 
 def _key(descriptor: Descriptor, crop: int) -> str:

@@ -34,11 +34,10 @@ def save_network(
     from safetensors.torch import save
 
     header = {
-        "format": FORMAT,
         "library": f"invertdesc {__version__}",
         "method": method,
-        "config": json.dumps(asdict(network.config)),
-        "card": json.dumps(dict(card)),
+        "config": asdict(network.config),
+        "card": dict(card),
     }
     state = {
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
@@ -46,7 +45,7 @@ def save_network(
         if not name.endswith("num_batches_tracked")
     }
     with atomic_write(path) as file:
-        file.write(save(state, header))
+        file.write(save(state, {FORMAT: json.dumps(header)}))  # one key: their order is random
 
 
 def read_network(
@@ -64,13 +63,14 @@ def read_network(
         raise FileError(f"Expected weights for {method!r}, found none at {name}.")
     try:
         with safe_open(name, framework="pt") as file:
-            header = file.metadata() or {}
-            if header.get("format") != FORMAT:
+            text = (file.metadata() or {}).get(FORMAT)
+            if text is None:
                 raise ValueError("its header is not ours")
+            header = json.loads(text)
             if header["method"] != method:
                 raise ValueError(f"it holds weights for {header['method']!r}")
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        config: dict[str, Any] = json.loads(header["config"])
+        config: dict[str, Any] = dict(header["config"])
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise FileError(f"Expected weights for {method!r}, got {name}: {error}.") from error
     return config, {k: v.float() if v.is_floating_point() else v for k, v in state.items()}

@@ -142,9 +142,11 @@ def test_second_ring_order(place):
 
 
 def test_a_ring_is_finished_before_the_next_begins(place):
-    """A corner of ring 1 (distance 1.4) and a side of ring 2 (distance 2): the corner first."""
-    found = place([[2, 0]] * 4, (2, 5), cell_size=1, radius=2)
-    check(found, [[[-1, 1, 0, 2, -1], [-1, -1, 3, -1, -1]]], [3], [0])
+    """All are taken but a corner of ring 3 (distance 4.2) and a side of ring 4 (distance 4)."""
+    taken = [[x, y] for y in range(4) for x in range(5) if [x, y] not in ([3, 3], [4, 0])]
+    found = place([*taken, [0, 0]], (4, 5), cell_size=1, radius=4)
+    assert found.owners[0, 3, 3] == len(taken)
+    assert found.owners[0, 0, 4] == -1
 
 
 def test_cells_outside_are_passed_over(place):

@@ -1,0 +1,79 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from skimage import data
+
+from invertdesc import create_method, extract, reconstruct
+from invertdesc.errors import InputError
+from invertdesc.evaluation.evaluate import evaluate, format_table, save_table
+from invertdesc.evaluation.metrics import ncc, ssim
+from invertdesc.image import to_gray, to_image
+
+
+@pytest.fixture(scope="module")
+def images() -> list[torch.Tensor]:
+    return [to_image(picture[:128, :160]) for picture in (data.coffee(), data.chelsea())]
+
+
+def test_means_are_those_of_the_single_pictures(images: list[torch.Tensor]) -> None:
+    row, *_ = evaluate(images, floors=False)
+    features = extract(images)
+    grays = [to_gray(image) for image in images]
+    made = [picture[0] for picture in reconstruct(features)]
+    assert row.images == 2
+    assert row.keypoints == pytest.approx(sum(map(len, features)) / 2)
+    for name, measure in (("ncc", ncc), ("ssim", ssim)):
+        values = [float(measure(a, b)) for a, b in zip(made, grays, strict=True)]
+        assert getattr(row, name) == pytest.approx(sum(values) / 2, abs=1e-5)
+
+
+def test_floors_are_below(images: list[torch.Tensor]) -> None:
+    rows = {row.knows: row for row in evaluate(images)}
+    assert list(rows) == ["everything", "orientation unknown", "shuffled", "flat"]
+    assert rows["flat"].ncc == pytest.approx(0, abs=1e-6)
+    assert rows["everything"].ncc > rows["shuffled"].ncc + 0.2
+    assert rows["everything"].ssim > rows["flat"].ssim
+    assert "|" in format_table(list(rows.values()))
+
+
+def test_images_of_other_sizes_and_without_keypoints_count(images: list[torch.Tensor]) -> None:
+    row, *_ = evaluate([images[0], torch.full((3, 64, 48), 0.5), images[1]], floors=False)
+    assert row.images == 3
+
+
+def test_collisions_are_percentages_of_keypoints() -> None:
+    from invertdesc import LocalFeatures
+    from invertdesc.evaluation.evaluate import _collisions
+
+    features = LocalFeatures(
+        keypoints=torch.tensor([[0.0, 0.0], [1.0, 1.0], [3.0, 3.0], [9.0, 9.0]]),
+        descriptors=torch.zeros(4, 128),
+        image_size=(16, 16),
+        descriptor="sift",
+    )
+    assert _collisions(features) == [25.0, 50.0]
+
+
+def test_pictures_are_handed_on(images: list[torch.Tensor]) -> None:
+    kept: list[str] = []
+    evaluate(images, method=create_method("poisson"), keep=lambda knows, _: kept.append(knows))
+    assert kept.count("everything") == 2
+
+
+def test_no_images_raise() -> None:
+    with pytest.raises(InputError, match="at least one image"):
+        evaluate([])
+
+
+def test_tables_are_saved_by_suffix(images: list[torch.Tensor], tmp_path: Path) -> None:
+    rows = evaluate(images, floors=False)
+    save_table(rows, tmp_path / "t.json")
+    save_table(rows, tmp_path / "t.csv")
+    assert json.loads((tmp_path / "t.json").read_text())[0]["ncc"] == rows[0].ncc
+    with (tmp_path / "t.csv").open() as file:
+        assert float(next(csv.DictReader(file))["ncc"]) == rows[0].ncc
+    with pytest.raises(InputError, match=r"\.csv or \.json"):
+        save_table(rows, tmp_path / "t.txt")

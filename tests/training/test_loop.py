@@ -1,0 +1,125 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from invertdesc import FieldRasterizer, create_method, extract, reconstruct
+from invertdesc.errors import InputError
+from invertdesc.features import FeatureBatch
+from invertdesc.image import to_image
+from invertdesc.reconstructors.networks.unet import UNetConfig
+from invertdesc.reconstructors.unfold import network_input
+from invertdesc.training.config import TrainConfig
+from invertdesc.training.data import FeatureData, drop_keypoints
+from invertdesc.training.loop import mirror_field, train
+
+CONFIG = TrainConfig(
+    descriptors=("sift", "rootsift"),
+    network=UNetConfig(width=4, depth=2),
+    crop=64,
+    steps=6,
+    batch=3,
+)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    sources = [data.astronaut(), data.coffee(), data.chelsea()]
+    for number in range(6):
+        picture = sources[number % 3]
+        y, x = (int(rng.integers(0, side - 150)) for side in picture.shape[:2])
+        Image.fromarray(picture[y : y + 150, x : x + 140]).save(folder / f"{number}.png")
+    return sorted(folder.iterdir())
+
+
+def _losses(out: Path) -> list[str]:
+    return (out / "log.jsonl").read_text().splitlines()
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_last_bit(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    whole = train(pictures, tmp_path / "a", CONFIG, held_out=1, cache=cache, workers=1)
+    steps = iter([False, False, True])
+    train(pictures, tmp_path / "b", CONFIG, held_out=1, cache=cache, until=lambda: next(steps))
+    assert len(_losses(tmp_path / "b")) == 3
+    again = train(pictures, tmp_path / "b", CONFIG, held_out=1, cache=cache, resume=True)
+    assert _losses(tmp_path / "b") == _losses(tmp_path / "a")
+    assert whole.read_bytes() == again.read_bytes()
+    assert json.loads(_losses(tmp_path / "a")[-1])["step"] == 6
+    assert (tmp_path / "a" / "sheet.png").is_file()
+    picture = reconstruct(data.coffee()[:99, :70], method=create_method("unfold", weights=whole))
+    assert picture.shape == (3, 99, 70)
+    with pytest.raises(InputError, match="Add --resume"):
+        train(pictures, tmp_path / "b", CONFIG, held_out=1, cache=cache)
+    with pytest.raises(InputError, match="options of the run"):
+        train(
+            pictures,
+            tmp_path / "b",
+            replace(CONFIG, rate=1.0),
+            held_out=1,
+            cache=cache,
+            resume=True,
+        )
+
+
+def test_too_few_images_are_told(pictures: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="more than 8 images"):
+        train(pictures, tmp_path, CONFIG)
+
+
+def test_training_lowers_the_loss(pictures: list[Path], tmp_path: Path) -> None:
+    config = replace(CONFIG, steps=120, descriptors=("sift",), drop=0.0, rate=1e-2)
+    train(pictures, tmp_path, config, held_out=1, workers=1)
+    values = [json.loads(line)["l1"] for line in _losses(tmp_path)]
+    assert sum(values[-10:]) < 0.8 * sum(values[:10])
+
+
+def test_features_are_those_of_the_picture_and_come_from_the_cache(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    made = FeatureData(pictures[:2], ["sift"], crop=64, cache=tmp_path)
+    picture, features = made[1]
+    assert picture.shape == (3, 64, 64)
+    assert torch.equal(features.keypoints, extract(picture).keypoints)
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+    FeatureData(pictures[:2], ["sift"], crop=64, cache=tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")} == stamps
+    FeatureData(pictures[:2], ["sift"], crop=48, cache=tmp_path)
+    assert len(list(tmp_path.rglob("*.npz"))) == 4
+
+
+def test_a_mirrored_field_is_that_of_the_mirrored_picture() -> None:
+    picture = to_image(data.astronaut()[:128, 100:228])
+    rasterizer = FieldRasterizer(stride=2)
+    plain, mirrored = (
+        rasterizer(FeatureBatch.collate([extract(image)])) for image in (picture, picture.flip(-1))
+    )
+    for channel in (0, 2, 3):
+        a, b = mirror_field(plain)[0, channel].flatten(), mirrored[0, channel].flatten()
+        assert float(torch.corrcoef(torch.stack([a, b]))[0, 1]) > 0.8
+    assert torch.equal(mirror_field(mirror_field(plain)), plain)
+
+
+def test_network_input_does_not_depend_on_amplitudes_and_stays_finite_without_keypoints() -> None:
+    field = torch.randn(2, 4, 8, 8)
+    field[:, 1] = field[:, 1].abs()
+    louder = field * torch.tensor([7.0, 1.0, 7.0, 7.0])[:, None, None]
+    torch.testing.assert_close(network_input(louder), network_input(field))
+    assert torch.equal(network_input(torch.zeros(1, 4, 8, 8)), torch.zeros(1, 4, 8, 8))
+
+
+def test_dropping_keeps_a_share() -> None:
+    features = extract(data.coffee()[:200, :200])
+    generator = torch.Generator().manual_seed(0)
+    assert len(drop_keypoints(features, 0.25, generator)) == round(0.25 * len(features))
+    assert len(drop_keypoints(features, 0.0, generator)) == 1
+    assert len(drop_keypoints(features[:0], 0.5, generator)) == 0

@@ -1,0 +1,31 @@
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+
+from invertdesc.training.losses import l1, l2, ssim_loss
+
+
+def test_pixel_losses_are_means() -> None:
+    picture, truth = torch.rand(2, 3, 5, 7), torch.rand(2, 3, 5, 7)
+    assert float(l1(picture, truth)) == pytest.approx(float((picture - truth).abs().mean()))
+    assert float(l2(picture, truth)) == pytest.approx(float((picture - truth).square().mean()))
+
+
+def test_ssim_of_every_window_is_that_of_scikit_image() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(1, 1, 24, 30, generator=generator).expand(1, 3, 24, 30)
+    picture = (truth + 0.2 * torch.rand(1, 1, 24, 30, generator=generator)).clamp(0, 1)
+    a, b = (image[0].mean(0).double().numpy() for image in (picture, truth))
+    theirs = structural_similarity(a, b, win_size=7, data_range=1.0, use_sample_covariance=False)
+    assert float(ssim_loss(picture, truth, window=7, stride=1)) == pytest.approx(
+        1 - theirs, abs=1e-4
+    )
+
+
+def test_ssim_is_0_for_the_same_and_has_gradients() -> None:
+    truth = torch.rand(2, 3, 32, 32)
+    assert float(ssim_loss(truth, truth)) == pytest.approx(0, abs=1e-6)
+    picture = torch.rand(2, 3, 32, 32, requires_grad=True)
+    ssim_loss(picture, truth).backward()
+    assert picture.grad is not None
+    assert picture.grad.abs().sum() > 0
