@@ -55,15 +55,17 @@ def test_a_quarter_turn_by_hand():
 
 
 def test_gradients_are_taken_at_the_middles_of_the_cells():
-    """Of x^2 / 100 the gradient tells the place: x / 50, blurred or not."""
-    _, x = grid_of((90, 100))
-    found = gradients_around(x**2 / 100, MIDDLES, SIDES, TURNS, 4)
+    """Of (x^2 + 2 y^2) / 100 the gradient tells the place: (x, 2 y) / 50, blurred or not."""
+    y, x = grid_of((90, 100))
+    found = gradients_around((x**2 + 2 * y**2) / 100, MIDDLES, SIDES, TURNS, 4)
     cos, sin = (part[:, None, None] for part in (TURNS.cos(), TURNS.sin()))
+    x, y, side = (part[:, None, None] for part in (*MIDDLES.unbind(1), SIDES))
     steps = (torch.arange(4) - 1.5) / 4
     down, right = steps[:, None], steps
-    where = MIDDLES[:, 0, None, None] + SIDES[:, None, None] * (right * cos - down * sin)
-    expected = torch.stack([where / 50 * cos, -where / 50 * sin], 1)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+    gx = (x + side * (right * cos - down * sin)) / 50
+    gy = (y + side * (right * sin + down * cos)) / 25
+    expected = torch.stack([gx * cos + gy * sin, gy * cos - gx * sin], 1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=3e-3)
 
 
 @pytest.mark.parametrize("side", [8.0, 40.0, 80.0])
@@ -106,10 +108,14 @@ class Linear:
 
     frame: ClassVar[Frame] = Frame(support=3.0)
     name: ClassVar[str] = "linear"
-    dim: ClassVar[int] = 18
     grid: ClassVar[int] = 3
     tells_turns: bool = True
+    tells_contrast: bool = False
     most: int = 200
+
+    @property
+    def dim(self) -> int:
+        return 18 + self.tells_contrast
 
     @property
     def unfolding(self) -> Unfolding:
@@ -129,9 +135,10 @@ class Linear:
             to_gray(image, "luma"), points, self.frame.support * scales, turns, self.grid
         ).flatten(1)
         size = around.square().mean(1, keepdim=True).sqrt() + 1e-4  # as the fit scales its targets
+        vectors = around / size @ self.mixing + 0.25
         return LocalFeatures(
             keypoints=points,
-            descriptors=around / size @ self.mixing + 0.25,
+            descriptors=torch.cat([vectors, size.log()], 1) if self.tells_contrast else vectors,
             image_size=(64, 64),
             descriptor=self.name,
             scales=scales,
@@ -155,8 +162,19 @@ def test_a_linear_descriptor_is_inverted_exactly():
     )
     vectors = descriptor.extract(noise_images(5)[-1]).descriptors
     exact = (vectors - 0.25) @ torch.linalg.inv(descriptor.mixing)
-    torch.testing.assert_close(fitted(vectors).flatten(1), exact, rtol=0, atol=1e-3)
+    torch.testing.assert_close(fitted.directions(vectors).flatten(1), exact, rtol=0, atol=1e-3)
     assert (fitted.frame, fitted.grid, fitted.bins) == (Linear.frame, 3, None)
+
+
+def test_a_contrast_that_the_vector_tells_is_found():
+    """Then nothing is left for the cell's width to explain, so gradients do not fall off."""
+    images = [
+        0.5 + (image - 0.5) * f for image, f in zip(noise_images(3), (1, 0.5, 0.2), strict=True)
+    ]
+    fitted = fit_unfolding(Linear(tells_contrast=True), images, grid=3, ridge=0.0)
+    expected = torch.cat([torch.zeros(18), torch.ones(1)])
+    torch.testing.assert_close(fitted.contrast, expected, rtol=0, atol=1e-3)
+    assert fitted.falloff == pytest.approx(0, abs=1e-3)
 
 
 def test_the_ridge_shrinks_the_map():

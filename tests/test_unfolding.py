@@ -88,6 +88,16 @@ def test_the_call_is_the_formula_told(dense):
     assert dense.grid == 3
 
 
+def test_the_contrast_is_the_formula_told(dense):
+    """A factor of exp((vector - mean) @ contrast) for each vector, at most e^3 up or down."""
+    told = replace(dense, contrast=torch.full((10,), 0.5))
+    vectors = dense.mean + torch.tensor([0.0, 0.2, -0.4, 9.0, -9.0])[:, None]
+    sizes = torch.tensor([0.0, 1.0, -2.0, 3.0, -3.0]).exp().view(-1, 1, 1, 1)
+    torch.testing.assert_close(told.sizes(vectors), sizes)
+    torch.testing.assert_close(told(vectors), dense(vectors) * sizes)
+    assert torch.equal(told.directions(vectors), dense(vectors))
+
+
 @pytest.mark.parametrize("shape", [(5, 9), (10,), (1, 5, 10)])
 def test_vectors_of_another_shape_are_refused(dense, shape):
     with pytest.raises(InputError, match=r"Expected vectors of shape \(N, 10\), got"):
@@ -158,6 +168,13 @@ def test_a_map_survives_its_file(dense, tmp_path):
     assert torch.equal(back.mean, dense.mean)
     assert (back.frame, back.falloff, back.bins) == (dense.frame, 0.5, None)
     assert back.matrix.dtype == torch.float32
+    assert back.contrast is None
+
+
+def test_a_contrast_survives_its_file(dense, tmp_path):
+    told = replace(dense, contrast=torch.linspace(-1, 1, 10))
+    told.save(tmp_path / "map.safetensors")
+    assert torch.equal(Unfolding.load(tmp_path / "map.safetensors").contrast, told.contrast)
 
 
 def test_histograms_survive_their_file(histograms, tmp_path):
@@ -200,6 +217,8 @@ def corrupt(path, how: str) -> None:
         header = {"format": "invertdesc-unfolding", "unfolding": json.dumps(meta)}
         if how == "no map":
             del tensors["matrix"]
+        elif how == "another format":
+            header["format"] = "something else"
         elif how == "no header":
             del header["unfolding"]
         elif how == "no JSON":
@@ -219,6 +238,7 @@ def corrupt(path, how: str) -> None:
         "cut in the header",
         "cut in the tensors",
         "foreign",
+        "another format",
         "no map",
         "no header",
         "no JSON",

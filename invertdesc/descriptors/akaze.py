@@ -38,7 +38,7 @@ class Akaze(OpenCVDescriptor):
     dim: ClassVar[int] = 486
     width: ClassVar[int] = 61
     packed: ClassVar[bool] = True
-    frame: ClassVar[Frame] = Frame(support=15.0)
+    frame: ClassVar[Frame] = Frame(support=30.0)
     diameter: ClassVar[float] = 3.0
 
     def _tool(self) -> Any:

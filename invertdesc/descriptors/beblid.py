@@ -28,7 +28,7 @@ class Beblid(OpenCVDescriptor):
     dim: ClassVar[int] = 512
     width: ClassVar[int] = 64
     packed: ClassVar[bool] = True
-    frame: ClassVar[Frame] = Frame(support=2 * SCALE_FACTOR)
+    frame: ClassVar[Frame] = Frame(support=12.5)  # the patch's rim tells little
 
     def _tool(self) -> Any:
         return find_class("BEBLID").create(SCALE_FACTOR, 100)  # 100 stands for 512 bits

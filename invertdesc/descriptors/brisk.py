@@ -16,7 +16,8 @@ class Brisk(OpenCVDescriptor):
     """BRISK: 512 comparisons of blurred points on rings.
 
     Units of OpenCV and ours: scale = size / 2.7; orientation = angle in radians, which BRISK
-    always finds itself; score = response. It draws smaller keypoints as if of size 7.2 and tells so.
+    always finds itself; score = response. Smaller keypoints are drawn as if of size 7.2, and the
+    scale tells so.
 
     Attributes:
         threshold: The lower, the more keypoints.
@@ -35,7 +36,7 @@ class Brisk(OpenCVDescriptor):
     dim: ClassVar[int] = 512
     width: ClassVar[int] = 64
     packed: ClassVar[bool] = True
-    frame: ClassVar[Frame] = Frame(support=6.75)
+    frame: ClassVar[Frame] = Frame(support=7.5)
     diameter: ClassVar[float] = 2.7
     orients: ClassVar[bool] = True
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+from torch import Tensor
+
 from invertdesc.descriptors._opencv import OpenCVDescriptor, find_class
 from invertdesc.unfolding import Frame
 
@@ -13,7 +16,8 @@ from invertdesc.unfolding import Frame
 class Daisy(OpenCVDescriptor):
     """DAISY: 25 histograms of 8 gradient directions on three rings of at most 15 pixels.
 
-    It is neither scaled nor turned, so that it has no orientation. Scales are those of the
+    It is neither scaled nor turned, so that it has no orientation. OpenCV does not normalise it, so
+    that its length tells contrast. Scales are those of the
     detector: its size over what it stores for a sigma of 1 pixel, 13.5 for ORB.
 
     Source: Tola, Lepetit, Fua, "DAISY: an efficient dense descriptor applied to wide-baseline
@@ -23,9 +27,14 @@ class Daisy(OpenCVDescriptor):
     detector: str = "orb"
 
     name: ClassVar[str] = "daisy"
-    dim: ClassVar[int] = 200
+    dim: ClassVar[int] = 201
     width: ClassVar[int] = 200
-    frame: ClassVar[Frame] = Frame(support=40.0, scaled=False, rotated=False)
+    frame: ClassVar[Frame] = Frame(support=44.0, scaled=False, rotated=False)
+
+    def encode(self, raw: Tensor) -> Tensor:
+        """Scale vectors to length 1; a tenth of the logarithm of their length goes behind."""
+        length = torch.linalg.vector_norm(raw.float(), dim=1, keepdim=True)
+        return torch.cat([super().encode(raw), (length + 1e-4).log() / 10], 1)
 
     def _tool(self) -> Any:
         return find_class("DAISY").create()

@@ -16,8 +16,8 @@ class Freak(OpenCVDescriptor):
     """FREAK: 512 comparisons of blurred points, denser in the middle as on a retina.
 
     Units of OpenCV and ours: size = 2.7 scale, as of FAST and AGAST; orientation = angle in
-    radians, which FREAK always finds itself. It draws smaller keypoints as if of size 7 and tells so.
-    Its window of some 7 sizes must lie inside the picture.
+    radians, which FREAK always finds itself. Smaller keypoints are drawn as if of size 7, and the
+    scale tells so.
 
     Source: Alahi, Ortiz, Vandergheynst, "FREAK: fast retina keypoint", CVPR 2012.
     """
@@ -28,7 +28,7 @@ class Freak(OpenCVDescriptor):
     dim: ClassVar[int] = 512
     width: ClassVar[int] = 64
     packed: ClassVar[bool] = True
-    frame: ClassVar[Frame] = Frame(support=8.0)
+    frame: ClassVar[Frame] = Frame(support=13.0)
     diameter: ClassVar[float] = 2.7
     orients: ClassVar[bool] = True
 

@@ -1,0 +1,155 @@
+"""What the adapters of kornia's patch descriptors share."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from invertdesc.descriptors.base import check_vectors
+from invertdesc.errors import InputError, MissingDependencyError
+from invertdesc.features import FeatureBatch, LocalFeatures, Provenance
+from invertdesc.image import GrayMode, to_gray
+from invertdesc.unfolding import Frame, Unfolding
+
+AT_ONCE = 512  # patches; bounds the working memory of a network
+
+
+@dataclass(frozen=True, kw_only=True)
+class KorniaDescriptor:
+    """Describe square patches, turned and scaled with their keypoints; a subclass says how.
+
+    A patch has a side of 12 sigma, as SIFT's: kornia's local affine frame has the scale 6 sigma and
+    its patch spans twice that.
+
+    Attributes:
+        detector: Registry name of the descriptor whose keypoints are taken; needs scales and
+            orientations.
+        max_num_keypoints: Keep only that many, the highest scores; None for all.
+        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+    """
+
+    detector: str = "sift"
+    max_num_keypoints: int | None = None
+    gray: GrayMode = "gamma"
+
+    name: ClassVar[str]
+    dim: ClassVar[int] = 128
+    frame: ClassVar[Frame] = Frame(support=12.0)
+    patch_size: ClassVar[int] = 32  # pixels that a patch is sampled with
+
+    def __post_init__(self) -> None:
+        if self.max_num_keypoints is not None and self.max_num_keypoints < 1:
+            raise InputError(
+                f"Expected max_num_keypoints >= 1 or None, got {self.max_num_keypoints}."
+            )
+
+    @cached_property
+    def unfolding(self) -> Unfolding:
+        """The shipped map, fitted to photographs."""
+        return Unfolding.shipped(self.name)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """Kornia's module from patches (M, 1, P, P) in [0, 1] to vectors (M, D).
+
+        Raises:
+            MissingDependencyError: kornia is not installed.
+        """
+        network = self._build(_kornia_feature())
+        return network.eval().requires_grad_(False)
+
+    def extract(self, image: Tensor) -> LocalFeatures:
+        """Detect and describe the keypoints of an image of shape (3, H, W), RGB in [0, 1].
+
+        Raises:
+            MissingDependencyError: kornia is not installed.
+            FileError: There are no weights for a learned descriptor.
+        """
+        from invertdesc.descriptors import create_descriptor
+
+        found = create_descriptor(self.detector, gray=self.gray).extract(image)
+        if self.max_num_keypoints is not None and found.scores is not None:
+            best = found.scores.argsort(descending=True, stable=True)[: self.max_num_keypoints]
+            found = found[best.sort().values]
+        return self.describe(image, found)
+
+    def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at given keypoints; none is lost.
+
+        Raises:
+            InputError: The features are of an image of another size.
+            MissingFieldError: The features lack scales or orientations.
+            MissingDependencyError: kornia is not installed.
+            FileError: There are no weights for a learned descriptor.
+        """
+        if features.image_size != tuple(image.shape[-2:]):
+            raise InputError(
+                f"Expected features of an image of (H, W) = {tuple(image.shape[-2:])}, "
+                f"got {features.image_size}."
+            )
+        batch = FeatureBatch.collate([features])
+        batch.require(self.frame.needs, needed_by=f"describing with {self.name!r}")
+        kornia_feature = _kornia_feature()
+        patches = _patches(
+            kornia_feature, to_gray(image, self.gray), batch, self.frame, self.patch_size
+        )
+        with torch.no_grad():
+            vectors = [self.network(part) for part in torch.split(patches, AT_ONCE)]
+        return replace(
+            features,
+            descriptors=torch.cat(vectors).float() if vectors else torch.zeros(0, self.dim),
+            descriptor=self.name,
+            provenance=Provenance(self.gray, f"kornia {_version()}", asdict(self)),
+        )
+
+    def encode(self, raw: Tensor) -> Tensor:
+        """Scale vectors to length 1."""
+        check_vectors(raw, self.dim, self.name)
+        return F.normalize(raw.float(), dim=1)
+
+    def _build(self, kornia_feature: Any) -> nn.Module:
+        """Return kornia's module."""
+        raise NotImplementedError
+
+
+def _patches(
+    kornia_feature: Any, gray: Tensor, batch: FeatureBatch, frame: Frame, pixels: int
+) -> Tensor:
+    """Cut (M, 1, P, P) patches; their right and down are the frame's, as an affine frame states."""
+    if not len(batch.keypoints):
+        return gray.new_zeros(0, 1, pixels, pixels)
+    half, turns = frame.sides(batch) / 2, frame.turns(batch)
+    cos, sin = half * turns.cos(), half * turns.sin()
+    x, y = batch.keypoints.unbind(1)
+    frames = torch.stack([torch.stack([cos, -sin, x], 1), torch.stack([sin, cos, y], 1)], 1)
+    found: Tensor = kornia_feature.extract_patches_from_pyramid(
+        gray[None, None], frames[None], PS=pixels
+    )[0]
+    return found
+
+
+def _kornia_feature() -> Any:
+    """Import `kornia.feature`.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    try:
+        import kornia.feature
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Expected kornia, which computes this descriptor; it is not installed. "
+            "Install it: pip install kornia"
+        ) from error
+    return kornia.feature
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("kornia")

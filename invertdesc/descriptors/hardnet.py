@@ -1,0 +1,121 @@
+"""HardNet, SOSNet and HyNet through kornia: networks from a patch to 128 numbers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from invertdesc.descriptors._kornia import KorniaDescriptor
+from invertdesc.errors import FileError
+from invertdesc.unfolding import Unfolding
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardNet(KorniaDescriptor):
+    """HardNet: a network from a patch of 32 x 32 pixels to 128 numbers of length 1.
+
+    It ships without an unfolding, because its vectors depend on the weights; fit one:
+    `invertdesc fit --descriptor hardnet --data DIR`.
+
+    Attributes:
+        detector: Registry name of the descriptor whose keypoints are taken.
+        max_num_keypoints: Keep only that many, the highest scores; None for all.
+        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+        weights: File of a state dict (.safetensors, .pth, .pt), as the authors or kornia publish;
+            None for kornia's own, which it downloads and caches.
+
+    Source: Mishchuk, Mishkin, Radenovic, Matas, "Working hard to know your neighbor's margins:
+    local descriptor learning loss", NIPS 2017.
+    """
+
+    weights: str | os.PathLike[str] | None = None
+
+    name: ClassVar[str] = "hardnet"
+    kornia_class: ClassVar[str] = "HardNet"
+
+    @property
+    def unfolding(self) -> Unfolding:
+        """None ships.
+
+        Raises:
+            FileError: Always; it says how to fit one.
+        """
+        raise FileError(
+            f"Expected an unfolding for {self.name!r}, whose vectors depend on its weights; none "
+            f"ships. Fit one in seconds: invertdesc fit --descriptor {self.name} --data DIR, and "
+            "pass it as unfolding=Unfolding.load(FILE)."
+        )
+
+    def _build(self, kornia_feature: Any) -> nn.Module:
+        make = getattr(kornia_feature, self.kornia_class)
+        network: nn.Module
+        if self.weights is not None:
+            network = make(pretrained=False)
+            _fill(network, Path(self.weights), self.name)
+            return network
+        try:
+            network = make(pretrained=True)
+        except (OSError, RuntimeError) as error:  # kornia tries its mirrors, then gives up
+            raise FileError(
+                f"Expected weights for {self.name!r}, which kornia downloads; it could not. Pass a "
+                f"file: create_descriptor({self.name!r}, weights=PATH)."
+            ) from error
+        return network
+
+
+@dataclass(frozen=True, kw_only=True)
+class SosNet(HardNet):
+    """SOSNet: a network from a patch of 32 x 32 pixels to 128 numbers of length 1.
+
+    Attributes are those of `HardNet`, and what is said there of the unfolding holds here.
+
+    Source: Tian, Yu, Fan, Wu, Heijnen, Balntas, "SOSNet: second order similarity regularization for
+    local descriptor learning", CVPR 2019.
+    """
+
+    name: ClassVar[str] = "sosnet"
+    kornia_class: ClassVar[str] = "SOSNet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyNet(HardNet):
+    """HyNet: a network from a patch of 32 x 32 pixels to 128 numbers of length 1.
+
+    Attributes are those of `HardNet`, and what is said there of the unfolding holds here.
+
+    Source: Tian, Barroso Laguna, Ng, Balntas, Mikolajczyk, "HyNet: learning local descriptor with
+    hybrid similarity measure and triplet loss", NeurIPS 2020.
+    """
+
+    name: ClassVar[str] = "hynet"
+    kornia_class: ClassVar[str] = "HyNet"
+
+
+def _fill(network: nn.Module, path: Path, name: str) -> None:
+    """Fill a network with the weights in a file.
+
+    Raises:
+        FileError: Missing, unreadable, or of another network.
+    """
+    if not path.is_file():
+        raise FileError(f"Expected weights for {name!r}, found no file at {path}.")
+    from safetensors import SafetensorError
+
+    unreadable = (OSError, EOFError, RuntimeError, AttributeError, TypeError, ValueError)
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state.get("state_dict", state))
+    except (*unreadable, SafetensorError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FileError(f"Expected weights for {name!r}, got {path}: {reason}") from error
