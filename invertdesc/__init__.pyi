@@ -1,5 +1,6 @@
 from ._version import __version__ as __version__
 from .api import extract, reconstruct
+from .checking import Check, check
 from .descriptors import create_descriptor, list_descriptors, register_descriptor
 from .features import FeatureBatch, LocalFeatures, Provenance
 from .field import FieldRasterizer
@@ -9,6 +10,7 @@ from .unfolding import Frame, Unfolding
 
 __all__ = [
     "CellRasterizer",
+    "Check",
     "FeatureBatch",
     "FieldRasterizer",
     "Frame",
@@ -16,6 +18,7 @@ __all__ = [
     "Provenance",
     "Unfolding",
     "__version__",
+    "check",
     "create_descriptor",
     "create_method",
     "extract",

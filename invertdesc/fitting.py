@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch
 from invertdesc.image import GrayMode, to_gray, to_image
-from invertdesc.unfolding import Unfolding
+from invertdesc.unfolding import FALLOFF, Unfolding
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -61,13 +61,13 @@ def fit_unfolding(
     for vectors, targets, cell in _patches(descriptor, images, descriptor.frame, grid):
         sums.add(vectors, targets, cell)
     matrix, bias, mean = sums.gradients(ridge)
-    contrast, slope = sums.contrast(ridge)
+    contrast, falloff = sums.contrast(ridge)
     return Unfolding(
         matrix=matrix,
         bias=bias,
         mean=mean,
         frame=descriptor.frame,
-        falloff=min(max(-slope, 0.0), 2.0) if descriptor.frame.scaled else 0.0,
+        falloff=falloff,
         bins=bins,
         contrast=contrast,
     )
@@ -213,12 +213,18 @@ class _Sums:
         return matrix.float(), bias[:-1].float(), mean[:-1].float()
 
     def contrast(self, ridge: float) -> tuple[Tensor, float]:
-        """Return what the logarithm of the gradients' size gains with the vector, and with cell."""
+        """Return what the logarithm of the gradients' size gains with the vector, and the falloff.
+
+        Where cells are all of one width, nothing can be said of a falloff: take the usual one.
+        """
         mean, _, spread, joint = self._centred()
+        n = self.xx[-1, -1]
+        alike = bool(spread[-1, -1] < 1e-3 * n)
         penalty = (ridge * spread.diagonal()[:-1].mean() + 1e-12).expand(len(mean)).clone()
-        penalty[-1] = 1e-6 * float(self.xx[-1, -1])  # the cell's own weight, where it never changes
+        penalty[-1] = n if alike else 0.0
         slopes = torch.linalg.solve(spread + penalty.diag(), joint[:, -1])
-        return slopes[:-1].float(), float(slopes[-1])
+        falloff = FALLOFF if alike else min(max(-float(slopes[-1]), 0.0), 2.0)
+        return slopes[:-1].float(), falloff
 
     def _centred(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         n = float(self.xx[-1, -1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -100,11 +101,15 @@ class KorniaDescriptor:
         )
         with torch.no_grad():
             vectors = [self.network(part) for part in torch.split(patches, AT_ONCE)]
+        options = {
+            key: os.fspath(value) if isinstance(value, os.PathLike) else value
+            for key, value in asdict(self).items()
+        }
         return replace(
             features,
             descriptors=torch.cat(vectors).float() if vectors else torch.zeros(0, self.dim),
             descriptor=self.name,
-            provenance=Provenance(self.gray, f"kornia {_version()}", asdict(self)),
+            provenance=Provenance(self.gray, f"kornia {_version()}", options),
         )
 
     def encode(self, raw: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class HogOpenCV(DenseHog):
     signed: bool = False
 
     name: ClassVar[str] = "hog-opencv"
-    # Ratios of blocks are not exact here. Best of 0, 0.02, 0.1, 0.3 on 24 pictures of training data.
+    # Ratios of blocks are not exact here. Best of 0, 0.02, 0.1, 0.3 on 24 training pictures.
     drift: ClassVar[float] = 0.02
 
     @property

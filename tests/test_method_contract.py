@@ -1,0 +1,75 @@
+"""What holds for every registered method."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from skimage import data
+
+from invertdesc import FeatureBatch, LocalFeatures, create_method, extract, list_methods
+from invertdesc.errors import MissingFieldError
+from invertdesc.evaluation.metrics import ncc
+from invertdesc.image import to_gray, to_image
+from invertdesc.reconstructors import Reconstructor
+
+
+@pytest.fixture(scope="module", params=list_methods())
+def method(request: pytest.FixtureRequest) -> Reconstructor:
+    return create_method(request.param)
+
+
+@pytest.fixture(scope="module")
+def images() -> list[torch.Tensor]:
+    return [to_image(picture[40:168, 90:250]) for picture in (data.astronaut(), data.coffee())]
+
+
+@pytest.fixture(scope="module")
+def features(images: list[torch.Tensor]) -> list[LocalFeatures]:
+    return extract(images)
+
+
+def test_it_carries_its_registry_name(method: Reconstructor) -> None:
+    assert method.name in list_methods()
+    assert isinstance(method, Reconstructor)
+    assert all(isinstance(need, str) for need in method.needs)
+
+
+def test_pictures_have_the_size_range_and_likeness_of_the_image(
+    method: Reconstructor, features: list[LocalFeatures], images: list[torch.Tensor]
+) -> None:
+    pictures = method(FeatureBatch.collate(features))
+    assert pictures.shape == (2, 3, 128, 160)
+    assert pictures.dtype == torch.float32
+    assert 0 <= float(pictures.min()) < float(pictures.max()) <= 1
+    likeness = ncc(to_gray(pictures, "luma"), to_gray(torch.stack(images), "luma"))
+    assert likeness.min() > 0.5
+
+
+def test_a_picture_does_not_depend_on_its_batch(
+    method: Reconstructor, features: list[LocalFeatures]
+) -> None:
+    together = method(FeatureBatch.collate(features))
+    alone = torch.cat([method(FeatureBatch.collate([one])) for one in features])
+    torch.testing.assert_close(together, alone, atol=1e-3, rtol=0)
+    assert torch.equal(together, method(FeatureBatch.collate(features)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 37), (33, 64)])
+def test_any_image_size_and_no_keypoints(method: Reconstructor, size: tuple[int, int]) -> None:
+    empty = LocalFeatures(
+        keypoints=torch.zeros(0, 2),
+        descriptors=torch.zeros(0, 128),
+        image_size=size,
+        descriptor="sift",
+        scales=torch.zeros(0),
+        orientations=torch.zeros(0),
+    )
+    picture = method(FeatureBatch.collate([empty]))
+    assert picture.shape == (1, 3, *size)
+    assert picture.isfinite().all()
+
+
+def test_what_is_missing_is_told(method: Reconstructor, features: list[LocalFeatures]) -> None:
+    lacking = [replace(one, orientations=None) for one in features]
+    with pytest.raises(MissingFieldError, match="orientations"):
+        method(FeatureBatch.collate(lacking))
