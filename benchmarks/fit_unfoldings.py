@@ -41,10 +41,14 @@ RECIPES = {
     "brisk": Recipe(),
     "daisy": Recipe(),
     "freak": Recipe(),
+    "hog": Recipe(grid=6),
+    "hog-opencv": Recipe(grid=4),
     "kaze": Recipe(),
     "latch": Recipe(),
+    "mkd": Recipe(),
     "orb": Recipe(),
     "sift": Recipe(bins=8, options={"contrast_threshold": 0.03}),
+    "sift-kornia": Recipe(bins=8),
     "teblid": Recipe(),
     "vgg": Recipe(options={"max_num_keypoints": 200}),  # 2 ms a keypoint
 }

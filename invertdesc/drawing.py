@@ -86,10 +86,10 @@ def side_by_side(
 
 
 def contact_sheet(rows: Sequence[tuple[str, Sequence[Tensor]]]) -> Tensor:
-    """Lay out labelled rows of pictures of one size.
+    """Lay out labelled rows of pictures, from the upper left.
 
     Args:
-        rows: A label and (3, H, W) pictures in [0, 1], equally many in each row.
+        rows: A label and (3, H, W) pictures in [0, 1].
 
     Returns:
         (3, h, w) RGB in [0, 1].
@@ -98,7 +98,8 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Tensor]]]) -> Tensor:
     for label, pictures in rows:
         strip = _in_a_row([picture.cpu() for picture in pictures])
         strips.append(_captioned(strip, label))
-    return torch.cat(strips, 1)
+    width = max(strip.shape[2] for strip in strips)
+    return torch.cat([_padded(strip, strip.shape[1], width) for strip in strips], 1)
 
 
 def enlarge(image: Tensor, zoom: int) -> Tensor:
@@ -125,7 +126,13 @@ def _captioned(panel: Tensor, text: str) -> Tensor:
     return torch.cat([caption, panel], 1)
 
 
+def _padded(image: Tensor, height: int, width: int) -> Tensor:
+    right, below = width - image.shape[2], height - image.shape[1]
+    return F.pad(image, (0, right, 0, below), value=1.0)
+
+
 def _in_a_row(panels: Sequence[Tensor]) -> Tensor:
-    gap = torch.ones(3, panels[0].shape[1], _GAP)
-    spaced = [part for panel in panels for part in (gap, panel)]
+    height = max(panel.shape[1] for panel in panels)
+    gap = torch.ones(3, height, _GAP)
+    spaced = [part for p in panels for part in (gap, _padded(p, height, p.shape[2]))]
     return torch.cat(spaced[1:], 2)

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -228,6 +229,7 @@ class Unfolding:
             file.write(save(tensors, header))
 
     @classmethod
+    @lru_cache
     def shipped(cls, descriptor: str) -> Unfolding:
         """Load the map that ships with the package for a descriptor of this name.
 

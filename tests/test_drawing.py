@@ -54,6 +54,15 @@ def test_contact_sheet_lays_rows_below_each_other() -> None:
     torch.testing.assert_close(sheet[:, 22:38, :20], pictures[0])
 
 
+def test_pictures_of_several_sizes_are_padded_with_white() -> None:
+    sheet = contact_sheet(
+        [("a", [torch.zeros(3, 8, 9), torch.zeros(3, 5, 4)]), ("b", [torch.zeros(3, 6, 2)])]
+    )
+    assert sheet.shape == (3, 2 * 22 + 8 + 6, 9 + 6 + 4)
+    assert sheet[0, 22 + 7, 18] == 1
+    assert sheet[0, 22 + 4, 18] == 0
+
+
 def test_enlarge_keeps_range_and_size() -> None:
     large = enlarge(torch.eye(6).expand(3, 6, 6), 3)
     assert large.shape == (3, 18, 18)

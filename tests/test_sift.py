@@ -215,3 +215,9 @@ def test_adapters_are_frozen_and_compare_by_their_options() -> None:
     assert create_descriptor("sift") != create_descriptor("rootsift")
     with pytest.raises(AttributeError):
         create_descriptor("sift").sigma = 2.0
+
+
+@pytest.mark.parametrize("options", [{"octave_layers": 0}, {"sigma": -1.0}])
+def test_options_that_opencv_cannot_work_with_are_told(options):
+    with pytest.raises(InputError, match="octave_layers >= 1 and sigma > 0"):
+        create_descriptor("sift", **options)

@@ -20,6 +20,7 @@ from invertdesc.cli.options import (
     make_method,
 )
 from invertdesc.cli.sources import find_sources, spread
+from invertdesc.errors import InvertDescError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,23 +68,30 @@ def evaluate(
     from invertdesc.evaluation.evaluate import format_table, save_table
     from invertdesc.image import read_image, write_image
 
+    given = descriptor or ["sift"]
+    names = [name for one in given for name in list_descriptors(one) or [one]]
     rows, strips = [], []
     for folder in data:
         paths = spread(find_sources([str(folder)]), images)
         title = "/".join(folder.resolve().parts[-2:])
         strips.append((f"{title}: original", [read_image(path) for path in paths[:SHEET]]))
-        for name in [n for d in descriptor or ["sift"] for n in list_descriptors(d) or [d]]:
-            adapter = make_descriptor(name, descriptor_option, gray)
+        for name in names:
             shown: list[Tensor] = []
-            found = measure(
-                tqdm(paths, desc=f"{title}, {name}", unit="image", disable=None),
-                descriptor=adapter,
-                method=make_method(method, method_option, unfolding),
-                data=title,
-                floors=floors,
-                device=device,
-                keep=_kept(shown),
-            )
+            try:
+                found = measure(
+                    tqdm(paths, desc=f"{title}, {name}", unit="image", disable=None),
+                    descriptor=make_descriptor(name, descriptor_option, gray),
+                    method=make_method(method, method_option, unfolding),
+                    data=title,
+                    floors=floors,
+                    device=device,
+                    keep=_kept(shown),
+                )
+            except InvertDescError as error:
+                if name in given:
+                    raise
+                typer.echo(f"left out {name}: {error}", err=True)
+                continue
             rows += found
             strips.append((f"{name}, {found[0].method}: NCC {found[0].ncc:.3f}", shown))
     typer.echo(format_table(rows))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from invertdesc.descriptors._opencv import Array, OpenCVDescriptor, find_class
+from invertdesc.errors import InputError
 from invertdesc.unfolding import Frame, Unfolding
 
 
@@ -44,6 +45,14 @@ class Sift(OpenCVDescriptor):
     dim: ClassVar[int] = 128
     width: ClassVar[int] = 128
     frame: ClassVar[Frame] = Frame(support=12.0)  # 4 cells of 3 sigma each
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.octave_layers < 1 or self.sigma <= 0:
+            raise InputError(
+                "Expected octave_layers >= 1 and sigma > 0, "
+                f"got octave_layers={self.octave_layers}, sigma={self.sigma}."
+            )
 
     @cached_property
     def unfolding(self) -> Unfolding:
