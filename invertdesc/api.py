@@ -97,7 +97,7 @@ def reconstruct(
     source: Source | Sequence[Source],
     *,
     descriptor: str | Descriptor = "sift",
-    method: str | Reconstructor = "poisson",
+    method: str | Reconstructor = "unfold",
     device: str | torch.device | None = None,
     batch_size: int = 16,
     progress: bool = False,
@@ -127,7 +127,7 @@ def reconstruct(
         MissingFieldError: Features lack what the method needs.
 
     Warns:
-        NoKeypointsWarning: Features are empty, so that the picture is flat.
+        NoKeypointsWarning: Features are empty, so that the picture shows nothing.
 
     >>> from skimage.data import camera
     >>> reconstruct(camera()[::2, ::2]).shape
@@ -200,7 +200,7 @@ def _warn_of_empty(features: Sequence[LocalFeatures]) -> None:
     empty = sum(not len(one) for one in features)
     if empty:
         warnings.warn(
-            f"No keypoints in {empty} of {len(features)} images: their pictures will be flat. "
+            f"No keypoints in {empty} of {len(features)} images: their pictures show nothing. "
             "Is the image flat, blurred or tiny? A lower contrast_threshold finds more.",
             NoKeypointsWarning,
             stacklevel=3,

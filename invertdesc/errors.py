@@ -26,4 +26,4 @@ class MissingDependencyError(InvertDescError, ImportError):
 
 
 class NoKeypointsWarning(UserWarning):
-    """Features hold no keypoint, so that the picture made from them is flat."""
+    """Features hold no keypoint, so that the picture made from them shows nothing."""

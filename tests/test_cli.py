@@ -86,7 +86,18 @@ def test_extracted_features_give_the_same_picture_as_the_image(run: Run, photo: 
 
 
 def test_method_options_reach_the_method(run: Run, photo: Path) -> None:
-    run("reconstruct", photo, "-o", "a.png", "-M", "mean=0.3", "-M", "deviation=0.05")
+    run(
+        "reconstruct",
+        photo,
+        "-o",
+        "a.png",
+        "-m",
+        "poisson",
+        "-M",
+        "mean=0.3",
+        "-M",
+        "deviation=0.05",
+    )
     assert float(read_image("a.png").mean()) == pytest.approx(0.3, abs=0.01)
 
 
@@ -94,6 +105,7 @@ def test_list_names_everything_and_filters(run: Run) -> None:
     _, out, _ = run("list")
     assert "  sift " in out
     assert "  poisson " in out
+    assert "  unfold " in out
     _, out, _ = run("list", "root*")
     assert [line.split()[0] for line in out.splitlines()] == ["descriptors:", "rootsift"]
 

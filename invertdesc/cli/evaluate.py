@@ -38,7 +38,7 @@ def evaluate(
     ] = None,
     descriptor_option: DescriptorOptions = None,
     gray: Gray = None,
-    method: MethodName = "poisson",
+    method: MethodName = "unfold",
     method_option: MethodOptions = None,
     unfolding: UnfoldingFile = None,
     images: Images = None,

@@ -35,7 +35,7 @@ def reconstruct(
     descriptor: DescriptorName = "sift",
     descriptor_option: DescriptorOptions = None,
     gray: Gray = None,
-    method: MethodName = "poisson",
+    method: MethodName = "unfold",
     method_option: MethodOptions = None,
     unfolding: UnfoldingFile = None,
     side_by_side: Annotated[

@@ -71,7 +71,7 @@ def evaluate(
     sources: Iterable[object],
     *,
     descriptor: str | Descriptor = "sift",
-    method: str | Reconstructor = "poisson",
+    method: str | Reconstructor = "unfold",
     data: str = "images",
     floors: bool = True,
     batch_size: int = 32,
