@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -8,18 +9,21 @@ from skimage import data
 from skimage.feature import hog
 from torch.nn import functional as F
 
+import invertdesc
 from invertdesc import (
     FeatureBatch,
     FieldRasterizer,
     LocalFeatures,
     create_descriptor,
     extract,
-    reconstruct,
 )
 from invertdesc.descriptors._hog_signs import SignNet, _rebin, read_cells, signed_gradients
 from invertdesc.errors import InputError, MissingFieldError
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image, to_uint8
+
+# `poisson` shows the field as it is.
+reconstruct = partial(invertdesc.reconstruct, method="poisson")
 
 NAMES = ("hog", "hog-opencv")
 
