@@ -13,6 +13,7 @@ from invertdesc.cli.extract import extract
 from invertdesc.cli.fit import fit
 from invertdesc.cli.listing import list_names
 from invertdesc.cli.reconstruct import reconstruct
+from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.cli.train import train
 from invertdesc.errors import InvertDescError
 
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "--verbose" in given:
             raise
         typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
         sys.exit(130)

@@ -11,12 +11,11 @@ import typer
 from torch import Tensor
 from tqdm import tqdm
 
+from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features import LocalFeatures
 from invertdesc.image import read_image
-
-BAD_INPUT = 2
 
 Loaded: TypeAlias = tuple[Path, LocalFeatures, Tensor | None]  # target, features, original
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from invertdesc.errors import FileError, InputError
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+BAD_INPUT = 2  # exit status
 EXAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")  # scikit-image ships these
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from invertdesc.descriptors.base import check_vectors
-from invertdesc.errors import InputError, MissingDependencyError
+from invertdesc.descriptors.base import check_image_of, check_most, check_vectors, strongest
+from invertdesc.errors import MissingDependencyError
 from invertdesc.features import FeatureBatch, LocalFeatures, Provenance
 from invertdesc.image import GrayMode, to_gray
 from invertdesc.unfolding import Frame, Unfolding
@@ -44,10 +44,7 @@ class KorniaDescriptor:
     patch_size: ClassVar[int] = 32  # pixels that a patch is sampled with
 
     def __post_init__(self) -> None:
-        if self.max_num_keypoints is not None and self.max_num_keypoints < 1:
-            raise InputError(
-                f"Expected max_num_keypoints >= 1 or None, got {self.max_num_keypoints}."
-            )
+        check_most(self.max_num_keypoints)
 
     @cached_property
     def unfolding(self) -> Unfolding:
@@ -74,10 +71,7 @@ class KorniaDescriptor:
         from invertdesc.descriptors import create_descriptor
 
         found = create_descriptor(self.detector, gray=self.gray).extract(image)
-        if self.max_num_keypoints is not None and found.scores is not None:
-            best = found.scores.argsort(descending=True, stable=True)[: self.max_num_keypoints]
-            found = found[best.sort().values]
-        return self.describe(image, found)
+        return self.describe(image, strongest(found, self.max_num_keypoints))
 
     def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
         """Describe an image of shape (3, H, W), RGB in [0, 1], at given keypoints; none is lost.
@@ -88,11 +82,7 @@ class KorniaDescriptor:
             MissingDependencyError: kornia is not installed.
             FileError: There are no weights for a learned descriptor.
         """
-        if features.image_size != tuple(image.shape[-2:]):
-            raise InputError(
-                f"Expected features of an image of (H, W) = {tuple(image.shape[-2:])}, "
-                f"got {features.image_size}."
-            )
+        check_image_of(features, image)
         batch = FeatureBatch.collate([features])
         batch.require(self.frame.needs, needed_by=f"describing with {self.name!r}")
         kornia_feature = _kornia_feature()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc.descriptors.base import check_vectors
+from invertdesc.descriptors.base import check_image_of, check_most, check_vectors, strongest
 from invertdesc.errors import InputError, MissingDependencyError, UnknownNameError
 from invertdesc.features import FeatureBatch, LocalFeatures, Provenance
 from invertdesc.image import GrayMode, to_gray, to_uint8
@@ -79,10 +79,7 @@ class OpenCVDescriptor:
             raise UnknownNameError(
                 f"Expected a detector among {', '.join(DIAMETERS)}; got {self.detector!r}."
             )
-        if self.max_num_keypoints is not None and self.max_num_keypoints < 1:
-            raise InputError(
-                f"Expected max_num_keypoints >= 1 or None, got {self.max_num_keypoints}."
-            )
+        check_most(self.max_num_keypoints)
 
     @cached_property
     def unfolding(self) -> Unfolding:
@@ -100,10 +97,11 @@ class OpenCVDescriptor:
             return self._features(pixels, _points([], 1.0), None)
         if self.detector == self.native:
             found, vectors = tool.detectAndCompute(pixels, None)
-            return self._strongest(self._features(pixels, _points(found, self.diameter), vectors))
+            features = self._features(pixels, _points(found, self.diameter), vectors)
+            return strongest(features, self.max_num_keypoints)
         found = _detector(self.detector).detect(pixels, None)
         points = _points(found, DIAMETERS[self.detector])
-        return self._strongest(self._compute(tool, pixels, points))
+        return strongest(self._compute(tool, pixels, points), self.max_num_keypoints)
 
     def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
         """Describe an image of shape (3, H, W), RGB in [0, 1], at given keypoints.
@@ -116,11 +114,7 @@ class OpenCVDescriptor:
             MissingFieldError: The features lack scales or orientations that the descriptor needs.
             MissingDependencyError: The installed OpenCV lacks the descriptor.
         """
-        if features.image_size != tuple(image.shape[-2:]):
-            raise InputError(
-                f"Expected features of an image of (H, W) = {tuple(image.shape[-2:])}, "
-                f"got {features.image_size}."
-            )
+        check_image_of(features, image)
         needs = [n for n in self.frame.needs if not (self.orients and n == "orientations")]
         FeatureBatch.collate([features]).require(needs, needed_by=f"describing with {self.name!r}")
         count = len(features)
@@ -215,14 +209,6 @@ class OpenCVDescriptor:
             scores=scores,
             provenance=Provenance(self.gray, f"opencv {cv2.__version__}", asdict(self)),
         )
-
-    def _strongest(self, features: LocalFeatures) -> LocalFeatures:
-        """Keep the highest scores, in the order in which they came."""
-        most = self.max_num_keypoints
-        if most is None or len(features) <= most or features.scores is None:
-            return features
-        best = features.scores.argsort(descending=True, stable=True)[:most]
-        return features[best.sort().values]
 
 
 def find_class(name: str) -> Any:

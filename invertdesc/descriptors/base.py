@@ -65,3 +65,34 @@ def check_vectors(raw: Tensor, width: int, name: str) -> None:
         raise InputError(
             f"Expected descriptors of shape (N, {width}) for {name!r}, got {tuple(raw.shape)}."
         )
+
+
+def check_most(most: int | None) -> None:
+    """Check the option `max_num_keypoints`.
+
+    Raises:
+        InputError: Below 1.
+    """
+    if most is not None and most < 1:
+        raise InputError(f"Expected max_num_keypoints >= 1 or None, got {most}.")
+
+
+def check_image_of(features: LocalFeatures, image: Tensor) -> None:
+    """Check that features are of an image (3, H, W) of this size.
+
+    Raises:
+        InputError: They are not.
+    """
+    if features.image_size != tuple(image.shape[-2:]):
+        raise InputError(
+            f"Expected features of an image of (H, W) = {tuple(image.shape[-2:])}, "
+            f"got {features.image_size}."
+        )
+
+
+def strongest(features: LocalFeatures, most: int | None) -> LocalFeatures:
+    """Keep the highest scores, in the order in which they came; None keeps all."""
+    if most is None or len(features) <= most or features.scores is None:
+        return features
+    best = features.scores.argsort(descending=True, stable=True)[:most]
+    return features[best.sort().values]
