@@ -134,6 +134,29 @@ class LocalFeatures:
         """Return the keypoints that `inside` leaves out, as if a region had been masked."""
         return self.subset(~self._in_box(box))
 
+    def crop(self, box: tuple[int, int, int, int]) -> LocalFeatures:
+        """Return what lies inside a box of whole pixels, as features of that part of the picture.
+
+        Args:
+            box: (x0, y0, x1, y1); pixels x0 to x1 - 1, y0 to y1 - 1.
+
+        Raises:
+            InputError: The box is empty or reaches beyond the picture.
+        """
+        x0, y0, x1, y1 = box
+        height, width = self.image_size
+        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+            raise InputError(
+                f"Expected a box (x0, y0, x1, y1) within {width} x {height} pixels, got {box}."
+            )
+        x, y = self.keypoints.unbind(1)
+        part = self[(x0 - 0.5 <= x) & (x < x1 - 0.5) & (y0 - 0.5 <= y) & (y < y1 - 0.5)]
+        return replace(
+            part,
+            keypoints=part.keypoints - part.keypoints.new_tensor([x0, y0]),
+            image_size=(y1 - y0, x1 - x0),
+        )
+
     def without(self, *names: str) -> LocalFeatures:
         """Return features that lack `"scales"`, `"orientations"` or `"scores"`, as a threat model.
 

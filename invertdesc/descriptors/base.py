@@ -55,6 +55,11 @@ class Describer(Descriptor, Protocol):
         """
 
 
+def encoding_of(adapter: Descriptor) -> str:
+    """Return the name of what `encode` gives: another descriptor's, where they are the same."""
+    return str(getattr(adapter, "encoding", adapter.name))
+
+
 def check_vectors(raw: Tensor, width: int, name: str) -> None:
     """Check the shape of vectors as emitted.
 

@@ -100,6 +100,7 @@ class RootSift(Sift):
     """
 
     name: ClassVar[str] = "rootsift"
+    encoding: ClassVar[str] = "sift"
 
     def encode(self, raw: Tensor) -> Tensor:
         """Square vectors and scale them to length 1: what `Sift.encode` gives for the same one."""

@@ -13,8 +13,12 @@ methods: Registry[Reconstructor] = Registry(
     "method",
     group="invertdesc.methods",
     builtin={
+        "coarse": "invertdesc.reconstructors.coarse:Coarse",
+        "coarse+cgan": "invertdesc.reconstructors.cgan:CoarseCGAN",
         "poisson": "invertdesc.reconstructors.poisson:Poisson",
         "unfold": "invertdesc.reconstructors.unfold:Unfold",
+        "unfold+cgan": "invertdesc.reconstructors.cgan:UnfoldCGAN",
+        "upconv": "invertdesc.reconstructors.upconv:Upconv",
     },
 )
 

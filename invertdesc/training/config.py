@@ -1,44 +1,164 @@
 """What a training run is told."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from invertdesc.errors import InputError
+from invertdesc.reconstructors.networks.coarse import CoarseConfig
+from invertdesc.reconstructors.networks.patchgan import PatchGANConfig
+from invertdesc.reconstructors.networks.refiner import RefinedConfig, RefinerConfig
 from invertdesc.reconstructors.networks.unet import UNetConfig
+from invertdesc.reconstructors.networks.upconv import UpconvConfig
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each loss in their sum; those of 0 are not computed.
+
+    Attributes:
+        l1: Mean absolute error.
+        l2: Mean squared error.
+        ssim: 1 - SSIM.
+        perceptual: Of features of VGG16.
+        style: Of Gram matrices of features of VGG16.
+        adversarial: Of the discriminator, for methods with a refiner.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+    ssim: float = 0.0
+    perceptual: float = 0.0
+    style: float = 0.0
+    adversarial: float = 0.0
+
+    @property
+    def vgg(self) -> bool:
+        """Whether VGG16 is needed."""
+        return self.perceptual > 0 or self.style > 0
+
+    @classmethod
+    def parse(cls, text: str) -> LossWeights:
+        """Read weights such as `"l2"` or `"l1=1,ssim=0.2"`.
+
+        Raises:
+            InputError: No such loss, or not a number above 0.
+        """
+        known = [one.name for one in fields(cls)]
+        weights: dict[str, float] = {}
+        for part in text.split(","):
+            name, _, value = part.partition("=")
+            try:
+                weights[name.strip()] = float(value or 1)
+            except ValueError:
+                raise InputError(f"Expected {name}=NUMBER, got {part!r}.") from None
+        if not set(weights) <= set(known) or not all(value > 0 for value in weights.values()):
+            raise InputError(
+                f"Expected losses among {', '.join(known)}, with weights above 0, got {text!r}."
+            )
+        return cls(**weights)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Options of a training run; the defaults are the recipe of the shipped weights.
+    """Options of a training run; the defaults are the recipe of `unfold`.
 
     Attributes:
-        descriptors: Registry names; each picture of a batch is shown through one of them.
-        network: Size of the network.
+        method: Registry name of what is trained.
+        descriptors: Registry names; each picture of a batch is shown through one of them. Methods
+            on cell maps take one.
+        network: Size of the network: the config of the method's.
+        losses: Their weights.
+        discriminator: Size of D, where there is an adversarial loss.
+        discriminator_steps: Updates of D to one of the network.
+        vgg_layer: Of VGG16, whose features are compared.
+        vgg_patch: Side of a random square that VGG16 sees of each picture; None for all of it.
         crop: Pixels of the square that training pictures are cut to (centre, then scaled).
+        patch: Side of a random square of it that is trained on; None for all of it.
         steps: Updates of the weights.
-        batch: Pictures a step.
-        rate: Learning rate at the start; it falls to 0 along a cosine.
-        ssim: Weight of 1 - SSIM beside the mean absolute error.
+        batch: Pictures a step, over all processes.
+        rate: Learning rate, after 100 steps of warming up.
+        schedule: `"cosine"` lets the rate fall to 0, `"constant"` does not.
         drop: Share of pictures that lose keypoints at random, keeping 10 to 100 % of them.
         seed: Of everything drawn.
         autocast: Compute in bfloat16 where the device does it well.
+        compile: Compile the network by `torch.compile` first; pays on long runs.
         threads: CPU threads; None for torch's own choice.
     """
 
+    method: str = "unfold"
     descriptors: tuple[str, ...] = ("sift",)
-    network: UNetConfig = field(default_factory=UNetConfig)
+    network: Any = field(default_factory=UNetConfig)
+    losses: LossWeights = field(default_factory=lambda: LossWeights(l1=1.0, ssim=0.2))
+    discriminator: PatchGANConfig = field(default_factory=PatchGANConfig)
+    discriminator_steps: int = 5
+    vgg_layer: str = "conv3_3"
+    vgg_patch: int | None = None
     crop: int = 256
+    patch: int | None = None
     steps: int = 5000
     batch: int = 8
     rate: float = 2e-3
-    ssim: float = 0.2
+    schedule: Literal["cosine", "constant"] = "cosine"
     drop: float = 0.3
     seed: int = 0
     autocast: bool = True
+    compile: bool = False
     threads: int | None = None
 
     def __post_init__(self) -> None:
         if not self.descriptors:
             raise InputError("Expected at least one descriptor to train on, got none.")
-        for name in ("steps", "batch", "crop"):
+        for name in ("steps", "batch", "crop", "discriminator_steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"Expected {name} >= 1, got {getattr(self, name)}.")
+        for name in ("patch", "vgg_patch"):
+            side = getattr(self, name)
+            if side is not None and not 1 <= side <= (self.patch or self.crop):
+                raise InputError(
+                    f"Expected {name} of at most the picture's {self.patch or self.crop} pixels, "
+                    f"got {side}."
+                )
+        if self.schedule not in ("cosine", "constant"):
+            raise InputError(f"Expected schedule cosine or constant, got {self.schedule!r}.")
+        if not any(getattr(self.losses, one.name) for one in fields(self.losses)):
+            raise InputError("Expected a loss with a weight above 0, got none.")
+
+
+JOINT = LossWeights(l2=1.0, perceptual=1.0, style=1e-4)
+CGAN = LossWeights(l2=100.0, perceptual=100.0, style=0.01, adversarial=1.0)
+
+
+def preset(method: str) -> TrainConfig:
+    """Return a method's usual recipe: the seed's for the seed's methods.
+
+    Raises:
+        InputError: A method without a network.
+
+    >>> preset("coarse").losses
+    LossWeights(l1=0.0, l2=1.0, ssim=0.0, perceptual=1.0, style=0.0001, adversarial=0.0)
+
+    Source: Wu, Zhou, Li 2019, section IV-A.
+    """
+    seed: dict[str, Any] = {"rate": 1e-4, "schedule": "constant", "drop": 0.0}
+    recipes = {
+        "unfold": TrainConfig(),
+        "unfold+cgan": TrainConfig(
+            method="unfold+cgan",
+            network=RefinedConfig(UNetConfig(), RefinerConfig(width=32)),
+            losses=CGAN,
+            rate=1e-4,
+            schedule="constant",
+        ),
+        "coarse": TrainConfig(method="coarse", network=CoarseConfig(), losses=JOINT, **seed),
+        "coarse+cgan": TrainConfig(
+            method="coarse+cgan", network=RefinedConfig(CoarseConfig()), losses=CGAN, **seed
+        ),
+        "upconv": TrainConfig(
+            method="upconv", network=UpconvConfig(), losses=LossWeights(l2=1.0), **seed
+        ),
+    }
+    if method not in recipes:
+        raise InputError(f"Expected a method with a network, {', '.join(recipes)}; got {method!r}.")
+    return recipes[method]

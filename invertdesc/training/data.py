@@ -9,14 +9,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, is_dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from invertdesc._version import __version__
@@ -29,11 +28,8 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
 
 
-class FeatureData(Dataset[tuple[Tensor, LocalFeatures]]):
-    """Pictures of one size with the features of one descriptor each, in memory.
-
-    Item (picture, descriptor) as one number: `picture + len(paths) * descriptor`.
-    """
+class FeatureData:
+    """Pictures of one size with their features by each descriptor, in memory."""
 
     def __init__(
         self,
@@ -42,6 +38,7 @@ class FeatureData(Dataset[tuple[Tensor, LocalFeatures]]):
         *,
         crop: int,
         cache: Path,
+        mirrored: bool = False,
         workers: int = 1,
     ) -> None:
         """Extract what the cache lacks, then load it.
@@ -51,6 +48,7 @@ class FeatureData(Dataset[tuple[Tensor, LocalFeatures]]):
             descriptors: Registry names.
             crop: Pixels of the square that pictures are cut to.
             cache: Folder for features, one file for each picture and descriptor; safe to delete.
+            mirrored: Whether to extract those of the mirrored pictures as well.
             workers: Processes that extract.
 
         Raises:
@@ -62,22 +60,30 @@ class FeatureData(Dataset[tuple[Tensor, LocalFeatures]]):
         self.descriptors = list(descriptors)
         self.crop = crop
         todo = []
-        for name in descriptors:
-            folder = cache / _key(create_descriptor(name), crop)
-            todo += [(path, name, crop, folder / f"{_digest(path)}.npz") for path in paths]
+        for flip in (False, True)[: 1 + mirrored]:
+            for name in descriptors:
+                folder = cache / _key(create_descriptor(name), crop, flip)
+                todo += [
+                    _Job(path, name, crop, flip, folder / f"{_digest(path)}.npz") for path in paths
+                ]
         self.features = _extract_all(todo, workers)
-        self.pictures = [
-            torch.from_numpy(_cut(path, crop))
-            for path in tqdm(paths, desc="read", unit="image", disable=None)
-        ]
+        bar = tqdm(paths, desc="read", unit="image", disable=None)
+        self.pictures = [torch.from_numpy(_cut(path, crop)) for path in bar]
 
-    def __len__(self) -> int:
-        return len(self.features)
+    def item(
+        self, picture: int, descriptor: int = 0, mirrored: bool = False
+    ) -> tuple[Tensor, LocalFeatures]:
+        """Return a picture (3, crop, crop) in [0, 1] and its features.
 
-    def __getitem__(self, number: int) -> tuple[Tensor, LocalFeatures]:
-        """Return a picture (3, crop, crop) in [0, 1] and its features."""
-        picture = self.pictures[number % len(self.pictures)]
-        return picture.permute(2, 0, 1).float() / 255, self.features[number]
+        Args:
+            picture: Its place among the paths.
+            descriptor: Its place among the descriptors.
+            mirrored: Whether of the mirrored picture.
+        """
+        image = self.pictures[picture].permute(2, 0, 1).float() / 255
+        place = descriptor + len(self.descriptors) * mirrored
+        features = self.features[picture + len(self.paths) * place]
+        return (image.flip(-1) if mirrored else image), features
 
 
 def drop_keypoints(
@@ -105,8 +111,18 @@ def _cut(path: Path, crop: int) -> NDArray[np.uint8]:
     return to_uint8(image)
 
 
-def _extract_all(todo: Sequence[tuple[Path, str, int, Path]], workers: int) -> list[LocalFeatures]:
-    missing = [job for job in todo if not job[3].is_file()]
+class _Job(NamedTuple):
+    """Extract the features of one picture into a file."""
+
+    path: Path
+    name: str
+    crop: int
+    mirrored: bool
+    target: Path
+
+
+def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
+    missing = [job for job in todo if not job.target.is_file()]
     if missing:
         # Forked children of a process that runs torch's threads can hang, so start afresh.
         with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
@@ -119,7 +135,7 @@ def _extract_all(todo: Sequence[tuple[Path, str, int, Path]], workers: int) -> l
             ):
                 pass
     bar = tqdm(todo, desc="load", unit="image", disable=None)
-    return [replace(LocalFeatures.load(job[3]), scores=None) for job in bar]
+    return [replace(LocalFeatures.load(job.target), scores=None) for job in bar]
 
 
 def _one_thread() -> None:
@@ -129,16 +145,19 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _extract(job: tuple[Path, str, int, Path]) -> None:
-    path, name, crop, target = job
-    create_descriptor(name).extract(to_image(_cut(path, crop))).save(target)
+def _extract(job: _Job) -> None:
+    image = to_image(_cut(job.path, job.crop))
+    if job.mirrored:
+        image = image.flip(-1).contiguous()
+    create_descriptor(job.name).extract(image).save(job.target)
 
 
-def _key(descriptor: Descriptor, crop: int) -> str:
+def _key(descriptor: Descriptor, crop: int, mirrored: bool) -> str:
     """Return a folder name that changes with whatever changes the features."""
     options: Any = asdict(descriptor) if is_dataclass(descriptor) else {}
     text = json.dumps([options, crop, __version__], sort_keys=True, default=str)
-    return f"{descriptor.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    key = f"{descriptor.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return f"{key}-mirrored" if mirrored else key
 
 
 def _digest(path: Path) -> str:

@@ -1,33 +1,46 @@
-"""Train the network of `unfold`."""
+"""Train the network of a method."""
 
 from __future__ import annotations
 
 import json
-import math
+import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from invertdesc.descriptors import create_descriptor
 from invertdesc.drawing import contact_sheet
-from invertdesc.errors import InputError
-from invertdesc.features import FeatureBatch, LocalFeatures
-from invertdesc.field import FieldRasterizer
+from invertdesc.errors import InputError, MissingDependencyError
+from invertdesc.features import FeatureBatch
 from invertdesc.image import write_image
-from invertdesc.reconstructors.networks.unet import UNet
-from invertdesc.reconstructors.unfold import Unfold, network_input
+from invertdesc.rasterizer import GEOMETRY
+from invertdesc.reconstructors._network import NetworkMethod
+from invertdesc.reconstructors.cgan import CoarseCGAN, UnfoldCGAN
+from invertdesc.reconstructors.coarse import Coarse
+from invertdesc.reconstructors.networks.vgg16 import load_vgg16
+from invertdesc.reconstructors.unfold import Unfold
+from invertdesc.reconstructors.upconv import Upconv
 from invertdesc.training.checkpoint import load_checkpoint, save_checkpoint
 from invertdesc.training.config import TrainConfig
-from invertdesc.training.data import FeatureData, drop_keypoints
-from invertdesc.training.losses import l1, ssim_loss
-from invertdesc.weights._files import save_network
+from invertdesc.training.data import FeatureData
+from invertdesc.training.distributed import Team, team
+from invertdesc.training.run import Run
+from invertdesc.weights._files import load_state, read_network, save_network
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 SAVE_EVERY = 250  # steps
+METHODS: dict[str, type[NetworkMethod]] = {
+    one.name: one for one in (Coarse, CoarseCGAN, Unfold, UnfoldCGAN, Upconv)
+}
 
 
 def train(
@@ -35,34 +48,45 @@ def train(
     out: Path,
     config: TrainConfig,
     *,
+    start: Path | None = None,
+    vgg16: Path | None = None,
     resume: bool = False,
     device: str | torch.device = "cpu",
     cache: Path | None = None,
     workers: int = 2,
     held_out: int = 8,
+    tensorboard: bool = False,
     until: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Train `unfold` on a folder of pictures.
+    """Train a method's network on a folder of pictures.
+
+    Under `torchrun` all its processes train together, each on a part of every batch.
 
     Args:
         paths: Image files; `held_out` of them, evenly spaced, are shown in the contact
             sheet and not trained on.
-        out: Folder for checkpoints, `log.jsonl`, `sheet.png` and, in the end, `unfold.safetensors`.
+        out: Folder for checkpoints, `log.jsonl`, `sheet.png` and, in the end, the weights,
+            `METHOD.safetensors`.
         config: The recipe.
+        start: Weights to start from: the method's own, or for one with a refiner those of the
+            network in front of it, which it needs.
+        vgg16: Weights of VGG16; see `load_vgg16`.
         resume: Go on from the newest checkpoint in `out`; on a CPU the losses are the same to the
             last bit as those of a run that was never stopped.
         device: Where to train.
         cache: Folder for extracted features; None for one inside `out`.
         workers: Processes that extract features.
         held_out: Pictures kept out, for looking at.
+        tensorboard: Write losses and sheets for TensorBoard into `out` as well.
         until: Asked after each step; the run ends, saved, when it says so.
 
     Returns:
         The file of weights.
 
     Raises:
-        InputError: Too few images, or `out` holds another run and `resume` is not given.
-        FileError: A checkpoint is corrupt, or a place cannot be written.
+        InputError: Too few images, options that do not go together, or `out` holds another run and
+            `resume` is not given.
+        FileError: A checkpoint is corrupt, weights are missing, or a place cannot be written.
     """
     if len(paths) <= held_out:
         raise InputError(f"Expected more than {held_out} images to train on, got {len(paths)}.")
@@ -71,130 +95,169 @@ def train(
         raise InputError(f"Expected an empty folder, got {out} with a run in it. Add --resume.")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    cache = out / "cache" if cache is None else cache
-    load: dict[str, Any] = {"crop": config.crop, "cache": cache, "workers": workers}
-    kept = list(paths[:: len(paths) // held_out][:held_out])
-    data = FeatureData([p for p in paths if p not in set(kept)], config.descriptors, **load)
-    shown = FeatureData(kept, config.descriptors, **load)
-    run = _Run(config, data, torch.device(device))
-    if state is not None:
-        run.restore(state)
-    _steps(run, out, shown, until)
-    weights = out / "unfold.safetensors"
-    save_network(weights, Unfold.name, run.network, {"recipe": asdict(config), "steps": run.step})
+    with team(device) as members:
+        if config.batch % members.size:
+            raise InputError(
+                f"Expected a batch that {members.size} processes can share, got {config.batch}."
+            )
+        torch.manual_seed(config.seed)
+        method, config = make_method(config, start)
+        vgg = load_vgg16(vgg16, config.vgg_layer) if config.losses.vgg else None
+        load: dict[str, Any] = {"crop": config.crop, "workers": workers}
+        load["cache"] = out / "cache" if cache is None else cache
+        kept = list(paths[:: len(paths) // held_out][:held_out])
+        rest = [path for path in paths if path not in set(kept)]
+        if members.rank > 0:
+            members.wait()  # for process 0 to fill the cache
+        shown = FeatureData(kept, config.descriptors, **load)
+        data = FeatureData(rest, config.descriptors, mirrored=not method.mirrors, **load)
+        if members.rank == 0:
+            members.wait()
+        torch.manual_seed(config.seed + members.rank)  # dropout differs between processes
+        run = Run(config, data, method, vgg, members)
+        if state is not None:
+            run.restore(state)
+        _steps(run, method, out, shown, tensorboard, until)
+        card = {
+            "recipe": asdict(config),
+            "start": None if start is None else start.name,
+            "steps": run.step,
+            "images": len(rest),
+            "commit": _commit(),
+            "torch": torch.__version__,
+        }
+        weights = out / f"{config.method}.safetensors"
+        if members.rank == 0:
+            save_weights(weights, method, config, card)
     return weights
 
 
-class _Run:
-    """All that changes from step to step."""
+def make_method(config: TrainConfig, start: Path | None) -> tuple[NetworkMethod, TrainConfig]:
+    """Make what is trained, and the recipe with the sizes that follow from descriptor and start.
 
-    def __init__(self, config: TrainConfig, data: FeatureData, device: torch.device) -> None:
-        torch.manual_seed(config.seed)
-        self.config, self.data, self.device = config, data, device
-        self.network = UNet(config.network).to(device)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.rate, weight_decay=0.0, fused=True
+    Raises:
+        InputError: Options that do not go together.
+        FileError: The weights to start from are not for this method.
+    """
+    if config.method not in METHODS:
+        raise InputError(f"Expected a method among {', '.join(METHODS)}, got {config.method!r}.")
+    kind = METHODS[config.method]
+    if not kind.shared and len(config.descriptors) > 1:
+        raise InputError(
+            f"Expected one descriptor, since {kind.name!r} learns one, got "
+            f"{', '.join(config.descriptors)}."
         )
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.rasterizers = {
-            name: FieldRasterizer(name, stride=config.network.upscale)
-            for name in config.descriptors
-        }
-        self.step = 0
+    if kind.base is None and config.losses.adversarial > 0:
+        raise InputError(
+            f"Expected losses without 'adversarial' for {kind.name!r}, which has no refiner; "
+            f"train {kind.name + '+cgan'!r}."
+        )
+    if kind.base is not None and start is None:
+        raise InputError(
+            f"Expected weights of {kind.base!r} to start {kind.name!r} from, got none. Train "
+            f"{kind.base!r} first and give its weights: --start FILE."
+        )
+    config = _sized(config, kind)
+    loaded = None
+    if start is not None:
+        try:
+            loaded, state, whole = *read_network(start, kind.name), True
+        except OSError:
+            if kind.base is None:
+                raise
+            loaded, state, whole = *read_network(start, kind.base), False
+        found = kind if whole else METHODS[kind.base or ""]
+        network = found.build(loaded.config)
+        load_state(network, state, start)
+        size = network.config if whole else replace(config.network, base=network.config)
+        config = replace(config, network=size)
+    method = kind(
+        None if kind.shared else config.descriptors[0],
+        network=kind.build(asdict(config.network)),
+    )
+    if loaded is not None:
+        target = method.network if whole else method.network.base
+        target.load_state_dict(network.state_dict())  # type: ignore[union-attr]
+    return method, config
 
-    def advance(self) -> dict[str, float]:
-        """Take one step and return the losses."""
-        done = self.step / self.config.steps
-        warm = min(1.0, (self.step + 1) / 100)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate * warm * 0.5 * (1 + math.cos(math.pi * done))
-        field, truth = self._draw()
-        self.network.train()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.autocast):
-            picture = self.network(field)
-        picture = picture.float()
-        parts = {"l1": l1(picture, truth), "ssim": ssim_loss(picture, truth)}
-        self.optimizer.zero_grad()
-        (parts["l1"] + self.config.ssim * parts["ssim"]).backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.step += 1
-        return {name: float(value.detach()) for name, value in parts.items()}
 
-    def _draw(self) -> tuple[Tensor, Tensor]:
-        """Return inputs (B, 4, h, w) and truth (B, 3, H, W) of one batch."""
-        config, data, count = self.config, self.data, len(self.data.paths)
-        groups: dict[str, list[tuple[Tensor, LocalFeatures]]] = {}
-        for _ in range(config.batch):
-            which = self._integer(len(config.descriptors))
-            picture, features = data[self._integer(count) + count * which]
-            if self._uniform() < config.drop:
-                features = drop_keypoints(features, 0.1 + 0.9 * self._uniform(), self.generator)
-            groups.setdefault(config.descriptors[which], []).append((picture, features))
-        fields, truths = [], []
-        for name, items in groups.items():
-            batch = FeatureBatch.collate([features for _, features in items]).to(self.device)
-            with torch.no_grad():
-                fields.append(network_input(self.rasterizers[name](batch)))
-            truths += [picture for picture, _ in items]
-        field, truth = torch.cat(fields), torch.stack(truths).to(self.device)
-        flipped = torch.rand(len(field), generator=self.generator).to(self.device) < 0.5
-        field = torch.where(flipped[:, None, None, None], mirror_field(field), field)
-        truth = torch.where(flipped[:, None, None, None], truth.flip(-1), truth)
-        return field.contiguous(memory_format=torch.channels_last), truth
+def _sized(config: TrainConfig, kind: type[NetworkMethod]) -> TrainConfig:
+    """Set the channels of a cell map, which follow from the descriptor."""
+    if kind.shared or kind.base is not None:
+        return config
+    inputs = create_descriptor(config.descriptors[0]).dim
+    if getattr(kind, "geometry", False):
+        inputs += len(GEOMETRY)
+    return replace(config, network=replace(config.network, inputs=inputs))
 
-    def _integer(self, below: int) -> int:
-        return int(torch.randint(below, (), generator=self.generator))
 
-    def _uniform(self) -> float:
-        return float(torch.rand((), generator=self.generator))
+def save_weights(
+    path: Path, method: NetworkMethod, config: TrainConfig, card: dict[str, Any]
+) -> None:
+    """Write the weights of a run, with what they are for."""
+    adapter = create_descriptor(config.descriptors[0])
+    only: dict[str, Any] = {}
+    if not method.shared:
+        from invertdesc.descriptors.base import encoding_of
 
-    def state(self) -> dict[str, Any]:
-        return {
-            "step": self.step,
-            "config": json.dumps(asdict(self.config)),
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
-        }
+        only = {"descriptor": encoding_of(adapter), "gray": getattr(adapter, "gray", None)}
+    save_network(path, method.name, method.network, card, **only)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        if state["config"] != json.dumps(asdict(self.config)):
-            raise InputError(
-                f"Expected to resume with the options of the run, {state['config']}; got others."
+
+def _commit() -> str | None:
+    """Return the commit of a checkout that this runs from."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _steps(
+    run: Run,
+    method: NetworkMethod,
+    out: Path,
+    shown: FeatureData,
+    tensorboard: bool,
+    until: Callable[[], bool],
+) -> None:
+    total, lead = run.config.steps, run.team.rank == 0
+    with ExitStack() as stack:
+        bar = stack.enter_context(
+            tqdm(
+                total=total,
+                initial=run.step,
+                desc="train",
+                unit="step",
+                disable=None if lead else True,
             )
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
-        self.step = state["step"]
-
-
-def mirror_field(field: Tensor) -> Tensor:
-    """Mirror a field (B, 4, h, w) left to right; gx, the third channel, changes its sign."""
-    return field.flip(-1) * field.new_tensor([1, 1, -1, 1])[:, None, None]
-
-
-def _steps(run: _Run, out: Path, shown: FeatureData, until: Callable[[], bool]) -> None:
-    total = run.config.steps
-    with (
-        tqdm(total=total, initial=run.step, desc="train", unit="step", disable=None) as bar,
-        _log(out).open("a") as log,
-    ):
+        )
+        log = stack.enter_context(_log(out).open("a")) if lead else None
+        board = stack.enter_context(_board(out)) if lead and tensorboard else None
         start = time.perf_counter()
         ended = run.step >= total
         while not ended:
             losses = run.advance()
-            ended = run.step >= total or until()
+            ended = run.step >= total or run.team.agree(until())
             images = run.config.batch / max(time.perf_counter() - start, 1e-9)
             start = time.perf_counter()
             bar.set_postfix(
-                {k: f"{v:.3f}" for k, v in losses.items()} | {"images/s": f"{images:.0f}"}
+                {k: f"{v:.3g}" for k, v in losses.items()} | {"images/s": f"{images:.0f}"}
             )
             bar.update()
+            if log is None:
+                continue
             log.write(json.dumps({"step": run.step, **losses}) + "\n")
+            if board is not None:
+                for name, value in losses.items():
+                    board.add_scalar(name, value, run.step)
             if run.step % SAVE_EVERY == 0 or ended:
                 log.flush()
                 save_checkpoint(out, run.step, run.state())
-                write_image(_sheet(run, shown), out / "sheet.png")
+                sheet = _sheet(run.config, method, shown, run.team)
+                write_image(sheet, out / "sheet.png")
+                if board is not None:
+                    board.add_image("held out", sheet, run.step)
 
 
 def _log(out: Path) -> Path:
@@ -202,13 +265,22 @@ def _log(out: Path) -> Path:
     return out / "log.jsonl"
 
 
-def _sheet(run: _Run, shown: FeatureData) -> Tensor:
+def _board(out: Path) -> SummaryWriter:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Expected tensorboard, which --tensorboard needs: pip install invertdesc[train]."
+        ) from error
+    return SummaryWriter(str(out))
+
+
+def _sheet(config: TrainConfig, method: NetworkMethod, shown: FeatureData, members: Team) -> Tensor:
     """Draw the pictures kept out, and what each descriptor gives of them."""
     count = len(shown.paths)
-    rows = [("original", [shown[n][0] for n in range(count)])]
-    method = Unfold(network=run.network)
-    for number, name in enumerate(run.config.descriptors):
-        features = [shown[n + count * number][1] for n in range(count)]
-        made = method(FeatureBatch.collate(features).to(run.device))
-        rows.append((name, list(made)))
+    rows = [("original", [shown.item(n)[0] for n in range(count)])]
+    method.network.eval()
+    for name in dict.fromkeys(config.descriptors):
+        features = [shown.item(n, config.descriptors.index(name))[1] for n in range(count)]
+        rows.append((name, list(method(FeatureBatch.collate(features).to(members.device)))))
     return contact_sheet(rows)

@@ -1,4 +1,9 @@
-"""Losses, each a pure function of a picture and the truth, both (B, 3, H, W) in [0, 1]."""
+"""Losses, each a pure function.
+
+Pictures are (B, 3, H, W) in [0, 1], features (B, C, h, w) after a layer of `VGG16`, logits
+(B, 1, h, w) of `PatchGAN`. Squared error, perceptual, style and adversarial loss are the seed's,
+its equations (4) to (8): Wu, Zhou, Li 2019, section III-D.
+"""
 
 import torch
 from torch import Tensor
@@ -8,7 +13,7 @@ from torch.nn import functional as F
 def l2(picture: Tensor, truth: Tensor) -> Tensor:
     """Return the mean squared error.
 
-    Source: Wu, Zhou, Li 2019, equation (5), as a mean over pixels.
+    Source: Wu, Zhou, Li 2019, section III-D.
     """
     return F.mse_loss(picture, truth)
 
@@ -16,6 +21,52 @@ def l2(picture: Tensor, truth: Tensor) -> Tensor:
 def l1(picture: Tensor, truth: Tensor) -> Tensor:
     """Return the mean absolute error."""
     return F.l1_loss(picture, truth)
+
+
+def perceptual(made: Tensor, true: Tensor) -> Tensor:
+    """Return the mean squared difference of features.
+
+    Source: Wu, Zhou, Li 2019, section III-D, after Johnson, Alahi, Fei-Fei 2016, equation (2).
+    """
+    return F.mse_loss(made, true)
+
+
+def style(made: Tensor, true: Tensor) -> Tensor:
+    """Return the mean squared difference of the features' Gram matrices.
+
+    The matrices are sums over pixels, not means: to such un-normalised ones the seed's small
+    weights belong. So the loss grows with the square of the pictures' area.
+
+    Source: Wu, Zhou, Li 2019, section III-D, after Gatys, Ecker, Bethge 2016, equation (4).
+    """
+    return F.mse_loss(gram(made), gram(true))
+
+
+def gram(features: Tensor) -> Tensor:
+    """Return (B, C, C), the products of channels summed over pixels.
+
+    >>> gram(torch.ones(1, 2, 3, 4)).tolist()
+    [[[12.0, 12.0], [12.0, 12.0]]]
+    """
+    rows = features.flatten(2).float()
+    return rows @ rows.transpose(1, 2)
+
+
+def adversarial(fake: Tensor) -> Tensor:
+    """Return G's loss: how far D is from taking what G made for real.
+
+    Source: Wu, Zhou, Li 2019, section III-D, in the form that does not saturate (Goodfellow et al.
+    2014, section 3).
+    """
+    return F.softplus(-fake).mean()
+
+
+def discrimination(real: Tensor, fake: Tensor) -> Tensor:
+    """Return D's loss: how far it is from telling real pictures from made ones.
+
+    Source: Wu, Zhou, Li 2019, section III-D; halved as in Isola et al. 2017, section 3.3.
+    """
+    return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
 
 
 def ssim_loss(picture: Tensor, truth: Tensor, window: int = 8, stride: int = 4) -> Tensor:

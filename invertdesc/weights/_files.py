@@ -1,9 +1,11 @@
 """Weights of networks: safetensors with a header that says what they are for."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,37 @@ from torch import Tensor, nn
 from invertdesc._atomic import atomic_write
 from invertdesc._version import __version__
 from invertdesc.errors import FileError
+from invertdesc.weights import FOLDER
 
 FORMAT = "invertdesc-network"
+VERSION = 1  # of the header; raised when what an older invertdesc would read is no longer true
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a file of weights says of itself.
+
+    Attributes:
+        config: Size of the network.
+        descriptor: What it was trained on; None where it serves any.
+        gray: The gray mode of that; None where it does not matter.
+        card: Data, recipe, steps, measures.
+    """
+
+    config: dict[str, Any] = field(default_factory=dict)
+    descriptor: str | None = None
+    gray: str | None = None
+    card: dict[str, Any] = field(default_factory=dict)
 
 
 def save_network(
-    path: str | os.PathLike[str], method: str, network: Any, card: Mapping[str, object]
+    path: str | os.PathLike[str],
+    method: str,
+    network: Any,
+    card: Mapping[str, object],
+    *,
+    descriptor: str | None = None,
+    gray: str | None = None,
 ) -> None:
     """Write a network's weights in float16, whole or not at all.
 
@@ -27,6 +54,8 @@ def save_network(
         method: Registry name of the method that the network belongs to.
         network: An `nn.Module` with a `config`, a frozen dataclass.
         card: What to tell about the training: data, descriptors, steps, measures.
+        descriptor: The only one that the weights serve; None for any.
+        gray: The only gray mode that they serve; None for any.
 
     Raises:
         FileError: The place cannot be written.
@@ -35,7 +64,10 @@ def save_network(
 
     header = {
         "library": f"invertdesc {__version__}",
+        "version": VERSION,
         "method": method,
+        "descriptor": descriptor,
+        "gray": gray,
         "config": asdict(network.config),
         "card": dict(card),
     }
@@ -48,13 +80,11 @@ def save_network(
         file.write(save(state, {FORMAT: json.dumps(header)}))  # one key: their order is random
 
 
-def read_network(
-    path: str | os.PathLike[str], method: str
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the config and the weights (float32) that `save_network` wrote for a method.
+def read_network(path: str | os.PathLike[str], method: str) -> tuple[Trained, dict[str, Tensor]]:
+    """Read what `save_network` wrote for a method; the weights are float32.
 
     Raises:
-        FileError: Missing, not ours, or of another method.
+        FileError: Missing, not ours, of another method, or of a later version.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -69,11 +99,40 @@ def read_network(
             header = json.loads(text)
             if header["method"] != method:
                 raise ValueError(f"it holds weights for {header['method']!r}")
+            if header.get("version", 1) > VERSION:
+                raise ValueError(f"it was written by {header['library']}, later than this one")
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        config: dict[str, Any] = dict(header["config"])
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        trained = Trained(
+            dict(header["config"]),
+            header.get("descriptor"),
+            header.get("gray"),
+            dict(header.get("card", {})),
+        )
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise FileError(f"Expected weights for {method!r}, got {name}: {error}.") from error
-    return config, {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    return trained, {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def find_weights(
+    method: str, descriptor: str, shared: bool, given: str | os.PathLike[str] | None
+) -> Path:
+    """Return the file of weights: the given one, or what ships for a method and a descriptor.
+
+    Raises:
+        FileError: None ships for this descriptor.
+    """
+    if given is not None:
+        return Path(given)
+    path = FOLDER / (f"{method}.safetensors" if shared else f"{method}-{descriptor}.safetensors")
+    if not path.is_file():
+        others = [file.stem[len(method) + 1 :] for file in FOLDER.glob(f"{method}-*.safetensors")]
+        ship = f"They ship for {', '.join(sorted(others))}" if others else "None ship"
+        raise FileError(
+            f"Expected weights of {method!r} for {descriptor!r}, found none. {ship}; train your "
+            f"own with `invertdesc train -m {method} -d {descriptor}` and give them as weights, "
+            "or choose method 'unfold', which serves every descriptor."
+        )
+    return path
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: object) -> None:

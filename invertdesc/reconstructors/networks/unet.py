@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from invertdesc.reconstructors.networks.norm import BatchNorm
+
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -75,6 +77,6 @@ class UNet(nn.Module):
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-        nn.BatchNorm2d(outputs),
+        BatchNorm(outputs),
         nn.LeakyReLU(0.2, inplace=True),
     )

@@ -1,0 +1,85 @@
+"""Several processes that train one network, started by `torchrun`.
+
+Plain torch and its DistributedDataParallel: what `torchrun` starts on one machine or several needs
+nothing else, and every user of torch knows how.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import distributed, nn
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes of a run, seen from one of them.
+
+    Attributes:
+        device: Where this one computes.
+        rank: Its number; 0 writes what is to be written.
+        size: How many there are.
+    """
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """Return a module that averages gradients over all processes."""
+        if self.size == 1:
+            return network
+        return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
+
+    def agree(self, here: bool) -> bool:
+        """Return whether process 0 says so, in all of them."""
+        if self.size == 1:
+            return here
+        flag = torch.tensor([float(here)], device=self.device)
+        distributed.broadcast(flag, 0)
+        return bool(flag.item())
+
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        """Return the mean of a value over all processes."""
+        if self.size > 1:
+            value = value.clone()
+            distributed.all_reduce(value)
+            value = value / self.size
+        return value
+
+    def wait(self) -> None:
+        """Go on when all have come here."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def team(device: str | torch.device) -> Iterator[Team]:
+    """Join the processes that `torchrun` started; without it, be the only one.
+
+    Args:
+        device: `"cuda"` takes each process's own.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    place = torch.device(device)
+    if size == 1:
+        yield Team(place)
+        return
+    options: dict[str, Any] = {}
+    if place.type == "cuda":
+        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(place)
+        options["device_id"] = place
+    backend = "nccl" if place.type == "cuda" else "gloo"
+    # Process 0 may extract features for hours while the others wait.
+    distributed.init_process_group(backend, timeout=timedelta(hours=24), **options)
+    try:
+        yield Team(place, distributed.get_rank(), size)
+    finally:
+        distributed.destroy_process_group()

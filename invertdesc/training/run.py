@@ -1,0 +1,200 @@
+"""A training run: all that changes from step to step."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from invertdesc.errors import InputError
+from invertdesc.reconstructors.networks.patchgan import PatchGAN
+from invertdesc.training import losses as loss
+from invertdesc.training.sampling import Sampler
+
+if TYPE_CHECKING:
+    from invertdesc.reconstructors._network import NetworkMethod
+    from invertdesc.reconstructors.networks.vgg16 import VGG16
+    from invertdesc.training.config import TrainConfig
+    from invertdesc.training.data import FeatureData
+    from invertdesc.training.distributed import Team
+
+M = TypeVar("M", bound=nn.Module)
+WARM = 100  # steps over which the learning rate rises
+
+
+class Run:
+    """Network, discriminator, their optimizers, and the draw of batches."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: FeatureData,
+        method: NetworkMethod,
+        vgg: VGG16 | None,
+        team: Team,
+    ) -> None:
+        """Set up.
+
+        Args:
+            config: The recipe.
+            data: Pictures and features.
+            method: Its network is trained, in place.
+            vgg: For perceptual and style losses.
+            team: The processes that train together.
+        """
+        self.config, self.team, self.step = config, team, 0
+        share = config.batch // team.size
+        part = slice(team.rank * share, (team.rank + 1) * share)
+        self.sampler = Sampler(config, data, method, team.device, part)
+        self.network = _placed(method.network, team.device)
+        self.vgg = None if vgg is None else _placed(vgg, team.device)
+        self.optimizer = self._adam(self.network)
+        wrapped = team.wrap(self.network)
+        self.forward: nn.Module = torch.compile(wrapped) if config.compile else wrapped  # type: ignore[assignment]
+        self.critic: Critic | None = None
+        if config.losses.adversarial > 0:
+            self.critic = Critic(PatchGAN(config.discriminator)).to(team.device)
+            self.critic_optimizer = self._adam(self.critic)
+            self.critic_forward = team.wrap(self.critic)
+
+    def _adam(self, module: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(module.parameters(), self.config.rate, (0.9, 0.999), fused=True)
+
+    def advance(self) -> dict[str, float]:
+        """Take one step and return the losses, means over all processes."""
+        self._set_rate()
+        inputs, truth = self.sampler.batch()
+        self.network.train()
+        with self._autocast():
+            output = self.forward(*inputs)
+        made, coarse = output if isinstance(output, tuple) else (output, None)
+        # The network pads to its own multiple; what lies beyond the picture is nobody's business.
+        made = made[..., : truth.shape[-2], : truth.shape[-1]].float()
+        parts: dict[str, Tensor] = {}
+        if self.critic is not None and coarse is not None:
+            coarse = coarse[..., : truth.shape[-2], : truth.shape[-1]]
+            parts["discriminator"] = self._train_critic(coarse.detach(), truth, made.detach())
+        parts |= self._losses(made, truth, coarse)
+        total = torch.stack(
+            [getattr(self.config.losses, n) * v for n, v in parts.items() if n != "discriminator"]
+        ).sum()
+        self.optimizer.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.step += 1
+        values = self.team.mean(torch.stack([value.detach() for value in parts.values()]))
+        return dict(zip(parts, values.tolist(), strict=True))
+
+    def _set_rate(self) -> None:
+        rate = self.config.rate * min(1.0, (self.step + 1) / WARM)
+        if self.config.schedule == "cosine":
+            rate *= 0.5 * (1 + math.cos(math.pi * self.step / self.config.steps))
+        optimizers = [self.optimizer] + ([self.critic_optimizer] if self.critic else [])
+        for group in (group for one in optimizers for group in one.param_groups):
+            group["lr"] = rate
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.team.device.type, torch.bfloat16, enabled=self.config.autocast)
+
+    def _losses(self, made: Tensor, truth: Tensor, coarse: Tensor | None) -> dict[str, Tensor]:
+        weights = self.config.losses
+        parts = {
+            name: measure(made, truth)
+            for name, measure in (("l1", loss.l1), ("l2", loss.l2), ("ssim", loss.ssim_loss))
+            if getattr(weights, name) > 0
+        }
+        if self.vgg is not None:
+            patch, true = self._vgg_patch(made, truth)
+            with self._autocast():
+                with torch.no_grad():
+                    true = self.vgg(true).float()
+                seen = self.vgg(patch).float()
+            if weights.perceptual > 0:
+                parts["perceptual"] = loss.perceptual(seen, true)
+            if weights.style > 0:
+                # Gram matrices are sums: those of a patch stand for the whole picture.
+                whole = (truth[0].numel() / patch[0].numel()) ** 2
+                parts["style"] = whole * loss.style(seen, true)
+        if self.critic is not None and coarse is not None:
+            self.critic.requires_grad_(False)
+            with self._autocast():
+                parts["adversarial"] = loss.adversarial(self.critic.judge(coarse, made))
+            self.critic.requires_grad_(True)
+        return parts
+
+    def _vgg_patch(self, made: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut the same random square from both."""
+        side = self.config.vgg_patch
+        if side is None:
+            return made, truth
+        rooms = [size - side + 1 for size in truth.shape[-2:]]
+        y, x = (int(torch.randint(room, (), generator=self.sampler.generator)) for room in rooms)
+        made, truth = (p[..., y : y + side, x : x + side] for p in (made, truth))
+        return made, truth
+
+    def _train_critic(self, coarse: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+        """Update D and return its last loss."""
+        value = torch.zeros((), device=real.device)
+        for _ in range(self.config.discriminator_steps):
+            with self._autocast():
+                logits = self.critic_forward(coarse, real, fake)
+            value = loss.discrimination(*logits)
+            self.critic_optimizer.zero_grad()
+            value.backward()  # type: ignore[no-untyped-call]
+            self.critic_optimizer.step()
+        return value
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `restore` needs to go on to the last bit."""
+        state = {
+            "step": self.step,
+            "config": json.dumps(asdict(self.config)),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.sampler.generator.get_state(),
+            "dropout": torch.get_rng_state(),
+        }
+        if self.critic is not None:
+            state["critic"] = self.critic.state_dict()
+            state["critic_optimizer"] = self.critic_optimizer.state_dict()
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state.
+
+        Raises:
+            InputError: It is of a run with other options.
+        """
+        if state["config"] != json.dumps(asdict(self.config)):
+            raise InputError(
+                f"Expected to resume with the options of the run, {state['config']}; got others."
+            )
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.sampler.generator.set_state(state["generator"])
+        torch.set_rng_state(state["dropout"])
+        if self.critic is not None:
+            self.critic.load_state_dict(state["critic"])
+            self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+        self.step = state["step"]
+
+
+def _placed(module: M, device: torch.device) -> M:
+    """Move a module, its weights laid out channels-last."""
+    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+class Critic(nn.Module):
+    """The discriminator, asked about real and made pictures in one call."""
+
+    def __init__(self, judge: PatchGAN) -> None:
+        super().__init__()
+        self.judge = judge
+
+    def forward(self, coarse: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits of both, each beside the coarse picture."""
+        return self.judge(coarse, real), self.judge(coarse, fake)
