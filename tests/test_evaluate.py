@@ -8,7 +8,7 @@ from skimage import data
 
 from invertdesc import create_method, extract, reconstruct
 from invertdesc.errors import InputError
-from invertdesc.evaluation.evaluate import evaluate, format_table, save_table
+from invertdesc.evaluation.evaluate import MeanPicture, evaluate, format_table, save_table
 from invertdesc.evaluation.metrics import ncc, ssim
 from invertdesc.image import to_gray, to_image
 
@@ -59,7 +59,7 @@ def test_collisions_are_percentages_of_keypoints() -> None:
 
 def test_pictures_are_handed_on(images: list[torch.Tensor]) -> None:
     kept: list[str] = []
-    evaluate(images, method=create_method("poisson"), keep=lambda knows, _: kept.append(knows))
+    evaluate(images, method=create_method("poisson"), keep=lambda *shown: kept.append(shown[1]))
     assert kept.count("everything") == 2
 
 
@@ -77,3 +77,46 @@ def test_tables_are_saved_by_suffix(images: list[torch.Tensor], tmp_path: Path) 
         assert float(next(csv.DictReader(file))["ncc"]) == rows[0].ncc
     with pytest.raises(InputError, match=r"\.csv or \.json"):
         save_table(rows, tmp_path / "t.txt")
+
+
+def test_several_methods_share_features_and_floors(images: list[torch.Tensor]) -> None:
+    rows = evaluate(images, method=["poisson", create_method("unfold")])
+    assert [row.method for row in rows] == ["poisson"] * 3 + ["unfold"] * 3 + ["none"]
+    assert rows[0].ncc == evaluate(images, method="poisson", floors=False)[0].ncc
+
+
+def test_the_mean_of_the_others_is_a_floor(images: list[torch.Tensor]) -> None:
+    three = [*images, (images[0] + images[1]) / 2]
+    mean = MeanPicture.of(three)
+    assert mean is not None
+    torch.testing.assert_close(mean.without(three[2]), three[2])
+    rows = evaluate(three, method="poisson", mean=mean)
+    row = next(row for row in rows if row.knows == "mean picture")
+    expected = sum(float(ncc(to_gray(mean.without(one)), to_gray(one))) for one in three)
+    assert row.method == "none"
+    assert row.ncc == pytest.approx(expected / 3, abs=1e-5)
+    assert MeanPicture.of([images[0], images[1][:, :50]]) is None
+    assert MeanPicture.of(images[:1]) is None
+
+
+def test_a_hole_is_measured_inside_with_the_keypoints_around_it(
+    images: list[torch.Tensor],
+) -> None:
+    box = (50, 40, 100, 80)
+    rows = {row.knows: row for row in evaluate(images[:1], method="poisson", hole=box)}
+    features = extract(images[0])
+    (around,) = reconstruct([features.outside(box)], method="poisson")
+    cut = (slice(40, 80), slice(50, 100))
+    expected = ncc(around[0][cut], to_gray(images[0])[cut])
+    assert rows["around the hole"].ncc == pytest.approx(float(expected), abs=1e-5)
+    assert rows["around the hole"].ncc < rows["everything"].ncc
+
+
+def test_distances_are_columns_where_they_are_measured(images: list[torch.Tensor]) -> None:
+    plain = evaluate(images, floors=False)
+    assert "vgg" not in format_table(plain)
+    far = {"vgg": lambda picture, truth: (picture - truth).abs().mean() * 0 + 0.125}
+    (row,) = evaluate(images, floors=False, distances=far)
+    assert row.vgg == 0.125
+    assert row.lpips is None
+    assert "0.125" in format_table([row])

@@ -1,4 +1,6 @@
 import math
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,8 +8,15 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from invertdesc.errors import InputError
-from invertdesc.evaluation.metrics import gradient_correlation, ncc, psnr, ssim
+from invertdesc.errors import InputError, MissingDependencyError
+from invertdesc.evaluation.metrics import (
+    gradient_correlation,
+    lpips_distance,
+    ncc,
+    psnr,
+    ssim,
+    vgg_distance,
+)
 
 MEASURES = [gradient_correlation, ncc, psnr, ssim]
 
@@ -93,3 +102,31 @@ def test_flat_pictures_have_likeness():
 def test_pictures_of_two_shapes_are_refused(measure):
     with pytest.raises(InputError, match="Expected pictures of one shape"):
         measure(torch.zeros(3, 20, 20), torch.zeros(3, 20, 21))
+
+
+def test_vgg_distance_is_that_of_features_and_takes_small_pictures() -> None:
+    picture, truth = torch.rand(3, 12, 9), torch.rand(3, 12, 9)
+    distance = vgg_distance(lambda x: x[:, :, :12, :9])
+    expected = (picture - truth).square().sum() / truth.square().sum()
+    assert float(distance(picture, truth)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(distance(truth, truth)) == 0
+
+
+def test_lpips_is_asked_in_its_own_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fake(torch.nn.Module):
+        def __init__(self, net: str, verbose: bool) -> None:
+            super().__init__()
+
+        def forward(self, a: torch.Tensor, b: torch.Tensor, normalize: bool) -> torch.Tensor:
+            assert normalize, "pictures are in [0, 1], not [-1, 1]"
+            assert a.shape == b.shape == (1, 3, 8, 8)
+            return (a - b).abs().mean((1, 2, 3), keepdim=True)
+
+    monkeypatch.setitem(sys.modules, "lpips", SimpleNamespace(LPIPS=Fake))
+    picture, truth = torch.rand(2, 3, 8, 8)
+    assert float(lpips_distance()(picture, truth)) == pytest.approx(
+        float((picture - truth).abs().mean())
+    )
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    with pytest.raises(MissingDependencyError, match="pip install lpips"):
+        lpips_distance()

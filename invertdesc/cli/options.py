@@ -79,7 +79,12 @@ def make_descriptor(name: str, options: list[str] | None, gray: str | None) -> D
     return create_descriptor(name, **(known if gray is None else known | {"gray": gray}))
 
 
-def make_method(name: str, options: list[str] | None, unfolding: Path | None) -> Reconstructor:
+def make_method(
+    name: str,
+    options: list[str] | None,
+    unfolding: Path | None,
+    descriptor: Descriptor | None = None,
+) -> Reconstructor:
     """Create a method from what the user typed."""
     from invertdesc.reconstructors import create_method
     from invertdesc.unfolding import Unfolding
@@ -87,4 +92,4 @@ def make_method(name: str, options: list[str] | None, unfolding: Path | None) ->
     known: dict[str, Any] = parse_options(options or [])
     if unfolding is not None:
         known["unfolding"] = Unfolding.load(unfolding)
-    return create_method(name, **known)
+    return create_method(name, descriptor=descriptor, **known)

@@ -63,7 +63,9 @@ def reconstruct(
     for target in plan.values():
         image_format(target)
     adapter = make_descriptor(descriptor, descriptor_option, gray)
-    chosen = make_method(method, method_option, unfolding)
+    # What a file of features was made by, it tells itself.
+    known = None if any(path.suffix == ".npz" for path in plan) else adapter
+    chosen = make_method(method, method_option, unfolding, known)
 
     def work(part: Sequence[Loaded]) -> None:
         pictures = run([f for _, f, _ in part], method=chosen, device=device, batch_size=batch_size)

@@ -139,3 +139,21 @@ def parse_options(texts: Iterable[str]) -> dict[str, object]:
         except json.JSONDecodeError:
             options[name.strip().replace("-", "_")] = value
     return options
+
+
+def parse_box(text: str) -> tuple[int, int, int, int]:
+    """Turn `x0,y0,x1,y1` into a box of whole pixels.
+
+    Raises:
+        InputError: Not four whole numbers, or nothing inside.
+
+    >>> parse_box("80,80,176,176")
+    (80, 80, 176, 176)
+    """
+    try:
+        x0, y0, x1, y1 = (int(part) for part in text.split(","))
+    except ValueError:
+        x0 = y0 = x1 = y1 = 0
+    if not (0 <= x0 < x1 and 0 <= y0 < y1):
+        raise InputError(f"Expected a box X0,Y0,X1,Y1 in whole pixels, got {text!r}.")
+    return x0, y0, x1, y1

@@ -7,9 +7,9 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from invertdesc._atomic import atomic_write
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.evaluation.metrics import gradient_correlation, ncc, psnr, ssim
-from invertdesc.features import FeatureBatch, LocalFeatures
+from invertdesc.features import Box, FeatureBatch, LocalFeatures
 from invertdesc.image import GrayMode, to_gray, to_image
 from invertdesc.ops import place_keypoints
 from invertdesc.reconstructors import create_method
@@ -37,7 +37,7 @@ class Row:
     Attributes:
         data: What the images are.
         descriptor: Registry name.
-        method: Registry name.
+        method: Registry name, or `"none"` for floors that need none.
         knows: What the attacker has: `"everything"`, or which floor this is.
         images: How many; those without keypoints count, with a flat picture.
         keypoints: An image.
@@ -49,6 +49,8 @@ class Row:
         gradient: Correlation of the gradients of the gray pictures.
         ssim: Of the gray pictures, window 11 x 11.
         psnr: dB, of the RGB pictures.
+        vgg: Distance of the RGB pictures' features in VGG16; None if not measured.
+        lpips: Of the RGB pictures; None if not measured.
     """
 
     data: str
@@ -65,75 +67,129 @@ class Row:
     gradient: float
     ssim: float
     psnr: float
+    vgg: float | None = None
+    lpips: float | None = None
 
 
 def evaluate(
     sources: Iterable[object],
     *,
     descriptor: str | Descriptor = "sift",
-    method: str | Reconstructor = "unfold",
+    method: str | Reconstructor | Sequence[str | Reconstructor] = "unfold",
     data: str = "images",
     floors: bool = True,
+    hole: Box | None = None,
+    mean: MeanPicture | None = None,
+    distances: Mapping[str, Callable[[Tensor, Tensor], Tensor]] | None = None,
     batch_size: int = 32,
     device: str | torch.device | None = None,
-    keep: Callable[[str, Tensor], None] | None = None,
+    keep: Callable[[str, str, Tensor], None] | None = None,
 ) -> list[Row]:
-    """Measure one method on one descriptor.
+    """Measure methods on one descriptor.
 
-    Floors tell what the measures give for nothing: a flat picture, the same descriptors shuffled
-    among the keypoints, and, where the descriptor has them, orientations unknown.
+    Floors tell what the measures give for nothing: the same descriptors shuffled among the
+    keypoints, where the descriptor has them orientations unknown, a flat picture, and the mean of
+    the other pictures.
 
     Args:
         sources: Images, as `invertdesc.extract` takes them.
         descriptor: Name or adapter.
-        method: Name or method.
+        method: Name or method, or several.
         data: What to call the images.
         floors: Whether to add the floors.
-        batch_size: Images of one size that go through the method together.
-        device: Where the method computes.
-        keep: Called with `knows` and each picture (3, H, W), for instance to make a contact sheet.
+        hole: (x0, y0, x1, y1) in whole pixels. Everything is measured inside of it alone, and a row
+            `"around the hole"` tells what the keypoints outside of it give.
+        mean: Of all the sources, for the floor of that name.
+        distances: `"vgg"` and `"lpips"`, each a function of two pictures (3, H, W).
+        batch_size: Images of one size that go through a method together.
+        device: Where methods compute.
+        keep: Called with method, `knows` and each picture (3, H, W), as for a contact sheet.
 
     Raises:
         InputError: No images.
     """
     adapter = resolve_descriptor(descriptor)
-    run = create_method(method, descriptor=adapter) if isinstance(method, str) else method
-    tables: dict[str, _Means] = {}
-    for images, features, extract_ms in _chunks(sources, adapter, batch_size):
-        grays = [_gray_like(features[0], image) for image in images]
-        for knows, given in _knowledge(features, adapter, floors).items():
-            start = time.perf_counter()
-            pictures = _run(run, given, images, device)
-            milliseconds = (time.perf_counter() - start) * 1000 / len(images)
-            means = tables.setdefault(knows, _Means())
-            for feature, image, gray, picture in zip(
-                features, images, grays, pictures, strict=True
-            ):
-                if keep is not None:
-                    keep(knows, picture)
-                # A gray picture stands for what the extractor saw; only colour is to be converted.
-                seen = _gray_like(feature, picture) if picture.std(0).any() else picture[0]
-                means.add(
-                    [len(feature), *_collisions(feature), extract_ms, milliseconds]
-                    + [float(measure(seen, gray)) for measure in (ncc, gradient_correlation, ssim)]
-                    + [float(psnr(picture, image))]
-                )
+    given = [method] if isinstance(method, str) or callable(method) else list(method)
+    runs = [create_method(m, descriptor=adapter) if isinstance(m, str) else m for m in given]
+    ruler = _Ruler(hole, distances or {})
+    tables: dict[tuple[str, str], _Means] = {}
+
+    def measure(
+        name: str, knows: str, chunk: _Chunk, pictures: Sequence[Tensor], milliseconds: float
+    ) -> None:
+        means = tables.setdefault((name, knows), _Means())
+        for feature, image, picture in zip(chunk.features, chunk.images, pictures, strict=True):
+            if keep is not None:
+                keep(name, knows, picture)
+            costs = [len(feature), *_collisions(feature), chunk.extract_ms, milliseconds]
+            means.add([*costs, *ruler(feature, picture, image)])
+
+    for chunk in _chunks(sources, adapter, batch_size):
+        known = _knowledge(chunk.features, adapter, floors, hole)
+        for run in runs:
+            for knows, features in known.items():
+                start = time.perf_counter()
+                pictures = _run(run, features, device)
+                milliseconds = (time.perf_counter() - start) * 1000 / len(chunk.images)
+                measure(run.name, knows, chunk, pictures, milliseconds)
+        if floors:
+            flat = [torch.full_like(image, FLAT) for image in chunk.images]
+            measure("none", "flat", chunk, flat, 0.0)
+        if floors and mean is not None:
+            others = [mean.without(image) for image in chunk.images]
+            measure("none", "mean picture", chunk, others, 0.0)
     if not tables:
         raise InputError("Expected at least one image to evaluate on, got none.")
+    names = [field.name for field in fields(Row)[5:14]] + list(ruler.distances)
+    order = [run.name for run in runs] + ["none"]
     return [
-        Row(data, adapter.name, run.name, knows, means.count, *means.values())
-        for knows, means in tables.items()
+        Row(
+            data,
+            adapter.name,
+            name,
+            knows,
+            means.count,
+            **dict(zip(names, means.values(), strict=True)),
+        )
+        for (name, knows), means in sorted(tables.items(), key=lambda kv: order.index(kv[0][0]))
     ]
+
+
+class MeanPicture:
+    """The mean of pictures of one size: what is known of a face before any descriptor is seen."""
+
+    def __init__(self, total: Tensor, count: int) -> None:
+        self.total, self.count = total, count
+
+    @classmethod
+    def of(cls, sources: Iterable[object]) -> MeanPicture | None:
+        """Return that of some images; None where their sizes differ, or there is only one."""
+        total, count = None, 0
+        for source in sources:
+            image = to_image(source).double()
+            if total is not None and image.shape != total.shape:
+                return None
+            total = image if total is None else total + image
+            count += 1
+        return None if total is None or count < 2 else cls(total, count)
+
+    def without(self, image: Tensor) -> Tensor:
+        """Return the mean of all but one of them."""
+        return ((self.total - image.double()) / (self.count - 1)).float().clamp(0, 1)
 
 
 def format_table(rows: Sequence[Row]) -> str:
     """Lay rows out as a Markdown table."""
     names = [field.name for field in fields(Row)]
-    digits = {"ncc": 3, "gradient": 3, "ssim": 3, "psnr": 2, "images": 0, "keypoints": 0}
+    names = [name for name in names if any(getattr(row, name) is not None for row in rows)]
+    digits = {"psnr": 2, "images": 0, "keypoints": 0}
+    digits |= dict.fromkeys(("ncc", "gradient", "ssim", "vgg", "lpips"), 3)
     lines = [names]
     for row in rows:
         values = [(name, getattr(row, name)) for name in names]
-        lines.append([v if isinstance(v, str) else f"{v:.{digits.get(n, 1)}f}" for n, v in values])
+        lines.append(
+            [v if isinstance(v, str) else f"{v or 0:.{digits.get(n, 1)}f}" for n, v in values]
+        )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
@@ -178,10 +234,38 @@ class _Means:
         return [value / self.count for value in self.sums]
 
 
-def _chunks(
-    sources: Iterable[object], adapter: Descriptor, size: int
-) -> Iterable[tuple[list[Tensor], list[LocalFeatures], float]]:
-    """Yield images, their features and the milliseconds an image that extracting took."""
+class _Ruler:
+    """Measure pictures, all of them or inside a hole."""
+
+    def __init__(
+        self, hole: Box | None, distances: Mapping[str, Callable[[Tensor, Tensor], Tensor]]
+    ) -> None:
+        self.hole, self.distances = hole, distances
+
+    def __call__(self, features: LocalFeatures, picture: Tensor, image: Tensor) -> list[float]:
+        # A gray picture stands for what the extractor saw; only colour is to be converted.
+        seen = _gray_like(features, picture) if picture.std(0).any() else picture[0]
+        gray = _gray_like(features, image)
+        if self.hole is not None:
+            x0, y0, x1, y1 = map(int, self.hole)
+            seen, gray, picture, image = (
+                part[..., y0:y1, x0:x1] for part in (seen, gray, picture, image)
+            )
+        values = [measure(seen, gray) for measure in (ncc, gradient_correlation, ssim)]
+        values += [psnr(picture, image)]
+        values += [measure(picture, image) for measure in self.distances.values()]
+        return [float(value) for value in values]
+
+
+class _Chunk(NamedTuple):
+    """Images of one size, their features, and the milliseconds an image that these took."""
+
+    images: list[Tensor]
+    features: list[LocalFeatures]
+    extract_ms: float
+
+
+def _chunks(sources: Iterable[object], adapter: Descriptor, size: int) -> Iterable[_Chunk]:
     images: list[Tensor] = []
     for source in sources:
         image = to_image(source)
@@ -193,25 +277,24 @@ def _chunks(
         yield _extract(images, adapter)
 
 
-def _extract(
-    images: list[Tensor], adapter: Descriptor
-) -> tuple[list[Tensor], list[LocalFeatures], float]:
+def _extract(images: list[Tensor], adapter: Descriptor) -> _Chunk:
     start = time.perf_counter()
     features = [adapter.extract(image) for image in images]
-    return images, features, (time.perf_counter() - start) * 1000 / len(images)
+    return _Chunk(images, features, (time.perf_counter() - start) * 1000 / len(images))
 
 
 def _knowledge(
-    features: list[LocalFeatures], adapter: Descriptor, floors: bool
-) -> dict[str, list[LocalFeatures] | None]:
-    """Return what the attacker has, by name; None stands for nothing at all."""
-    given: dict[str, list[LocalFeatures] | None] = {"everything": features}
+    features: list[LocalFeatures], adapter: Descriptor, floors: bool, hole: Box | None
+) -> dict[str, list[LocalFeatures]]:
+    """Return what the attacker has, by name."""
+    given = {"everything": features}
+    if hole is not None:
+        given["around the hole"] = [one.outside(hole) for one in features]
     if floors:
         if "orientations" in adapter.frame.needs:
             unknown = [one.without("orientations").assume(orientations=0.0) for one in features]
             given["orientation unknown"] = unknown
         given["shuffled"] = [_shuffled(one) for one in features]
-        given["flat"] = None
     return given
 
 
@@ -221,13 +304,8 @@ def _shuffled(features: LocalFeatures) -> LocalFeatures:
 
 
 def _run(
-    run: Reconstructor,
-    features: list[LocalFeatures] | None,
-    images: list[Tensor],
-    device: str | torch.device | None,
+    run: Reconstructor, features: list[LocalFeatures], device: str | torch.device | None
 ) -> list[Tensor]:
-    if features is None:
-        return [torch.full_like(image, FLAT) for image in images]
     with torch.no_grad():
         batch = FeatureBatch.collate(features)
         return list(run(batch if device is None else batch.to(device)).cpu())

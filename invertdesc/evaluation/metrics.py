@@ -4,10 +4,13 @@ Descriptors tell neither brightness nor contrast, so read `ncc` and `gradient_co
 ignore both, beside `ssim` and `psnr`, which do not.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from invertdesc.errors import InputError
+from invertdesc.errors import InputError, MissingDependencyError
 
 SSIM_WINDOW = 11
 
@@ -70,6 +73,58 @@ def ssim(picture: Tensor, truth: Tensor) -> Tensor:
     _check_alike(picture, truth)
     a, b = (image.detach().cpu().double().numpy() for image in (picture, truth))
     return torch.tensor(float(structural_similarity(a, b, win_size=SSIM_WINDOW, data_range=1.0)))
+
+
+def vgg_distance(
+    vgg: Callable[[Tensor], Tensor], side: int = 32
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a measure of how far two pictures (3, H, W) are apart in the features of a network.
+
+    It is the squared difference of features over the square of the true picture's, 0 for the same;
+    unlike `psnr` it rather forgives a wrong texture than a missing one.
+
+    Args:
+        vgg: Such as `load_vgg16()`.
+        side: Pixels that smaller pictures are padded to, by their borders.
+
+    Source: the perceptual loss of Johnson, Alahi, Fei-Fei 2016, normalised.
+    """
+
+    def distance(picture: Tensor, truth: Tensor) -> Tensor:
+        _check_alike(picture, truth)
+        pair = torch.stack([picture, truth])
+        below, right = (max(0, side - size) for size in pair.shape[-2:])
+        made, true = vgg(F.pad(pair, (0, right, 0, below), mode="replicate")).double()
+        apart: Tensor = (made - true).square().sum() / true.square().sum()
+        return apart
+
+    return distance
+
+
+def lpips_distance(net: str = "alex") -> Callable[[Tensor, Tensor], Tensor]:
+    """Return LPIPS as a measure of two pictures (3, H, W) in [0, 1].
+
+    Raises:
+        MissingDependencyError: The package `lpips` is not installed.
+
+    Source: Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric",
+    CVPR 2018, by its authors' package.
+    """
+    try:
+        from lpips import LPIPS
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Expected the package lpips, which LPIPS needs: pip install lpips torchvision."
+        ) from error
+    measure = LPIPS(net=net, verbose=False).eval()
+
+    def distance(picture: Tensor, truth: Tensor) -> Tensor:
+        _check_alike(picture, truth)
+        with torch.no_grad():
+            value: Tensor = measure(picture[None], truth[None], normalize=True)
+        return value.squeeze()
+
+    return distance
 
 
 def _cosine(ab: Tensor, aa: Tensor, bb: Tensor) -> Tensor:

@@ -113,13 +113,10 @@ class TrainConfig:
         for name in ("steps", "batch", "crop", "discriminator_steps"):
             if getattr(self, name) < 1:
                 raise InputError(f"Expected {name} >= 1, got {getattr(self, name)}.")
-        for name in ("patch", "vgg_patch"):
+        for name, most in (("patch", self.crop), ("vgg_patch", self.patch or self.crop)):
             side = getattr(self, name)
-            if side is not None and not 1 <= side <= (self.patch or self.crop):
-                raise InputError(
-                    f"Expected {name} of at most the picture's {self.patch or self.crop} pixels, "
-                    f"got {side}."
-                )
+            if side is not None and not 1 <= side <= most:
+                raise InputError(f"Expected {name} of at most {most} pixels, got {side}.")
         if self.schedule not in ("cosine", "constant"):
             raise InputError(f"Expected schedule cosine or constant, got {self.schedule!r}.")
         if not any(getattr(self.losses, one.name) for one in fields(self.losses)):

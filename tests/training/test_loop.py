@@ -2,21 +2,19 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from skimage import data
 
 from invertdesc import FieldRasterizer, create_method, extract, reconstruct
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch
 from invertdesc.image import to_image
+from invertdesc.reconstructors._network import mirror_field, network_input
 from invertdesc.reconstructors.networks.unet import UNetConfig
-from invertdesc.reconstructors.unfold import network_input
 from invertdesc.training.config import TrainConfig
 from invertdesc.training.data import FeatureData, drop_keypoints
-from invertdesc.training.loop import mirror_field, train
+from invertdesc.training.loop import train
 
 CONFIG = TrainConfig(
     descriptors=("sift", "rootsift"),
@@ -25,18 +23,6 @@ CONFIG = TrainConfig(
     steps=6,
     batch=3,
 )
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    sources = [data.astronaut(), data.coffee(), data.chelsea()]
-    for number in range(6):
-        picture = sources[number % 3]
-        y, x = (int(rng.integers(0, side - 150)) for side in picture.shape[:2])
-        Image.fromarray(picture[y : y + 150, x : x + 140]).save(folder / f"{number}.png")
-    return sorted(folder.iterdir())
 
 
 def _losses(out: Path) -> list[str]:
@@ -87,7 +73,7 @@ def test_features_are_those_of_the_picture_and_come_from_the_cache(
     pictures: list[Path], tmp_path: Path
 ) -> None:
     made = FeatureData(pictures[:2], ["sift"], crop=64, cache=tmp_path)
-    picture, features = made[1]
+    picture, features = made.item(1)
     assert picture.shape == (3, 64, 64)
     assert torch.equal(features.keypoints, extract(picture).keypoints)
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
@@ -95,6 +81,11 @@ def test_features_are_those_of_the_picture_and_come_from_the_cache(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")} == stamps
     FeatureData(pictures[:2], ["sift"], crop=48, cache=tmp_path)
     assert len(list(tmp_path.rglob("*.npz"))) == 4
+    both = FeatureData(pictures[:2], ["sift"], crop=64, cache=tmp_path, mirrored=True)
+    assert len(list(tmp_path.rglob("*.npz"))) == 6
+    mirrored, features = both.item(1, mirrored=True)
+    assert torch.equal(mirrored, picture.flip(-1))
+    assert torch.equal(features.keypoints, extract(mirrored.contiguous()).keypoints)
 
 
 def test_a_mirrored_field_is_that_of_the_mirrored_picture() -> None:

@@ -2,7 +2,16 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from invertdesc.training.losses import l1, l2, ssim_loss
+from invertdesc.training.losses import (
+    adversarial,
+    discrimination,
+    gram,
+    l1,
+    l2,
+    perceptual,
+    ssim_loss,
+    style,
+)
 
 
 def test_pixel_losses_are_means() -> None:
@@ -29,3 +38,22 @@ def test_ssim_is_0_for_the_same_and_has_gradients() -> None:
     ssim_loss(picture, truth).backward()
     assert picture.grad is not None
     assert picture.grad.abs().sum() > 0
+
+
+def test_gram_sums_over_pixels_and_style_compares_it() -> None:
+    features = torch.tensor([[[[1.0, 2.0]], [[0.0, -1.0]]]])  # (1, 2, 1, 2)
+    assert gram(features).tolist() == [[[5.0, -2.0], [-2.0, 1.0]]]
+    assert float(style(features, torch.zeros_like(features))) == (25 + 4 + 4 + 1) / 4
+    assert float(perceptual(features, torch.zeros_like(features))) == 6 / 4
+    moved = features.flip(-1)
+    assert float(style(features, moved)) == 0
+    assert float(perceptual(features, moved)) > 0
+
+
+def test_adversarial_losses_are_binary_cross_entropies() -> None:
+    real, fake = torch.randn(2, 1, 3, 3), torch.randn(2, 1, 3, 3)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    ones = torch.ones_like(real)
+    assert float(adversarial(fake)) == pytest.approx(float(entropy(fake, ones)))
+    expected = (entropy(real, ones) + entropy(fake, 0 * ones)) / 2
+    assert float(discrimination(real, fake)) == pytest.approx(float(expected))

@@ -32,6 +32,8 @@ class BatchNorm(nn.BatchNorm2d):
             if self.running_mean is not None and self.running_var is not None:
                 self.running_mean.lerp_(mean, rate)
                 self.running_var.lerp_(unbiased, rate)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
         slope = self.weight * (variance + self.eps).rsqrt()
         shift = self.bias - mean * slope
         normed: Tensor = values * slope[:, None, None] + shift[:, None, None]

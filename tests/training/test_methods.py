@@ -1,0 +1,177 @@
+"""Training of the methods other than `unfold`, in both stages."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from skimage import data
+
+from invertdesc import create_descriptor, create_method, extract, reconstruct
+from invertdesc.errors import FileError, InputError
+from invertdesc.reconstructors.networks.coarse import CoarseConfig
+from invertdesc.reconstructors.networks.patchgan import PatchGANConfig
+from invertdesc.reconstructors.networks.refiner import RefinedConfig, RefinerConfig
+from invertdesc.reconstructors.networks.unet import UNetConfig
+from invertdesc.reconstructors.networks.upconv import UpconvConfig
+from invertdesc.reconstructors.networks.vgg16 import VGG16
+from invertdesc.training import loop
+from invertdesc.training.config import JOINT, LossWeights, TrainConfig, preset
+from invertdesc.training.loop import make_method, train
+
+PART = data.astronaut()[30:160, 160:290]
+SMALL = {"crop": 64, "steps": 4, "batch": 2}
+COARSE = replace(preset("coarse"), network=CoarseConfig(width=2), losses=LossWeights(l2=1), **SMALL)
+GAN = replace(
+    preset("coarse+cgan"),
+    network=RefinedConfig(CoarseConfig(width=2), RefinerConfig(width=4, blocks=1)),
+    losses=LossWeights(l2=100, adversarial=1),
+    discriminator=PatchGANConfig(width=4),
+    discriminator_steps=2,
+    **SMALL,
+)
+
+
+@pytest.fixture(scope="module")
+def stage_one(pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(pictures, tmp_path_factory.mktemp("one"), COARSE, held_out=1, workers=1)
+
+
+@pytest.fixture
+def tiny_vgg(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    state = {"conv1_1.weight": torch.randn(64, 3, 3, 3), "conv1_1.bias": torch.randn(64)}
+    monkeypatch.setattr(loop, "load_vgg16", lambda *_: VGG16(state, "conv1_1"))
+
+
+def _log(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_presets_are_the_seeds() -> None:
+    coarse, gan = preset("coarse"), preset("coarse+cgan")
+    assert coarse.losses == LossWeights(l2=1, perceptual=1, style=1e-4)
+    assert gan.losses == LossWeights(l2=100, perceptual=100, style=0.01, adversarial=1)
+    assert (gan.rate, gan.batch, gan.discriminator_steps) == (1e-4, 8, 5)
+    assert gan.schedule == "constant"
+    assert gan.vgg_layer == "conv3_3"
+    assert preset("upconv").losses == LossWeights(l2=1)
+    with pytest.raises(InputError, match="a method with a network"):
+        preset("poisson")
+
+
+def test_both_stages_give_weights_that_reconstruct(
+    stage_one: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    weights = train(pictures, tmp_path, GAN, start=stage_one, held_out=1, workers=1)
+    assert weights.name == "coarse+cgan.safetensors"
+    assert set(_log(tmp_path)[-1]) == {"step", "l2", "adversarial", "discriminator"}
+    image = data.coffee()[:99, :70]
+    for name, file in (("coarse", stage_one), ("coarse+cgan", weights)):
+        method = create_method(name, descriptor="sift", weights=file)
+        assert reconstruct(image, method=method).shape == (3, 99, 70)
+
+
+def test_the_second_stage_starts_from_the_first(stage_one: Path) -> None:
+    first = create_method("coarse", weights=stage_one)
+    second, config = make_method(GAN, stage_one)
+    features = extract(PART)
+    second.network.eval()
+    ours, theirs = (reconstruct(features, method=one) for one in (second, first))
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+    assert config.network.base == CoarseConfig(width=2)
+
+
+def test_a_stopped_gan_goes_on_to_the_last_bit(
+    stage_one: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    common = {"start": stage_one, "held_out": 1, "cache": tmp_path / "cache", "workers": 1}
+    whole = train(pictures, tmp_path / "a", GAN, **common)
+    stops = iter([False, True])
+    train(pictures, tmp_path / "b", GAN, until=lambda: next(stops), **common)
+    torch.rand(7)  # whatever else has drawn numbers in between
+    again = train(pictures, tmp_path / "b", GAN, resume=True, **common)
+    assert _log(tmp_path / "a") == _log(tmp_path / "b")
+    assert whole.read_bytes() == again.read_bytes()
+
+
+@pytest.mark.usefixtures("tiny_vgg")
+def test_perceptual_and_style_losses_are_trained_on_patches(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    config = replace(COARSE, losses=JOINT, vgg_layer="conv1_1", vgg_patch=32, steps=2)
+    train(pictures, tmp_path, config, held_out=1, workers=1)
+    last = _log(tmp_path)[-1]
+    assert last["perceptual"] > 0
+    assert last["style"] > 0
+
+
+def test_upconv_and_patches_of_pictures_train(pictures: list[Path], tmp_path: Path) -> None:
+    config = replace(preset("upconv"), network=UpconvConfig(width=2), patch=40, **SMALL)
+    weights = train(pictures, tmp_path, config, held_out=1, workers=1)
+    method = create_method("upconv", weights=weights)
+    assert method.network.config.inputs == 133
+
+
+def test_weights_of_another_descriptor_or_gray_are_refused(stage_one: Path) -> None:
+    with pytest.raises(FileError, match="trained on 'sift'"):
+        create_method("coarse", descriptor="orb", weights=stage_one)
+    method = create_method("coarse", weights=stage_one)
+    image = PART
+    with pytest.raises(InputError, match=r"features of 'sift'.*got 'orb'"):
+        reconstruct(extract(image, descriptor="orb"), method=method)
+    with pytest.raises(InputError, match=r"'gamma' gray.*got 'luma'"):
+        reconstruct(
+            extract(image, descriptor=create_descriptor("sift", gray="luma")), method=method
+        )
+    with pytest.raises(FileError, match=r"None ship|They ship for"):
+        create_method("coarse", descriptor="orb")
+
+
+def test_rootsift_is_converted_and_not_retrained(stage_one: Path) -> None:
+    image = PART
+    method = create_method("coarse", descriptor="rootsift", weights=stage_one)
+    ours = reconstruct(extract(image, descriptor="rootsift"), method=method)
+    theirs = reconstruct(image, method=create_method("coarse", weights=stage_one))
+    torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (replace(COARSE, descriptors=("sift", "orb")), "one descriptor"),
+        (replace(COARSE, losses=LossWeights(adversarial=1)), "has no refiner"),
+        (GAN, r"Train 'coarse' first.*--start"),
+        (TrainConfig(method="poisson"), "a method among"),
+    ],
+)
+def test_options_that_do_not_go_together_are_told(
+    config: TrainConfig, words: str, pictures: list[Path], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=words):
+        train(pictures, tmp_path, config, held_out=1)
+
+
+def test_a_wrong_start_is_told(stage_one: Path) -> None:
+    with pytest.raises(FileError, match="holds weights for 'coarse'"):
+        make_method(TrainConfig(network=UNetConfig(width=4)), stage_one)
+
+
+@pytest.mark.parametrize("text", ["l3", "l1=x", "l1=-1", "l2=0", ""])
+def test_losses_that_are_none_are_told(text: str) -> None:
+    with pytest.raises(InputError, match="Expected l"):
+        LossWeights.parse(text)
+
+
+def test_losses_are_parsed() -> None:
+    assert LossWeights.parse("l2") == LossWeights(l2=1)
+    assert LossWeights.parse("l1=1, ssim=0.2") == LossWeights(l1=1, ssim=0.2)
+
+
+@pytest.mark.parametrize(
+    "options", [{"patch": 65}, {"vgg_patch": 65}, {"schedule": "steps"}, {"losses": LossWeights()}]
+)
+def test_recipes_that_cannot_be_are_told(options: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="Expected"):
+        TrainConfig(crop=64, **options)
