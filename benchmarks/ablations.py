@@ -3,8 +3,8 @@
     python benchmarks/ablations.py seed --data FACES --vgg16 FILE -o runs/ --steps 1200
     python benchmarks/ablations.py unfold --data FACES --vgg16 FILE -o runs/ --steps 500
 
-`seed` asks what the paper's figures 4 to 6 ask; `unfold` looks for the best small network and loss on
-the unfolded field. A run that was stopped goes on; one that is done is only measured again.
+`seed` asks what the paper's figures 4 to 6 ask; `unfold` looks for the best small network and loss
+on the unfolded field. A run that was stopped goes on; one that is done is only measured again.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -9,12 +10,12 @@ from torch import Tensor, nn
 
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch
-from invertdesc.ops import place_keypoints
+from invertdesc.ops import GEOMETRY, fill_cells, place_at_sizes
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
 
-GEOMETRY = ("dx", "dy", "sin", "cos", "log scale")
+__all__ = ["GEOMETRY", "CellMaps", "CellPyramid", "CellRasterizer"]
 
 
 class CellMaps(NamedTuple):
@@ -37,7 +38,7 @@ class CellMaps(NamedTuple):
 class CellRasterizer(nn.Module):
     """Turn features into maps of ceil(H / d) x ceil(W / d) cells, each one keypoint or zeros.
 
-    `place_keypoints` states which keypoint goes where.
+    `place_keypoints` states which keypoint goes where, `fill_cells` what is written there.
 
     >>> from invertdesc import LocalFeatures
     >>> features = LocalFeatures(
@@ -77,19 +78,47 @@ class CellRasterizer(nn.Module):
             InputError: A number is too small, or the dtype is not a float.
         """
         super().__init__()
-        if cell_size < 1 or radius < 0 or not dtype.is_floating_point:
+        self.pyramid = CellPyramid(
+            (cell_size,), radius=radius, geometry=geometry, dtype=dtype, descriptor=descriptor
+        )
+
+    def forward(self, batch: FeatureBatch) -> CellMaps:
+        """Rasterize a batch.
+
+        Raises:
+            MissingFieldError: `geometry` is asked for, and scales or orientations are missing.
+        """
+        (maps,) = self.pyramid(batch)
+        return maps  # type: ignore[no-any-return]
+
+
+class CellPyramid(nn.Module):
+    """Do what `CellRasterizer` does for several cell sizes, with all keypoints placed in one go."""
+
+    def __init__(
+        self,
+        cell_sizes: Sequence[int],
+        *,
+        radius: int = 1,
+        geometry: bool = False,
+        dtype: torch.dtype = torch.float32,
+        descriptor: str | Descriptor | None = None,
+    ) -> None:
+        """Set up; see `CellRasterizer`."""
+        super().__init__()
+        if min(cell_sizes) < 1 or radius < 0 or not dtype.is_floating_point:
             raise InputError(
                 "Expected cell_size >= 1, radius >= 0 and a float dtype, "
-                f"got cell_size={cell_size}, radius={radius}, dtype={dtype}."
+                f"got cell_size={min(cell_sizes)}, radius={radius}, dtype={dtype}."
             )
-        self.cell_size = cell_size
+        self.cell_sizes = tuple(cell_sizes)
         self.radius = radius
         self.geometry = geometry
         self.dtype = dtype
         self.descriptor = descriptor
 
-    def forward(self, batch: FeatureBatch) -> CellMaps:
-        """Rasterize a batch.
+    def forward(self, batch: FeatureBatch) -> tuple[CellMaps, ...]:
+        """Rasterize a batch; a map for each cell size.
 
         Raises:
             MissingFieldError: `geometry` is asked for, and scales or orientations are missing.
@@ -99,32 +128,35 @@ class CellRasterizer(nn.Module):
         adapter = resolve_descriptor(self.descriptor or batch.descriptor)
         if self.geometry:
             batch.require(("scales", "orientations"), needed_by="CellRasterizer(geometry=True)")
-        owners, moved, dropped = place_keypoints(
+        # Bits are unpacked where they are written: 32 bytes a keypoint are read, and not 1 KiB.
+        bits = adapter.dim if getattr(adapter, "packed", False) else None
+        rows = adapter.encode(batch.descriptors) if bits is None else batch.descriptors
+        geometry = _geometry(batch) if self.geometry else None
+        placements = place_at_sizes(
             batch.keypoints,
             batch.offsets,
             batch.image_size,
-            cell_size=self.cell_size,
+            cell_sizes=self.cell_sizes,
             radius=self.radius,
             scores=batch.scores,
         )
-        count, height, width = owners.shape
-        cell = (owners.flatten() >= 0).nonzero().flatten()
-        owner = owners.flatten()[cell]
-        channels = [adapter.encode(batch.descriptors)[owner]]
-        if self.geometry:
-            place = torch.stack([cell % width, cell // width % height], 1)
-            middle = (place + 0.5) * self.cell_size - 0.5
-            channels.append(_geometry(batch, owner, middle, self.cell_size))
-        rows = torch.cat(channels, 1).to(self.dtype)
-        values = rows.new_zeros(count * height * width, rows.shape[1])
-        values[cell] = rows
-        values = values.view(count, height, width, -1).permute(0, 3, 1, 2)
-        return CellMaps(values, owners, moved, dropped)
+        return tuple(
+            CellMaps(
+                fill_cells(
+                    rows,
+                    placement.owners,
+                    cell_size=cell,
+                    geometry=geometry,
+                    bits=bits,
+                    dtype=self.dtype,
+                ),
+                *placement,
+            )
+            for cell, placement in zip(self.cell_sizes, placements, strict=True)
+        )
 
 
-def _geometry(batch: FeatureBatch, owner: Tensor, middle: Tensor, cell_size: int) -> Tensor:
-    """Return (K, 5), the geometry of the owners (K,) of cells with these middles (K, 2)."""
-    fields = (batch.scales, batch.orientations)
-    scale, turn = (field[owner] for field in fields if field is not None)
-    apart = (batch.keypoints[owner] - middle) / cell_size
-    return torch.cat([apart, torch.stack([turn.sin(), turn.cos(), scale.log()], 1)], 1)
+def _geometry(batch: FeatureBatch) -> Tensor:
+    """Return (M, 5) x, y, sin, cos and log scale."""
+    scale, turn = (field for field in (batch.scales, batch.orientations) if field is not None)
+    return torch.cat([batch.keypoints, torch.stack([turn.sin(), turn.cos(), scale.log()], 1)], 1)

@@ -1,5 +1,14 @@
+import os
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+
+if not torch.cuda.is_available():
+    # Settled when triton is imported: kernels are then run by its interpreter, on the CPU.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 from skimage import data
 
 from invertdesc import LocalFeatures, extract
@@ -15,3 +24,30 @@ def astronaut() -> torch.Tensor:
 @pytest.fixture(scope="session")
 def astronaut_features(astronaut: torch.Tensor) -> LocalFeatures:
     return extract(astronaut, descriptor="sift")
+
+
+@pytest.fixture(scope="session")
+def crowded_case() -> Callable[[int], tuple[Any, ...]]:
+    """Random cases for placing, by seed."""
+    return _crowded
+
+
+def _crowded(seed: int) -> tuple[Any, ...]:
+    """Crowded pictures of a few cells, with ties in score and keypoints past the borders.
+
+    Returns points, offsets, scores or None, image size, cell sizes and radius.
+    """
+    draw = torch.Generator().manual_seed(seed)
+
+    def integer(low: int, high: int) -> int:
+        return int(torch.randint(low, high, (), generator=draw))
+
+    size = integer(1, 40), integer(1, 40)
+    counts = [integer(0, 60) for _ in range(integer(1, 6))]
+    offsets = torch.tensor([0, *counts]).cumsum(0)
+    total = int(offsets[-1])
+    span = torch.tensor([size[1], size[0]]) / integer(1, 4)
+    points = torch.rand(total, 2, generator=draw) * span - 0.5
+    scores = torch.randint(-3, 3, (total,), generator=draw) / 2 * torch.rand((), generator=draw)
+    cells = ((1, 2), (2, 4), (4,), (7, 3, 16))[integer(0, 4)]
+    return points, offsets, scores if seed % 2 else None, size, cells, integer(0, 9)

@@ -14,6 +14,7 @@ from invertdesc import (
     reconstruct,
 )
 from invertdesc.errors import InvertDescError
+from invertdesc.ops import fill_cells, place_at_sizes
 
 pytestmark = pytest.mark.gpu
 
@@ -31,6 +32,49 @@ def test_cells_are_the_same_to_the_bit(batch: FeatureBatch, cell_size: int) -> N
     for name in ("owners", "moved", "dropped"):
         assert torch.equal(getattr(here, name), getattr(there, name).cpu())
     torch.testing.assert_close(here.values, there.values.cpu(), atol=1e-5, rtol=1e-5)
+
+
+def test_kernels_place_ten_thousand_cases_as_the_cpu_does(crowded_case) -> None:
+    for seed in range(10_000):
+        points, offsets, scores, size, cells, radius = crowded_case(seed)
+        options = {"cell_sizes": cells, "radius": radius}
+        here = place_at_sizes(points, offsets, size, scores=scores, **options)
+        scores = None if scores is None else scores.cuda()
+        there = place_at_sizes(points.cuda(), offsets.cuda(), size, scores=scores, **options)
+        for one, other in zip(here, there, strict=True):
+            assert all(torch.equal(a, b.cpu()) for a, b in zip(one, other, strict=True)), seed
+
+
+@pytest.mark.parametrize(("images", "each", "size"), [(256, 300, 256), (1, 1_000_000, 1024)])
+def test_large_batches_place_as_on_the_cpu_and_repeat(images: int, each: int, size: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    points = torch.rand(images * each, 2, generator=draw) * size - 0.5
+    scores = torch.rand(images * each, generator=draw)
+    offsets = torch.arange(images + 1) * each
+    given = (points, offsets, scores)
+    here, *twice = (
+        place_at_sizes(p, o, (size, size), cell_sizes=(2, 4), radius=1, scores=s)
+        for p, o, s in (given, *([[part.cuda() for part in given]] * 2))
+    )
+    for there in twice:
+        for one, other in zip(here, there, strict=True):
+            assert all(torch.equal(a, b.cpu()) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("packed", [False, True])
+def test_kernels_fill_as_the_cpu_does(crowded_case, dtype: torch.dtype, packed: bool) -> None:
+    points, offsets, scores, size, _, radius = crowded_case(11)
+    (placed,) = place_at_sizes(points, offsets, size, cell_sizes=(3,), radius=radius, scores=scores)
+    rows = torch.randn(len(points), 13)
+    if packed:
+        rows = torch.randint(0, 256, (len(points), 2), dtype=torch.uint8)
+    geometry = torch.randn(len(points), 5)
+    options = {"cell_size": 3, "bits": 13 if packed else None, "dtype": dtype}
+    here = fill_cells(rows, placed.owners, geometry=geometry, **options)
+    there = fill_cells(rows.cuda(), placed.owners.cuda(), geometry=geometry.cuda(), **options)
+    assert there.stride() == here.stride()
+    torch.testing.assert_close(there.cpu(), here, rtol=8e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])

@@ -1,7 +1,16 @@
-"""The inner loops: placing keypoints, painting unfolded pieces, solving Poisson's equation."""
+"""The inner loops: placing keypoints, filling cells, painting pieces, integrating fields."""
 
+from invertdesc.ops.fill_cells import GEOMETRY, fill_cells
 from invertdesc.ops.paint_pieces import paint_pieces
-from invertdesc.ops.place_keypoints import Placement, place_keypoints
+from invertdesc.ops.place_keypoints import Placement, place_at_sizes, place_keypoints
 from invertdesc.ops.solve_poisson import solve_poisson
 
-__all__ = ["Placement", "paint_pieces", "place_keypoints", "solve_poisson"]
+__all__ = [
+    "GEOMETRY",
+    "Placement",
+    "fill_cells",
+    "paint_pieces",
+    "place_at_sizes",
+    "place_keypoints",
+    "solve_poisson",
+]

@@ -1,7 +1,7 @@
 """Square pieces, turned and scaled into the picture, summed where they overlap."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -50,6 +50,21 @@ def paint_pieces(
               [1., 1., 1., 0.],
               [1., 1., 1., 0.]]]], dtype=torch.float64)
     """
+    painted: Tensor = torch.ops.invertdesc.paint_pieces(
+        pieces, centers, sides, turns, offsets, list(size)
+    )
+    return painted
+
+
+@torch.library.custom_op("invertdesc::paint_pieces", mutates_args=())
+def _paint(
+    pieces: Tensor,
+    centers: Tensor,
+    sides: Tensor,
+    turns: Tensor,
+    offsets: Tensor,
+    size: Sequence[int],
+) -> Tensor:
     (total, channels, grid), (height, width) = pieces.shape[:3], size
     count, device = offsets.shape[0] - 1, pieces.device
     image = torch.arange(count, device=device).repeat_interleave(offsets.diff(), output_size=total)
@@ -69,6 +84,19 @@ def paint_pieces(
             plane.index_add_(0, last, ends, alpha=-1)
     sums = canvas.view(channels, count, height, width + 1).cumsum_(-1)[..., :width].transpose(0, 1)
     return sums * units[..., None, None]
+
+
+@_paint.register_fake
+def _(
+    pieces: Tensor,
+    centers: Tensor,
+    sides: Tensor,
+    turns: Tensor,
+    offsets: Tensor,
+    size: Sequence[int],
+) -> Tensor:
+    count, channels = offsets.shape[0] - 1, pieces.shape[1]
+    return pieces.new_empty(channels, count, *size, dtype=torch.float64).transpose(0, 1)
 
 
 def _units(pieces: Tensor, image: Tensor, offsets: Tensor) -> Tensor:

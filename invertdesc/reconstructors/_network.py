@@ -13,7 +13,7 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors.base import encoding_of
 from invertdesc.errors import FileError, InputError
 from invertdesc.field import FieldRasterizer
-from invertdesc.rasterizer import CellRasterizer
+from invertdesc.rasterizer import CellPyramid
 from invertdesc.reconstructors.networks.refiner import picture_of
 from invertdesc.weights._files import Trained, find_weights, load_state, read_network
 
@@ -212,10 +212,9 @@ class CellMethod(NetworkMethod):
         network: nn.Module | None = None,
     ) -> None:
         super().__init__(descriptor, weights=weights, network=network)
-        self.rasterizers = [
-            CellRasterizer(cell, geometry=self.geometry, descriptor=descriptor)
-            for cell in self.cells(self.network)
-        ]
+        self.rasterizer = CellPyramid(
+            self.cells(self.network), geometry=self.geometry, descriptor=descriptor
+        )
 
     @staticmethod
     @abstractmethod
@@ -224,7 +223,7 @@ class CellMethod(NetworkMethod):
 
     def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
         """Return a map for each cell size."""
-        return tuple(rasterizer(batch).values for rasterizer in self.rasterizers)
+        return tuple(maps.values for maps in self.rasterizer(batch))
 
 
 def network_input(field: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from invertdesc.errors import InputError
-from invertdesc.ops import Placement, place_keypoints
+from invertdesc.ops import Placement, place_at_sizes, place_keypoints
+from invertdesc.ops.place_keypoints import MOST
 
 
 def place_one_by_one(
@@ -267,3 +268,18 @@ def test_relabelling_keypoints_relabels_the_map(seed):
 def test_numbers_out_of_range_are_refused(options):
     with pytest.raises(InputError, match="cell_size >= 1 and radius >= 0"):
         place_keypoints(torch.zeros(1, 2), torch.tensor([0, 1]), (4, 4), **options)
+
+
+def test_more_keypoints_than_a_key_can_number_are_refused():
+    many = torch.zeros(1, 2).expand(MOST + 1, 2)
+    with pytest.raises(InputError, match=f"at most {MOST} keypoints"):
+        place_keypoints(many, torch.tensor([0, MOST + 1]), (4, 4), cell_size=2)
+
+
+def test_several_cell_sizes_at_once_are_those_one_by_one(crowded_case):
+    points, offsets, scores, size, _, radius = crowded_case(7)
+    options = {"radius": radius, "scores": scores}
+    together = place_at_sizes(points, offsets, size, cell_sizes=(4, 1, 2), **options)
+    for cell, found in zip((4, 1, 2), together, strict=True):
+        alone = place_keypoints(points, offsets, size, cell_size=cell, **options)
+        assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))

@@ -1,0 +1,152 @@
+"""Vectors into the cells that their keypoints own: a map that a network can read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from invertdesc.errors import InputError
+
+GEOMETRY = ("dx", "dy", "sin", "cos", "log scale")
+
+
+def fill_cells(
+    rows: Tensor,
+    owners: Tensor,
+    *,
+    cell_size: int,
+    geometry: Tensor | None = None,
+    bits: int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Write each owner's vector into its cell, zeros elsewhere, all in one pass.
+
+    Differentiable in `rows` and `geometry`: a keypoint owns at most one cell, so that its gradient
+    is that cell's.
+
+    Args:
+        rows: (M, D) float, or (M, bytes) uint8 whose bits, the lowest of a byte first, become -1
+            and +1.
+        owners: (B, h, w) int32 rows of the owners, -1 for none, each at most once.
+        cell_size: Side d of a cell in pixels.
+        geometry: (M, 5) x, y, sin and cos of the orientation, log of the scale, as further
+            channels; x and y become distances from the middle of the cell, in cells.
+        bits: D, how many bits of `rows` count; None for vectors of numbers.
+        dtype: Of the map.
+
+    Returns:
+        (B, C, h, w), channels-last in memory, C = D or D + 5.
+
+    Raises:
+        InputError: `bits` does not fit the rows.
+
+    >>> rows, owners = torch.tensor([[5], [2]], dtype=torch.uint8), torch.tensor([[[1, -1, 0]]])
+    >>> fill_cells(rows, owners.int(), cell_size=4, bits=3)[0, :, 0].T
+    tensor([[-1.,  1., -1.],
+            [ 0.,  0.,  0.],
+            [ 1., -1.,  1.]])
+    """
+    if (rows.dtype == torch.uint8) != (bits is not None) or (bits or 0) > 8 * rows.shape[1]:
+        raise InputError(
+            "Expected bits=D with rows of bytes that hold as many, and only there; got "
+            f"bits={bits} and rows {tuple(rows.shape)} of {rows.dtype}."
+        )
+    length = rows.shape[1] if bits is None else bits
+    filled: Tensor = torch.ops.invertdesc.fill_cells(
+        rows, owners, geometry, cell_size, length, dtype
+    )
+    return filled
+
+
+@torch.library.custom_op("invertdesc::fill_cells", mutates_args=(), device_types="cpu")
+def _fill(
+    rows: Tensor,
+    owners: Tensor,
+    geometry: Tensor | None,
+    cell_size: int,
+    length: int,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Zero the map and copy the owned rows: two passes over little more than the map's bytes."""
+    count, height, width = owners.shape
+    cell = (owners.flatten() >= 0).nonzero().flatten()
+    owner = owners.flatten()[cell].long()
+    parts = [_unpacked(rows[owner], length) if rows.dtype == torch.uint8 else rows[owner]]
+    if geometry is not None:
+        told = geometry[owner]
+        place = torch.stack([cell % width, cell // width % height], 1)
+        middle = (place + 0.5) * cell_size - 0.5
+        parts += [(told[:, :2] - middle) / cell_size, told[:, 2:]]
+    values = torch.cat([part.to(dtype) for part in parts], 1)
+    out = torch.zeros(count * height * width, values.shape[1], dtype=dtype)
+    out[cell] = values
+    return out.view(count, height, width, -1).permute(0, 3, 1, 2)
+
+
+@_fill.register_fake
+def _(
+    rows: Tensor,
+    owners: Tensor,
+    geometry: Tensor | None,
+    cell_size: int,
+    length: int,
+    dtype: torch.dtype,
+) -> Tensor:
+    channels = length + (0 if geometry is None else len(GEOMETRY))
+    return rows.new_empty(*owners.shape, channels, dtype=dtype).permute(0, 3, 1, 2)
+
+
+@_fill.register_kernel("cuda")
+def _(
+    rows: Tensor,
+    owners: Tensor,
+    geometry: Tensor | None,
+    cell_size: int,
+    length: int,
+    dtype: torch.dtype,
+) -> Tensor:
+    from invertdesc.ops import _kernels
+
+    return _kernels.fill(rows, owners, geometry, cell_size, length, dtype)
+
+
+@torch.library.custom_op("invertdesc::gather_cells", mutates_args=())
+def _gather(values: Tensor, owners: Tensor, total: int) -> Tensor:
+    """Return (total, C): of a map (B, C, h, w) the cell that each keypoint owns, or zeros."""
+    cell = (owners.flatten() >= 0).nonzero().flatten()
+    out = values.new_zeros(total, values.shape[1])
+    out[owners.flatten()[cell].long()] = values.permute(0, 2, 3, 1).flatten(0, 2)[cell]
+    return out
+
+
+@_gather.register_fake
+def _(values: Tensor, owners: Tensor, total: int) -> Tensor:
+    return values.new_empty(total, values.shape[1])
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    rows, owners, geometry, ctx.cell_size, ctx.length, _ = inputs
+    ctx.save_for_backward(owners)
+    ctx.rows, ctx.total = rows.dtype, rows.shape[0]
+    ctx.geometry = None if geometry is None else geometry.dtype
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    (owners,) = ctx.saved_tensors
+    gathered = torch.ops.invertdesc.gather_cells(gradient, owners, ctx.total)
+    rows = gathered[:, : ctx.length].to(ctx.rows) if ctx.rows.is_floating_point else None
+    geometry = None
+    if ctx.geometry is not None:
+        told = gathered[:, ctx.length :].to(ctx.geometry)
+        geometry = torch.cat([told[:, :2] / ctx.cell_size, told[:, 2:]], 1)
+    return rows, None, geometry, None, None, None
+
+
+_fill.register_autograd(_backward, setup_context=_remember)
+
+
+def _unpacked(raw: Tensor, length: int) -> Tensor:
+    bits = raw[..., None] >> torch.arange(8, dtype=torch.uint8) & 1
+    return bits.flatten(1)[:, :length].float() * 2 - 1

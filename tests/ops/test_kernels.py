@@ -1,0 +1,62 @@
+"""The Triton kernels by Triton's interpreter, on the CPU; `pytest -m gpu` runs them on a device."""
+
+import pytest
+import torch
+
+from invertdesc.ops import fill_cells, place_at_sizes
+
+pytest.importorskip("triton")
+if torch.cuda.is_available():
+    pytest.skip("there is a device to run the kernels on", allow_module_level=True)
+kernels = pytest.importorskip("invertdesc.ops._kernels")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_placing_is_the_same_to_the_bit(crowded_case, seed: int) -> None:
+    points, offsets, scores, size, cells, radius = crowded_case(seed)
+    owners, moved, dropped = kernels.place(points, offsets, scores, size, cells, radius)
+    expected = place_at_sizes(points, offsets, size, cell_sizes=cells, radius=radius, scores=scores)
+    assert torch.equal(owners, torch.cat([one.owners.flatten() for one in expected]))
+    assert torch.equal(moved, torch.stack([one.moved for one in expected]))
+    assert torch.equal(dropped, torch.stack([one.dropped for one in expected]))
+
+
+def test_all_in_one_cell_and_none_at_all() -> None:
+    for count, radius in ((200, 4), (0, 1), (1, 8)):
+        points = torch.full((count, 2), 20.0)
+        offsets = torch.tensor([0, count, count])
+        owners, *_ = kernels.place(points, offsets, None, (40, 40), (2,), radius)
+        (expected,) = place_at_sizes(points, offsets, (40, 40), cell_sizes=(2,), radius=radius)
+        assert torch.equal(owners, expected.owners.flatten())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+def test_filling_is_the_same_and_writes_everything(
+    crowded_case, dtype: torch.dtype, told: bool, packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, offsets, scores, size, _, radius = crowded_case(11)
+    (placed,) = place_at_sizes(points, offsets, size, cell_sizes=(3,), radius=radius, scores=scores)
+    draw = torch.Generator().manual_seed(0)
+    total = len(points)
+    rows = torch.randn(total, 13, generator=draw)
+    if packed:
+        rows = torch.randint(0, 256, (total, 2), generator=draw).to(torch.uint8)
+    geometry = torch.randn(total, 5, generator=draw) if told else None
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(float("nan")))
+    made = kernels.fill(rows, placed.owners, geometry, 3, 13, dtype)
+    expected = fill_cells(
+        rows,
+        placed.owners,
+        cell_size=3,
+        geometry=geometry,
+        bits=13 if packed else None,
+        dtype=dtype,
+    )
+    assert made.shape == expected.shape
+    assert made.stride() == expected.stride()
+    torch.testing.assert_close(
+        made, expected, rtol=1e-6 if dtype == torch.float32 else 8e-3, atol=1e-6
+    )
