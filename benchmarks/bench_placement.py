@@ -217,7 +217,7 @@ def test_placement(
     if slow:
         benchmark.pedantic(run, rounds=2, warmup_rounds=0)
     else:
-        benchmark.pedantic(run, rounds=15 if images < 256 else 7, warmup_rounds=2)
+        benchmark.pedantic(run, rounds=max(7, min(100, 1000 // images)), warmup_rounds=5)
 
 
 @pytest.mark.parametrize("device", DEVICES)

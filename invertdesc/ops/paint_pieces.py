@@ -65,25 +65,43 @@ def _paint(
     offsets: Tensor,
     size: Sequence[int],
 ) -> Tensor:
-    (total, channels, grid), (height, width) = pieces.shape[:3], size
+    (total, channels), (height, width) = pieces.shape[:2], size
     count, device = offsets.shape[0] - 1, pieces.device
     image = torch.arange(count, device=device).repeat_interleave(offsets.diff(), output_size=total)
     units = _units(pieces, image, offsets)  # (B, C)
     values = (pieces / units[image][..., None, None]).round().to(torch.int64)
     values = values.transpose(0, 1).contiguous()  # (C, M, G, G)
 
-    canvas = torch.zeros(channels, count * height * (width + 1), dtype=torch.int64, device=device)
+    canvas = torch.zeros(channels, count, height, width + 1, dtype=torch.int64, device=device)
     frames = torch.stack([*centers.unbind(1), sides, turns]).double()  # (4, M)
+    paint = _paint_kernel if device.type == "cuda" else _paint_plain
+    paint(values, frames, image, canvas)
+    sums = canvas.cumsum_(-1)[..., :width].transpose(0, 1)
+    return sums * units[..., None, None]
+
+
+def _paint_plain(values: Tensor, frames: Tensor, image: Tensor, canvas: Tensor) -> None:
+    """Add the ends of all runs to a canvas (C, B, h, w + 1) of whole units."""
+    grid, height, width = values.shape[-1], canvas.shape[-2], canvas.shape[-1] - 1
+    planes = canvas.flatten(1)
     for chosen, rows in _by_height(frames, grid, height):
         row, first, last = _runs(frames[:, chosen], rows, grid, height, width)
         line = (image[chosen] * height + row) * (width + 1)
         first, last = ((line + end).movedim(-1, 0).flatten() for end in (first, last))
-        for plane, value in zip(canvas, values, strict=True):
+        for plane, value in zip(planes, values, strict=True):
             ends = value[chosen, None].expand(-1, rows, -1, -1).flatten()
             plane.index_add_(0, first, ends)
             plane.index_add_(0, last, ends, alpha=-1)
-    sums = canvas.view(channels, count, height, width + 1).cumsum_(-1)[..., :width].transpose(0, 1)
-    return sums * units[..., None, None]
+
+
+def _paint_kernel(values: Tensor, frames: Tensor, image: Tensor, canvas: Tensor) -> None:
+    """Do the same in one launch."""
+    from invertdesc.ops._paint_kernel import paint
+
+    x, y, side, turn = frames
+    cos, sin = _away_from_zero(turn.cos()), _away_from_zero(turn.sin())
+    rows = _rows(frames, values.shape[-1], canvas.shape[-2])
+    paint(values, torch.stack([x - _EDGE, y - _EDGE, side, cos, sin]), rows, image, canvas)
 
 
 @_paint.register_fake
@@ -111,15 +129,21 @@ def _units(pieces: Tensor, image: Tensor, offsets: Tensor) -> Tensor:
 
 def _by_height(frames: Tensor, grid: int, height: int) -> Iterator[tuple[Tensor, int]]:
     """Yield keypoints in groups whose cells span about equally many rows, and that number."""
-    _, _, side, turn = frames
-    tall = side / grid * (turn.cos().abs() + turn.sin().abs())
-    rows = (tall.floor() + 1).clamp(max=height).long()
+    rows = _rows(frames, grid, height)
     for number in _steps(height):
         group = ((rows <= number) & (rows > 0)).nonzero().flatten()
         rows[group] = 0
         at_once = max(1, _SPANS_AT_ONCE // (grid * grid * number))
         for start in range(0, len(group), at_once):
             yield group[start : start + at_once], number
+
+
+def _rows(frames: Tensor, grid: int, height: int) -> Tensor:
+    """Return (M,) int64, how many rows a cell touches at most."""
+    _, _, side, turn = frames
+    tall = side / grid * (turn.cos().abs() + turn.sin().abs())
+    rows: Tensor = (tall.floor() + 1).clamp(max=height).long()
+    return rows
 
 
 def _steps(height: int) -> list[int]:

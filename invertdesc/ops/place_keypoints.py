@@ -127,8 +127,8 @@ def _place(
         for cell, size in zip(cell_sizes, map_sizes(image_size, cell_sizes), strict=True)
     ]
     owners, moved, dropped = zip(*found, strict=True)
-    counts = (torch.from_numpy(np.stack(part)) for part in (moved, dropped))
-    return torch.from_numpy(np.concatenate(owners)), *counts
+    where = torch.from_numpy(np.concatenate(owners))
+    return where, torch.from_numpy(np.stack(moved)), torch.from_numpy(np.stack(dropped))
 
 
 @_place.register_fake

@@ -1,9 +1,11 @@
 """The Triton kernels by Triton's interpreter, on the CPU; `pytest -m gpu` runs them on a device."""
 
+import sys
+
 import pytest
 import torch
 
-from invertdesc.ops import fill_cells, place_at_sizes
+from invertdesc.ops import fill_cells, paint_pieces, place_at_sizes
 
 pytest.importorskip("triton")
 if torch.cuda.is_available():
@@ -60,3 +62,23 @@ def test_filling_is_the_same_and_writes_everything(
     torch.testing.assert_close(
         made, expected, rtol=1e-6 if dtype == torch.float32 else 8e-3, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_painting_is_the_same_to_the_bit(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    counts = torch.randint(0, 12, (3,), generator=draw)
+    total = int(counts.sum())
+    grid = (1, 2, 3, 8)[seed % 4]
+    pieces = torch.randn(total, 3, grid, grid, generator=draw)
+    centers = torch.rand(total, 2, generator=draw) * 60 - 10
+    sides = torch.rand(total, generator=draw) ** 3 * 80 + 0.5
+    turns = torch.randn(total, generator=draw) * 2
+    turns[::3] = (turns[::3] * 2).round() * torch.pi / 2
+    centers[::2] = centers[::2].round()
+    given = (pieces, centers, sides, turns, torch.tensor([0, *counts.tolist()]).cumsum(0), (35, 41))
+    plain = paint_pieces(*given)
+    module = sys.modules["invertdesc.ops.paint_pieces"]
+    monkeypatch.setattr(module, "_paint_plain", module._paint_kernel)
+    assert torch.equal(paint_pieces(*given), plain)
+    assert plain.any()

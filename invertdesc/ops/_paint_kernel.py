@@ -1,0 +1,91 @@
+# mypy: disable-error-code="no-untyped-def, untyped-decorator, no-untyped-call, misc"
+"""The CUDA side of painting, as a Triton kernel: the same runs and the same integers as on the CPU.
+
+Integers add up to the same sum in any order, so that atomics need no sorting of keypoints by tile
+to give the same bits on every run.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+
+@triton.jit
+def _paint(
+    frames,
+    image,
+    values,
+    canvas,
+    total,
+    plane,
+    height,
+    width,
+    GRID: tl.constexpr,
+    CELLS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+):
+    """Write both ends of every run of one keypoint: a lane a cell, row by row."""
+    keypoint = tl.program_id(0).to(tl.int64)
+    x, y = tl.load(frames + keypoint), tl.load(frames + total + keypoint)
+    side = tl.load(frames + 2 * total + keypoint)
+    cos = tl.load(frames + 3 * total + keypoint)
+    sin = tl.load(frames + 4 * total + keypoint)
+    rows = tl.load(frames + 5 * total + keypoint).to(tl.int64)
+    line = tl.load(image + keypoint) * height
+    lane = tl.arange(0, CELLS)
+    there = lane < GRID * GRID
+    across, down = (lane % GRID).to(tl.float64), (lane // GRID).to(tl.float64)
+    cell, half = side / GRID, GRID / 2
+    tall = cell * (tl.abs(cos) + tl.abs(sin)) / 2
+    middle = y + (down - half + 0.5) * cell * cos + (across - half + 0.5) * cell * sin
+    top = tl.minimum(tl.maximum(tl.ceil(middle - tall), 0.0), height * 1.0).to(tl.int64)
+    left, right = (across - half) * cell / cos, (across - half + 1) * cell / cos
+    upper, lower = (down - half) * cell / -sin, (down - half + 1) * cell / -sin
+    for step in range(rows):
+        row = top + step
+        dy = row.to(tl.float64) - y
+        one, other = x - dy * (sin / cos), x + dy * (cos / sin)
+        first = tl.maximum(tl.minimum(left, right) + one, tl.minimum(upper, lower) + other)
+        last = tl.minimum(tl.maximum(left, right) + one, tl.maximum(upper, lower) + other)
+        first = tl.minimum(tl.maximum(tl.ceil(first), 0.0), width * 1.0).to(tl.int64)
+        last = tl.minimum(tl.maximum(tl.ceil(last), 0.0), width * 1.0).to(tl.int64)
+        seen = there & (row < height) & (first < last)
+        start = (line + row) * (width + 1)
+        for channel in tl.static_range(CHANNELS):
+            value = tl.load(
+                values + (channel * total + keypoint) * (GRID * GRID) + lane, mask=seen, other=0
+            )
+            ends = canvas + channel * plane + start
+            tl.atomic_add(ends + first, value, mask=seen)
+            tl.atomic_add(ends + last, -value, mask=seen)
+
+
+def paint(values: Tensor, frames: Tensor, rows: Tensor, image: Tensor, canvas: Tensor) -> None:
+    """Add the ends of all runs to a canvas.
+
+    Args:
+        values: (C, M, G, G) int64.
+        frames: (5, M) float64 x, y, side, and cosine and sine of the turn, neither of them 0.
+        rows: (M,) rows that a cell touches at most.
+        image: (M,) int64.
+        canvas: (C, B, h, w + 1) int64, changed in place.
+    """
+    channels, total, grid = values.shape[:3]
+    _, _, height, width = canvas.shape
+    if total:
+        _paint[(total,)](
+            torch.cat([frames, rows[None].double()]),
+            image,
+            values,
+            canvas,
+            total,
+            canvas[0].numel(),
+            height,
+            width - 1,
+            GRID=grid,
+            CELLS=triton.next_power_of_2(grid * grid),
+            CHANNELS=channels,
+        )
