@@ -42,7 +42,8 @@ def test_pictures_have_the_size_range_and_likeness_of_the_image(
     assert pictures.dtype == torch.float32
     assert 0 <= float(pictures.min()) < float(pictures.max()) <= 1
     likeness = ncc(to_gray(pictures, "luma"), to_gray(torch.stack(images), "luma"))
-    assert likeness.min() > 0.5
+    # What sees neither scale nor orientation, and was trained on faces, comes less far.
+    assert likeness.min() > (0.5 if "an unfolding" in method.needs else 0.1)
 
 
 def test_a_picture_does_not_depend_on_its_batch(
@@ -70,6 +71,10 @@ def test_any_image_size_and_no_keypoints(method: Reconstructor, size: tuple[int,
 
 
 def test_what_is_missing_is_told(method: Reconstructor, features: list[LocalFeatures]) -> None:
-    lacking = [replace(one, orientations=None) for one in features]
-    with pytest.raises(MissingFieldError, match="orientations"):
-        method(FeatureBatch.collate(lacking))
+    lacking = FeatureBatch.collate([replace(one, orientations=None) for one in features])
+    if method.needs:
+        with pytest.raises(MissingFieldError, match="orientations"):
+            method(lacking)
+    else:
+        whole = method(FeatureBatch.collate(features))
+        torch.testing.assert_close(method(lacking), whole)

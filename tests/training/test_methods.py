@@ -1,15 +1,20 @@
 """Training of the methods other than `unfold`, in both stages."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from skimage import data
 
 from invertdesc import create_descriptor, create_method, extract, reconstruct
-from invertdesc.errors import FileError, InputError
+from invertdesc.errors import FileError, InputError, MissingDependencyError
+from invertdesc.reconstructors.coarse import Coarse
 from invertdesc.reconstructors.networks.coarse import CoarseConfig
 from invertdesc.reconstructors.networks.patchgan import PatchGANConfig
 from invertdesc.reconstructors.networks.refiner import RefinedConfig, RefinerConfig
@@ -175,3 +180,65 @@ def test_losses_are_parsed() -> None:
 def test_recipes_that_cannot_be_are_told(options: dict[str, object]) -> None:
     with pytest.raises(InputError, match="Expected"):
         TrainConfig(crop=64, **options)
+
+
+def test_weights_come_from_a_hub(
+    stage_one: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = []
+
+    def download(repository: str, file: str, revision: str | None) -> str:
+        asked.append((repository, file, revision))
+        if repository == "nobody/none":
+            raise OSError("404")
+        return str(stage_one)
+
+    fake = SimpleNamespace(hf_hub_download=download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
+    method = Coarse.from_pretrained("somebody/faces", "rootsift", revision="v1")
+    assert asked == [("somebody/faces", "coarse-sift.safetensors", "v1")]
+    assert method.trained.descriptor == "sift"
+    with pytest.raises(FileError, match=r"coarse-sift\.safetensors of 'nobody/none'.*404"):
+        Coarse.from_pretrained("nobody/none")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingDependencyError, match=r"invertdesc\[hub\]"):
+        Coarse.from_pretrained("somebody/faces")
+
+
+def test_weights_say_what_they_were_made_from(stage_one: Path) -> None:
+    trained = create_method("coarse", weights=stage_one).trained
+    assert (trained.descriptor, trained.gray) == ("sift", "gamma")
+    assert trained.card["steps"] == 4
+    assert trained.card["recipe"]["losses"]["l2"] == 1
+
+
+def test_weights_of_a_later_version_are_refused(stage_one: Path, tmp_path: Path) -> None:
+    with safe_open(stage_one, framework="pt") as file:
+        header = json.loads(file.metadata()["invertdesc-network"])
+    later = {"invertdesc-network": json.dumps(header | {"version": 2})}
+    save_file(load_file(stage_one), tmp_path / "later.safetensors", later)
+    with pytest.raises(FileError, match="later than this one"):
+        create_method("coarse", weights=tmp_path / "later.safetensors")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_losses_and_sheets_reach_tensorboard(pictures: list[Path], tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    train(pictures, tmp_path, COARSE, held_out=1, workers=1, tensorboard=True)
+    (events,) = tmp_path.glob("events.out.tfevents.*")
+    assert b"l2" in events.read_bytes()
+    assert b"held out" in events.read_bytes()
+
+
+def test_a_compiled_network_trains_the_same_weights(
+    stage_one: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module: plain(module, backend="aot_eager"))
+    config = replace(COARSE, compile=True, autocast=False, steps=2)
+    common = {"held_out": 1, "workers": 1, "cache": tmp_path / "cache"}
+    train(pictures, tmp_path / "a", config, **common)
+    train(pictures, tmp_path / "b", replace(config, compile=False), **common)
+    for one, other in zip(_log(tmp_path / "a"), _log(tmp_path / "b"), strict=True):
+        assert one["l2"] == pytest.approx(other["l2"], rel=1e-3)
+    assert create_method("coarse", weights=tmp_path / "a" / "coarse.safetensors")

@@ -1,0 +1,276 @@
+"""Write features as other programs do, each by its own conventions, as far as it keeps them."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+
+from invertdesc import LocalFeatures
+
+Images = Mapping[str, LocalFeatures]
+Array = np.ndarray
+
+OLD = (
+    "CREATE TABLE descriptors (image_id INTEGER PRIMARY KEY, rows INTEGER, cols INTEGER, data BLOB)"
+)
+NEW = """CREATE TABLE descriptors (image_id INTEGER PRIMARY KEY, type INTEGER NOT NULL,
+    rows INTEGER, cols INTEGER, data BLOB)"""
+SCHEMA = """
+CREATE TABLE cameras (camera_id INTEGER PRIMARY KEY, model INTEGER, width INTEGER, height INTEGER,
+    params BLOB, prior_focal_length INTEGER);
+CREATE TABLE images (image_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, camera_id INTEGER);
+CREATE TABLE keypoints (image_id INTEGER PRIMARY KEY, rows INTEGER, cols INTEGER, data BLOB);
+"""
+
+
+def fields(features: LocalFeatures) -> tuple[Array, Array, Array, Array]:
+    """Return x and y, scales, orientations, vectors."""
+    assert features.scales is not None
+    assert features.orientations is not None
+    return (
+        features.keypoints.numpy(),
+        features.scales.numpy(),
+        features.orientations.numpy(),
+        features.descriptors.numpy(),
+    )
+
+
+def root_bytes(vectors: Array) -> Array:
+    """Return RootSIFT as bytes, 512 times."""
+    rooted = np.sqrt(vectors / np.maximum(vectors.sum(1, keepdims=True), 1e-9))
+    return np.rint(512 * rooted).clip(0, 255).astype(np.uint8)
+
+
+def sift_bytes(vectors: Array) -> Array:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.rint(512 * vectors / np.maximum(lengths, 1e-9)).clip(0, 255).astype(np.uint8)
+
+
+def colmap_table(features: LocalFeatures, columns: int) -> Array:
+    xy, scale, turn, _ = fields(features)
+    c, s = scale * np.cos(turn), scale * np.sin(turn)
+    shape = {2: [], 4: [scale, turn], 6: [c, -s, s, c]}[columns]
+    return np.stack([*(xy + 0.5).T, *shape], 1).astype("<f4")
+
+
+def write_colmap(
+    folder: Path,
+    images: Images,
+    *,
+    typed: bool = True,
+    columns: int = 6,
+    root: bool = True,
+    descriptors: bool = True,
+) -> Path:
+    path = folder / "database.db"
+    database = sqlite3.connect(path)
+    database.executescript(SCHEMA + (NEW if typed else OLD) + ";PRAGMA user_version = 4020100")
+    for number, (name, features) in enumerate(images.items(), 1):
+        height, width = features.image_size
+        table = colmap_table(features, columns)
+        vectors = (root_bytes if root else sift_bytes)(fields(features)[3])
+        camera = (number, 0, width, height, b"", 0)
+        database.execute("INSERT INTO cameras VALUES (?, ?, ?, ?, ?, ?)", camera)
+        database.execute("INSERT INTO images VALUES (?, ?, ?)", (number, name, number))
+        row = (number, *table.shape, table.tobytes())
+        database.execute("INSERT INTO keypoints VALUES (?, ?, ?, ?)", row)
+        if descriptors:
+            row = (number, *([0] if typed else []), *vectors.shape, vectors.tobytes())
+            marks = ", ".join("?" * len(row))
+            database.execute(f"INSERT INTO descriptors VALUES ({marks})", row)
+    database.commit()
+    database.close()
+    return path
+
+
+def change(path: Path, *statements: str) -> Path:
+    """Run SQL on a database."""
+    database = sqlite3.connect(path)
+    for statement in statements:
+        database.executescript(statement)
+    database.commit()
+    database.close()
+    return path
+
+
+def write_hloc(folder: Path, images: Images, *, half: bool = False) -> Path:
+    """As hloc's `sift` writes, whose positions are COLMAP's."""
+    path = folder / "features.h5"
+    kind = np.float16 if half else np.float32
+    with h5py.File(path, "w") as file:
+        for name, features in images.items():
+            xy, scale, turn, vectors = fields(features)
+            group = file.create_group(name)
+            unit = root_bytes(vectors) / 512
+            group["keypoints"] = (xy + 0.5).astype(kind)
+            group["descriptors"] = unit.T.astype(kind)
+            group["scales"] = scale.astype(kind)
+            group["oris"] = np.rad2deg(turn).astype(kind)
+            group["scores"] = np.ones(len(xy), kind)
+            group["image_size"] = np.array(features.image_size[::-1])
+    return path
+
+
+def write_npz(folder: Path, images: Images) -> Path:
+    for name, features in images.items():
+        features.save(_file(folder, name, ".npz"))
+    return folder
+
+
+def write_opencv(
+    folder: Path, images: Images, *, suffix: str = ".yml", packed: bool = False, flat: bool = False
+) -> Path:
+    """As C++ writes std::vector<KeyPoint>; `flat` as it did long ago."""
+    mode = cv2.FILE_STORAGE_WRITE | (cv2.FILE_STORAGE_BASE64 if packed else 0)
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        file = cv2.FileStorage(str(_file(folder, name, suffix)), mode)
+        kind = cv2.FileNode_SEQ | (cv2.FileNode_FLOW if flat else 0)
+        file.startWriteStruct("keypoints", kind)
+        for (x, y), sigma, angle in zip(xy.tolist(), scale.tolist(), turn.tolist(), strict=True):
+            if not flat:
+                file.startWriteStruct("", cv2.FileNode_SEQ | cv2.FileNode_FLOW)
+            for value in (x, y, 2 * sigma, float(np.rad2deg(angle) % 360), 0.5):
+                file.write("", value)
+            for whole in (1, -1):
+                file.write("", whole)
+            if not flat:
+                file.endWriteStruct()
+        file.endWriteStruct()
+        file.write("descriptors", vectors)
+        file.release()
+    return folder
+
+
+def write_lowe(folder: Path, images: Images) -> Path:
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        lines = [f"{len(xy)} 128"]
+        for (x, y), sigma, angle, vector in zip(xy, scale, turn, sift_bytes(vectors), strict=True):
+            lines.append(f"{y:.4f} {x:.4f} {sigma:.4f} {-angle:.5f}")
+            lines += [" " + " ".join(map(str, vector[k : k + 20])) for k in range(0, 128, 20)]
+        _file(folder, name, ".key").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def write_colmap_text(folder: Path, images: Images) -> Path:
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        table = np.column_stack([xy + 0.5, scale, turn, root_bytes(vectors)])
+        _write_lines(_file(folder, name, ".txt"), table, head=f"{len(xy)} 128\n")
+    return folder
+
+
+def to_vlfeat(vectors: Array) -> Array:
+    """Count directions the other way: bin k of ours is bin -k of 8."""
+    mirrored = np.empty_like(vectors)
+    for cell in range(16):
+        for direction in range(8):
+            mirrored[:, 8 * cell + -direction % 8] = vectors[:, 8 * cell + direction]
+    return mirrored
+
+
+def to_openmvg(vectors: Array) -> Array:
+    """VLFeat's, with the grid of cells written column by column."""
+    mirrored, out = to_vlfeat(vectors), np.empty_like(vectors)
+    for row in range(4):
+        for column in range(4):
+            ours, theirs = 8 * (4 * row + column), 8 * (4 * column + row)
+            out[:, theirs : theirs + 8] = mirrored[:, ours : ours + 8]
+    return out
+
+
+def write_vlfeat(folder: Path, images: Images) -> Path:
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        table = np.column_stack([xy, scale, turn, to_vlfeat(sift_bytes(vectors))])
+        _write_lines(_file(folder, name, ".sift"), table)
+    return folder
+
+
+def write_openmvg(folder: Path, images: Images) -> Path:
+    views = []
+    for name, features in images.items():
+        height, width = features.image_size
+        _write_pair(_file(folder, name, ".feat"), features, to_openmvg)
+        data = {"filename": f"{name}.jpg", "width": width, "height": height}
+        views.append({"key": 0, "value": {"ptr_wrapper": {"data": data}}})
+    (folder / "sfm_data.json").write_text(json.dumps({"sfm_data_version": "0.3", "views": views}))
+    kind = {"regions_type": {"polymorphic_name": "SIFT_Regions"}}
+    (folder / "image_describer.json").write_text(json.dumps(kind))
+    return folder
+
+
+def write_alicevision(folder: Path, images: Images) -> Path:
+    """Images are called by the number of their view."""
+    views = []
+    for name, features in images.items():
+        height, width = features.image_size
+        _write_pair(_file(folder, name, ".sift.feat"), features, to_vlfeat)
+        views.append({"viewId": name, "width": str(width), "height": str(height)})
+    (folder / "cameraInit.sfm").write_text(json.dumps({"views": views}))
+    return folder
+
+
+def write_kapture(folder: Path, images: Images, *, columns: int = 6) -> Path:
+    points = folder / "reconstruction" / "keypoints" / "SIFT"
+    vectors = folder / "reconstruction" / "descriptors" / "SIFT"
+    sensors = folder / "sensors"
+    for place in (points, vectors, sensors):
+        place.mkdir(parents=True)
+    head = "# kapture format: 1.1\n"
+    (points / "keypoints.txt").write_text(f"{head}# name, dtype, dsize\nSIFT, float32, {columns}\n")
+    (vectors / "descriptors.txt").write_text(f"{head}SIFT, uint8, 128, SIFT, L2\n")
+    cameras, records = head, head
+    for number, (name, features) in enumerate(images.items()):
+        height, width = features.image_size
+        table = colmap_table(features, columns)
+        if columns == 4:
+            table[:, :2] -= 0.5
+        _file(points, name, ".kpt").write_bytes(table.tobytes())
+        _file(vectors, name, ".desc").write_bytes(root_bytes(fields(features)[3]).tobytes())
+        cameras += f"cam{number}, , camera, SIMPLE_PINHOLE, {width}, {height}, 300, 50, 50\n"
+        records += f"{number}, cam{number}, {name}\n"
+    (sensors / "sensors.txt").write_text(cameras)
+    (sensors / "records_camera.txt").write_text(records)
+    return folder
+
+
+def _file(folder: Path, name: str, suffix: str) -> Path:
+    path = folder / f"{name}{suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _write_lines(path: Path, table: Array, head: str = "") -> None:
+    words = (
+        [*(f"{v:.5f}" for v in row[:4]), *(str(int(v)) for v in row[4:])] for row in table.tolist()
+    )
+    path.write_text(head + "".join(" ".join(line) + "\n" for line in words))
+
+
+def _write_pair(path: Path, features: LocalFeatures, order: Callable[[Array], Array]) -> None:
+    xy, scale, turn, vectors = fields(features)
+    table = np.column_stack([xy, scale, turn])
+    path.write_text("".join("{:.4f} {:.4f} {:.4f} {:.5f}\n".format(*row) for row in table.tolist()))
+    count = len(xy).to_bytes(8, "little")
+    path.with_suffix(".desc").write_bytes(count + order(root_bytes(vectors)).tobytes())
+
+
+WRITERS: dict[str, Callable[[Path, Images], Path]] = {
+    "colmap": write_colmap,
+    "colmap-text": write_colmap_text,
+    "hloc": write_hloc,
+    "npz": write_npz,
+    "opencv": write_opencv,
+    "lowe": write_lowe,
+    "vlfeat": write_vlfeat,
+    "openmvg": write_openmvg,
+    "alicevision": write_alicevision,
+    "kapture": write_kapture,
+}
+SIZES_STORED = ("colmap", "hloc", "npz", "openmvg", "alicevision", "kapture")
