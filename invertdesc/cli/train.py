@@ -96,7 +96,7 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything drawn.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that extract features.")] = 2,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that extract features.")] = 2,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for extracted features.", show_default="in -o")
     ] = None,

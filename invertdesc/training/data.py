@@ -49,7 +49,7 @@ class FeatureData:
             crop: Pixels of the square that pictures are cut to.
             cache: Folder for features, one file for each picture and descriptor; safe to delete.
             mirrored: Whether to extract those of the mirrored pictures as well.
-            workers: Processes that extract.
+            workers: Processes that extract; 0 for this one.
 
         Raises:
             InputError: No images.
@@ -123,7 +123,10 @@ class _Job(NamedTuple):
 
 def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
     missing = [job for job in todo if not job.target.is_file()]
-    if missing:
+    if not workers:
+        for job in tqdm(missing, desc="extract", unit="image", disable=None):
+            _extract(job)
+    elif missing:
         # Forked children of a process that runs torch's threads can hang, so start afresh.
         with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
             for _ in tqdm(

@@ -75,7 +75,8 @@ def train(
             last bit as those of a run that was never stopped.
         device: Where to train.
         cache: Folder for extracted features; None for one inside `out`.
-        workers: Processes that extract features.
+        workers: Processes that extract features; 0 for this one, as where the caller's main module
+            cannot be imported anew.
         held_out: Pictures kept out, for looking at.
         tensorboard: Write losses and sheets for TensorBoard into `out` as well.
         until: Asked after each step; the run ends, saved, when it says so.

@@ -1,0 +1,38 @@
+"""
+A first reconstruction
+======================
+
+A photograph, its keypoints, and the picture that their descriptors give.
+"""
+
+from matplotlib import pyplot as plt
+from skimage import data
+
+from invertdesc import extract, reconstruct
+from invertdesc.drawing import draw_keypoints
+from invertdesc.image import to_image, to_uint8
+
+photo = to_image(data.astronaut()[:256, 100:356])
+
+# %%
+# What an app would store: positions, scales, orientations and 128 numbers each. No pixels.
+
+features = extract(photo, descriptor="sift")
+print(features)
+
+# %%
+# What follows from it.
+
+picture = reconstruct(features)
+
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.3))
+panels = {
+    "photograph": photo,
+    f"{len(features)} keypoints": draw_keypoints(features),
+    "reconstruction": picture,
+}
+for axis, (title, image) in zip(axes, panels.items(), strict=True):
+    axis.imshow(to_uint8(image))
+    axis.set_title(title)
+    axis.axis("off")
+figure.tight_layout()

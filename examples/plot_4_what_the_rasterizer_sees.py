@@ -1,0 +1,43 @@
+"""
+What the rasterizers see
+========================
+
+Two ways from keypoints to maps: whole vectors in cells, as in the paper, and vectors unfolded into
+the gradient field of the picture.
+"""
+
+from matplotlib import pyplot as plt
+from skimage import data
+
+from invertdesc import CellRasterizer, FeatureBatch, FieldRasterizer, extract
+from invertdesc.image import to_image
+
+photo = to_image(data.astronaut()[:256, 100:356])
+batch = FeatureBatch.collate([extract(photo, descriptor="sift")])
+
+# %%
+# Cells of 4 x 4 pixels: most are empty, and nothing tells how large or how turned a keypoint is.
+
+maps = CellRasterizer(4)(batch)
+print(maps.values.shape, "moved:", int(maps.moved), "dropped:", int(maps.dropped))
+
+# %%
+# The field: coverage (how fine the finest keypoint is), gradients to the right and downwards, and
+# the picture that has them.
+
+picture, coverage, gx, gy = FieldRasterizer(stride=1)(batch)[0]
+
+figure, axes = plt.subplots(1, 5, figsize=(13, 3))
+panels = {
+    "vectors in cells (length)": (maps.values[0].norm(dim=0), "magma"),
+    "coverage": (coverage.sqrt(), "magma"),
+    "gradient, right": (gx, "gray"),
+    "gradient, down": (gy, "gray"),
+    "Poisson picture": (picture, "gray"),
+}
+for axis, (title, (values, colours)) in zip(axes, panels.items(), strict=True):
+    low, high = (float(values.quantile(share)) for share in (0.02, 0.98))
+    axis.imshow(values.numpy(), cmap=colours, vmin=low, vmax=high)
+    axis.set_title(title, fontsize=10)
+    axis.axis("off")
+figure.tight_layout()
