@@ -10,7 +10,7 @@ from torch import Tensor
 def solve_poisson(field: Tensor, screening: float = 1e-4) -> Tensor:
     """Solve Poisson's equation with mirrored borders, by discrete cosine transforms.
 
-    Minimises |grad u - field|^2 + screening * |u|^2 over pictures u; the result has mean 0. The
+    Minimises ``|grad u - field|^2 + screening * |u|^2`` over pictures u; the result has mean 0. The
     transforms are matrix products: 4 * H * W * (H + W) multiplications, on any device.
 
     Args:
