@@ -12,10 +12,13 @@ from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image
 from invertdesc.reconstructors import Reconstructor
 
+DESCRIPTOR = {"gradient": "sift-kornia"}  # of methods that do not serve SIFT
+OPTIONS = {"gradient": {"steps": 5}}
+
 
 @pytest.fixture(scope="module", params=list_methods())
 def method(request: pytest.FixtureRequest) -> Reconstructor:
-    return create_method(request.param)
+    return create_method(request.param, **OPTIONS.get(request.param, {}))
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +27,8 @@ def images() -> list[torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def features(images: list[torch.Tensor]) -> list[LocalFeatures]:
-    return extract(images)
+def features(method: Reconstructor, images: list[torch.Tensor]) -> list[LocalFeatures]:
+    return extract(images, descriptor=DESCRIPTOR.get(method.name, "sift"))
 
 
 def test_it_carries_its_registry_name(method: Reconstructor) -> None:
@@ -61,7 +64,7 @@ def test_any_image_size_and_no_keypoints(method: Reconstructor, size: tuple[int,
         keypoints=torch.zeros(0, 2),
         descriptors=torch.zeros(0, 128),
         image_size=size,
-        descriptor="sift",
+        descriptor=DESCRIPTOR.get(method.name, "sift"),
         scales=torch.zeros(0),
         orientations=torch.zeros(0),
     )

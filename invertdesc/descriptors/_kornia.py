@@ -85,22 +85,24 @@ class KorniaDescriptor:
         check_image_of(features, image)
         batch = FeatureBatch.collate([features])
         batch.require(self.frame.needs, needed_by=f"describing with {self.name!r}")
-        kornia_feature = _kornia_feature()
-        patches = _patches(
-            kornia_feature, to_gray(image, self.gray), batch, self.frame, self.patch_size
-        )
         with torch.no_grad():
-            vectors = [self.network(part) for part in torch.split(patches, AT_ONCE)]
+            vectors = self.respond(to_gray(image, self.gray), batch)
         options = {
             key: os.fspath(value) if isinstance(value, os.PathLike) else value
             for key, value in asdict(self).items()
         }
         return replace(
             features,
-            descriptors=torch.cat(vectors).float() if vectors else torch.zeros(0, self.dim),
+            descriptors=vectors,
             descriptor=self.name,
             provenance=Provenance(self.gray, f"kornia {_version()}", options),
         )
+
+    def respond(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
+        """Describe one gray image (H, W) at the keypoints of a batch of one; differentiable."""
+        patches = _patches(_kornia_feature(), gray, batch, self.frame, self.patch_size)
+        vectors = [self.network(part) for part in torch.split(patches, AT_ONCE)]
+        return torch.cat(vectors).float() if len(patches) else gray.new_zeros(0, self.dim)
 
     def encode(self, raw: Tensor) -> Tensor:
         """Scale vectors to length 1."""

@@ -15,6 +15,7 @@ methods: Registry[Reconstructor] = Registry(
     builtin={
         "coarse": "invertdesc.reconstructors.coarse:Coarse",
         "coarse+cgan": "invertdesc.reconstructors.cgan:CoarseCGAN",
+        "gradient": "invertdesc.reconstructors.gradient:Gradient",
         "poisson": "invertdesc.reconstructors.poisson:Poisson",
         "unfold": "invertdesc.reconstructors.unfold:Unfold",
         "unfold+cgan": "invertdesc.reconstructors.cgan:UnfoldCGAN",
