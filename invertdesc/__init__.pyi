@@ -4,6 +4,7 @@ from .checking import Check, check
 from .descriptors import create_descriptor, list_descriptors, register_descriptor
 from .features import FeatureBatch, LocalFeatures, Provenance
 from .field import FieldRasterizer
+from .io.open import open_store
 from .rasterizer import CellRasterizer
 from .reconstructors import create_method, list_methods, register_method
 from .unfolding import Frame, Unfolding
@@ -24,6 +25,7 @@ __all__ = [
     "extract",
     "list_descriptors",
     "list_methods",
+    "open_store",
     "reconstruct",
     "register_descriptor",
     "register_method",

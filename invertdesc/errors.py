@@ -27,3 +27,7 @@ class MissingDependencyError(InvertDescError, ImportError):
 
 class NoKeypointsWarning(UserWarning):
     """Features hold no keypoint, so that the picture made from them shows nothing."""
+
+
+class BadImageWarning(UserWarning):
+    """An image of a store cannot be read and was left out."""

@@ -85,6 +85,11 @@ def test_several_methods_share_features_and_floors(images: list[torch.Tensor]) -
     assert rows[0].ncc == evaluate(images, method="poisson", floors=False)[0].ncc
 
 
+def test_two_methods_of_one_name_are_refused(images: list[torch.Tensor]) -> None:
+    with pytest.raises(InputError, match="different names"):
+        evaluate(images, method=["poisson", "poisson"])
+
+
 def test_the_mean_of_the_others_is_a_floor(images: list[torch.Tensor]) -> None:
     three = [*images, (images[0] + images[1]) / 2]
     mean = MeanPicture.of(three)

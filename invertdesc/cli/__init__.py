@@ -11,6 +11,7 @@ from invertdesc._version import __version__
 from invertdesc.cli.evaluate import evaluate
 from invertdesc.cli.extract import extract
 from invertdesc.cli.fit import fit
+from invertdesc.cli.inspect import inspect
 from invertdesc.cli.listing import list_names
 from invertdesc.cli.reconstruct import reconstruct
 from invertdesc.cli.sources import BAD_INPUT
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (reconstruct, extract, fit, train, evaluate):
+for command in (reconstruct, extract, inspect, fit, train, evaluate):
     app.command()(command)
 app.command("list")(list_names)
 

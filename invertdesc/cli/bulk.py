@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import typer
 from torch import Tensor
@@ -18,6 +19,18 @@ from invertdesc.features import LocalFeatures
 from invertdesc.image import read_image
 
 Loaded: TypeAlias = tuple[Path, LocalFeatures, Tensor | None]  # target, features, original
+
+
+class Job(NamedTuple):
+    """What becomes of one image.
+
+    Attributes:
+        target: Where the result goes.
+        read: Returns the features and, where there is one, the original; None for nothing to do.
+    """
+
+    target: Path
+    read: Callable[[], tuple[LocalFeatures, Tensor | None] | None]
 
 
 def in_parts(
@@ -40,9 +53,27 @@ def in_parts(
     Returns:
         How many sources failed.
     """
+    jobs = [Job(target, partial(_read, source, adapter)) for source, target in plan.items()]
+    return run_jobs(jobs, work, size=size, title=title)
+
+
+def run_jobs(
+    jobs: Sequence[Job], work: Callable[[Sequence[Loaded]], None], *, size: int, title: str
+) -> int:
+    """Read images, hand them on in parts, report those that fail, and go on with the others.
+
+    Args:
+        jobs: One an image.
+        work: Writes the targets of a part.
+        size: Images in a part.
+        title: Of the progress bar.
+
+    Returns:
+        How many failed.
+    """
     failed = 0
     part: list[Loaded] = []
-    with tqdm(total=len(plan), desc=title, unit="image", disable=None) as bar:
+    with tqdm(total=len(jobs), desc=title, unit="image", disable=None) as bar:
 
         def attempt(part: Sequence[Loaded]) -> int:
             try:
@@ -54,13 +85,15 @@ def in_parts(
                 return len(part)
             return 0
 
-        for number, (source, target) in enumerate(plan.items(), 1):
+        for number, job in enumerate(jobs, 1):
             try:
-                part.append((target, *_read(source, adapter)))
+                loaded = job.read()
+                if loaded is not None:
+                    part.append((job.target, *loaded))
             except InvertDescError as error:
                 failed += 1
                 bar.write(f"error: {error}", file=sys.stderr)
-            if part and (len(part) == size or number == len(plan)):
+            if part and (len(part) == size or number == len(jobs)):
                 failed += attempt(part)
                 part = []
             bar.update()

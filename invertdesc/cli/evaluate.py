@@ -96,7 +96,7 @@ def evaluate(
     given = descriptor or ["sift"]
     names = [name for one in given for name in list_descriptors(one) or [one]]
     asked = method or ["unfold"]
-    ways = [name for one in asked for name in list_methods(one) or [one]]
+    ways = list(dict.fromkeys(name for one in asked for name in list_methods(one) or [one]))
     rows, strips = [], []
     for folder in data:
         paths = spread(find_sources([str(folder)]), images)

@@ -21,6 +21,14 @@ Sources = Annotated[
         show_default=False,
     ),
 ]
+SourcesOrStore = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SOURCE...",
+        help="Images, folders, patterns; .npz features too; or one store, see `inspect`.",
+        show_default=False,
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="File, or folder for many.", show_default=False),
@@ -33,6 +41,15 @@ Example = Annotated[
 ]
 DescriptorName = Annotated[
     str, typer.Option("--descriptor", "-d", help="What to extract from images.")
+]
+DescriptorOrTold = Annotated[
+    str | None,
+    typer.Option(
+        "--descriptor",
+        "-d",
+        help="What to extract from images, or what a store's vectors are.",
+        show_default="sift, or what a store tells",
+    ),
 ]
 DescriptorOptions = Annotated[
     list[str] | None,
@@ -63,6 +80,36 @@ Device = Annotated[
 UnfoldingFile = Annotated[
     Path | None,
     typer.Option("--unfolding", help="Map from `invertdesc fit`, in place of the shipped one."),
+]
+ImageNames = Annotated[
+    str | None,
+    typer.Option(
+        "--images",
+        metavar="GLOB",
+        help="Of a store, only images of such names.",
+        show_default="all",
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Of a store, every N-th image from number I on, 0 to N - 1.",
+        show_default="0/1",
+    ),
+]
+Assume = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Guess for what a store does not tell, such as orientations=0 or scales=2.",
+    ),
+]
+StoreSize = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size", metavar="WxH", help="Of a store that does not tell.", show_default=False
+    ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images that are reconstructed together.")]
 Images = Annotated[

@@ -6,9 +6,11 @@ import glob
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from invertdesc.errors import FileError, InputError
 
+T = TypeVar("T")
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 BAD_INPUT = 2  # exit status
 EXAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")  # scikit-image ships these
@@ -56,13 +58,13 @@ def find_sources(names: Iterable[str], suffixes: Sequence[str] = IMAGES) -> list
     return list(found)
 
 
-def spread(paths: Sequence[Path], most: int | None) -> list[Path]:
-    """Take so many paths, evenly spaced; None for all.
+def spread(items: Sequence[T], most: int | None) -> list[T]:
+    """Take so many items, evenly spaced; None for all.
 
-    >>> [path.name for path in spread([Path(name) for name in "abcdefg"], 3)]
+    >>> spread("abcdefg", 3)
     ['a', 'c', 'e']
     """
-    return list(paths[:: max(1, len(paths) // (most or len(paths)))][:most])
+    return list(items[:: max(1, len(items) // (most or max(1, len(items))))][:most])
 
 
 def plan_outputs(

@@ -106,11 +106,13 @@ def evaluate(
         keep: Called with method, `knows` and each picture (3, H, W), as for a contact sheet.
 
     Raises:
-        InputError: No images.
+        InputError: No images, or two methods of one name.
     """
     adapter = resolve_descriptor(descriptor)
     given = [method] if isinstance(method, str) or callable(method) else list(method)
     runs = [create_method(m, descriptor=adapter) if isinstance(m, str) else m for m in given]
+    if len({run.name for run in runs}) < len(runs):
+        raise InputError("Expected methods of different names; measure them one after the other.")
     ruler = _Ruler(hole, distances or {})
     tables: dict[tuple[str, str], _Means] = {}
 

@@ -6,10 +6,12 @@ in the file is ever unpickled.
 
 import json
 import os
+import tokenize
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +22,8 @@ from invertdesc._feature_checks import ROW_FIELDS
 from invertdesc._version import __version__
 from invertdesc.errors import FileError, InputError
 from invertdesc.features import LocalFeatures, Provenance
+from invertdesc.io._files import FileStore
+from invertdesc.io._record import Record
 
 FORMAT = "invertdesc-features"
 VERSION = 1
@@ -31,9 +35,48 @@ _BROKEN = (  # what reading a damaged or foreign archive raises
     KeyError,
     MemoryError,
     RuntimeError,
+    tokenize.TokenError,  # of NumPy's parser of what an array is
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+def recognise(head: bytes) -> bool:
+    """Say whether a file that begins so is a zip archive, as .npz files are."""
+    return head.startswith(b"PK\x03\x04")
+
+
+class NpzStore(FileStore):
+    """Read an .npz file of ours, or all in a folder and below."""
+
+    kind: ClassVar[str] = "invertdesc .npz"
+
+    def load(self, name: str) -> LocalFeatures:
+        """Read the features of one image.
+
+        Raises:
+            FileError: Missing, unreadable, or not ours.
+            InputError: Ours, but with values that no features have.
+        """
+        features = load_npz(self._file(name))
+        return features if self._told is None else replace(features, descriptor=self._told)
+
+    def _read(self, file: Path) -> Record:
+        features = load_npz(file)
+        scales, turns, scores = (
+            None if part is None else part.numpy()
+            for part in (features.scales, features.orientations, features.scores)
+        )
+        return Record(
+            xy=features.keypoints.numpy(),
+            vectors=features.descriptors.numpy(),
+            image_size=features.image_size,
+            scales=scales,
+            orientations=turns,
+            scores=scores,
+            descriptor=features.descriptor,
+            producer=features.provenance.producer,
+        )
 
 
 def save_npz(features: LocalFeatures, path: str | os.PathLike[str]) -> None:

@@ -1,0 +1,292 @@
+"""Stores of features on the command line: which images, and where their pictures go."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from invertdesc.cli.sources import BAD_INPUT, IMAGES, parse_options
+from invertdesc.errors import InputError, InvertDescError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from invertdesc.cli.bulk import Job, Loaded
+    from invertdesc.features import LocalFeatures
+    from invertdesc.io.base import Store
+
+STORES = (".db", ".h5", ".hdf5")  # taken for stores even when they are damaged
+_LEFT_OVER = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")  # as atomic_write calls what it has not done
+_SIZE = re.compile(r"(\d{1,9})x(\d{1,9})")
+_SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
+
+
+def find_store(sources: Sequence[str], others: bool) -> Path | None:
+    """Return the store that a command line names, or None where it names images and .npz files.
+
+    A folder with images or .npz files in it is read as those.
+
+    Args:
+        sources: What the user typed.
+        others: Whether something else was asked for too.
+
+    Raises:
+        InputError: A store, and something beside it.
+    """
+    found = [source for source in sources if _is_store(Path(source))]
+    if found and (len(sources) > 1 or others):
+        raise InputError(f"Expected one store and nothing beside it, got {found[0]} with more.")
+    return Path(found[0]) if found else None
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Turn `WxH` into (H, W); None stays None.
+
+    >>> parse_size("640x480")
+    (480, 640)
+    """
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise InputError(f"Expected a size WxH in pixels, such as 640x480, got {text!r}.")
+    return int(match[2]), int(match[1])
+
+
+def parse_shard(text: str | None) -> tuple[int, int]:
+    """Turn `i/n` into numbers; None into all.
+
+    >>> parse_shard("3/4")
+    (3, 4)
+    """
+    match = _SHARD.fullmatch(text or "0/1")
+    shard = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not shard[0] < shard[1]:
+        raise InputError(f"Expected a shard I/N, I from 0 to N - 1, such as 0/4, got {text!r}.")
+    return shard
+
+
+def parse_guesses(options: Sequence[str] | None) -> dict[str, float]:
+    """Turn `scales=2` and `orientations=0` into what `LocalFeatures.assume` takes.
+
+    >>> parse_guesses(["orientations=0"])
+    {'orientations': 0.0}
+    """
+    guesses: dict[str, float] = {}
+    for name, value in parse_options(options or []).items():
+        known = name in ("scales", "orientations")
+        if not (known and isinstance(value, int | float) and math.isfinite(value)):
+            raise InputError(
+                f"Expected --assume scales=SIGMA or orientations=RADIANS, got {name}={value}."
+            )
+        guesses[name] = float(value)
+    return guesses
+
+
+def target_of(name: str, out: Path) -> Path:
+    """Return where the picture of an image goes: its name, with .png, inside of a folder.
+
+    Roots and drives are left out; both slashes part folders, since stores travel.
+
+    Raises:
+        InputError: The name leads out of the folder, or no file could have it.
+
+    >>> target_of("/data/rome/0001.jpg", Path("out")).as_posix()
+    'out/data/rome/0001.png'
+    """
+    parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
+    if parts and re.fullmatch("[A-Za-z]:", parts[0]):
+        parts = parts[1:]
+    if not parts or ".." in parts or not name.isprintable():
+        raise InputError(f"Expected the name of an image inside a folder, got {name!r}.")
+    *folders, last = parts
+    stem, suffix = os.path.splitext(last)  # noqa: PTH122
+    return out.joinpath(*folders, f"{stem if suffix.lower() in IMAGES else last}.png")
+
+
+def plan_images(
+    names: Iterable[str], out: Path, pattern: str | None, shard: tuple[int, int]
+) -> Iterator[tuple[str, Path | InputError]]:
+    """Yield each image that is wanted with its target, or with what is wrong with its name.
+
+    Which one of two images with one target gets it, does not depend on the pattern and the shard.
+    """
+    taken: set[str] = set()
+    number = -1
+    for name in names:
+        place: Path | InputError
+        try:
+            place = target_of(name, out)
+            if str(place) in taken:
+                raise InputError(
+                    f"Expected images of different names, got {name!r} and another one that is "
+                    f"written to {place}. Choose it with --images and another folder."
+                )
+            taken.add(str(place))
+        except InputError as error:
+            place = error
+        if pattern is None or fnmatchcase(name, pattern):
+            number += 1
+            if number % shard[1] == shard[0]:
+                yield name, place
+
+
+@dataclass
+class Run:
+    """A reconstruction of a store, and what has come of it.
+
+    Attributes:
+        store: Where features come from.
+        out: The folder that pictures go to.
+        guesses: For what features lack, as `LocalFeatures.assume` takes them.
+        there: How many pictures were there before.
+        empty: How many images have no keypoints.
+    """
+
+    store: Store
+    out: Path
+    guesses: dict[str, float]
+    there: int = 0
+    empty: int = 0
+    _left: dict[Path, list[Path]] = field(default_factory=dict)
+
+    def __call__(
+        self,
+        work: Callable[[Sequence[Loaded]], None],
+        *,
+        size: int,
+        pattern: str | None,
+        shard: tuple[int, int],
+    ) -> None:
+        """Reconstruct the images that are wanted, say what became of them, and end with a status.
+
+        Raises:
+            InputError: No image is wanted.
+            typer.Exit: Some failed.
+        """
+        from invertdesc.cli.bulk import Job, run_jobs
+
+        self._check_descriptor()
+        self._left = left_over(self.out)
+        jobs: list[Job] = []
+        for name, place in plan_images(self.store.names(), self.out, pattern, shard):
+            target = place if isinstance(place, Path) else self.out
+            jobs.append(Job(target, partial(self._read, name, place)))
+        if not jobs and pattern is not None and shard == (0, 1):
+            raise InputError(f"Expected images of names like {pattern!r} in {self.store.path}.")
+        failed = run_jobs(jobs, work, size=size, title="reconstruct")
+        made = len(jobs) - failed - self.there - self.empty
+        typer.echo(f"Wrote {made} of {len(jobs)} pictures to {self.out}." + self._rest(failed))
+        if failed:
+            raise typer.Exit(BAD_INPUT)
+
+    def _check_descriptor(self) -> None:
+        """Say once, and not for each image, that no method can read the vectors."""
+        from invertdesc.io._record import adapter_of
+
+        told = self.store.description
+        if told.dim and adapter_of(told.descriptor) is None:
+            raise InputError(
+                f"Expected descriptors with an adapter (see `invertdesc list`), got "
+                f"{told.descriptor!r} of {told.dim} numbers. Name theirs with -d."
+            )
+
+    def _rest(self, failed: int) -> str:
+        counts = {
+            "were there already": self.there,
+            "have no keypoints": self.empty,
+            "failed": failed,
+        }
+        told = [f"{count} {what}" for what, count in counts.items() if count]
+        return f" {', '.join(told)}." if told else ""
+
+    def _read(
+        self, name: str, place: Path | InputError
+    ) -> tuple[LocalFeatures, Tensor | None] | None:
+        if not isinstance(place, Path):
+            raise place
+        check_inside(place, self.out)
+        for part in self._left.pop(place, []):
+            part.unlink(missing_ok=True)
+        if is_there(place):
+            self.there += 1
+            return None
+        features = self.store.load(name)
+        if not len(features):
+            self.empty += 1
+            return None
+        return features.assume(**self.guesses), None
+
+
+def left_over(out: Path) -> dict[Path, list[Path]]:
+    """Return what a killed run has left half written in a folder, by target."""
+    found: dict[Path, list[Path]] = {}
+    for place, _, files in os.walk(out):
+        for name in files:
+            match = _LEFT_OVER.fullmatch(name)
+            if match:
+                found.setdefault(Path(place, match[1]), []).append(Path(place, name))
+    return found
+
+
+def check_inside(target: Path, out: Path) -> None:
+    """Check that a target lies in the folder also once links are followed.
+
+    Raises:
+        InputError: It does not.
+    """
+    try:
+        inside = target.parent.resolve().is_relative_to(out.resolve())
+    except (OSError, RuntimeError) as error:  # a link to itself
+        raise InputError(f"Expected a folder at {target.parent}, got: {error}.") from error
+    if not inside:
+        raise InputError(
+            f"Expected to write inside {out}, but {target.parent} is a link that leads out of it."
+        )
+
+
+def is_there(target: Path) -> bool:
+    """Say whether a file is there already; a name that no file can have is told when writing."""
+    try:
+        return target.is_file()
+    except OSError:
+        return False
+
+
+def open_named(path: Path, descriptor: str | None, size: str | None) -> Store:
+    """Open the store that a command line names."""
+    from invertdesc.io.open import open_store
+
+    if descriptor is not None:
+        from invertdesc.descriptors import create_descriptor
+
+        create_descriptor(descriptor)  # an unknown name is told at once, with a suggestion
+    return open_store(path, descriptor=descriptor, image_size=parse_size(size))
+
+
+def _is_store(path: Path) -> bool:
+    try:
+        if not path.exists() or path.suffix.lower() in (*IMAGES, ".npz"):
+            return False
+        if path.is_file() and path.suffix.lower() in STORES:
+            return True
+        pictures = (*IMAGES, ".npz")
+        if path.is_dir() and any(p.suffix.lower() in pictures for p in path.iterdir()):
+            return False
+    except OSError:
+        return False
+    from invertdesc.io.open import is_store
+
+    try:
+        return is_store(path)
+    except InvertDescError:
+        return False

@@ -1,0 +1,102 @@
+"""What the vectors of a store are, where the store does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from invertdesc.checking import ROOT_SUM
+from invertdesc.io._record import Array, Record
+
+UNKNOWN = "unknown"
+# The likeliest first; the rest is named to the user.
+BITS = {
+    32: ("orb", "brief", "latch", "boostdesc", "beblid", "teblid"),
+    61: ("akaze",),
+    64: ("brisk", "freak", "beblid", "teblid"),
+}
+NUMBERS = {64: ("kaze",), 120: ("vgg",), 200: ("daisy",), 238: ("mkd",)}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the vectors were taken for.
+
+    Attributes:
+        descriptor: Registry name, or `"unknown"`.
+        normalisation: How they are scaled, and what tells so.
+        notes: What speaks against it, a sentence each.
+    """
+
+    descriptor: str
+    normalisation: str
+    notes: tuple[str, ...] = ()
+
+
+def decide(sample: Sequence[Record], told: str | None) -> Decision:
+    """Name the descriptor of a store.
+
+    SIFT and RootSIFT have the same width and length; the mean sum of their vectors tells them
+    apart, in images of photographs (see `invertdesc.checking`).
+
+    Args:
+        sample: Images with keypoints.
+        told: What the user says; it is believed.
+    """
+    if not sample:
+        return Decision(told or UNKNOWN, "no vectors found")
+    first = sample[0]
+    width = first.vectors.shape[1]
+    alike = [r.vectors for r in sample if r.vectors.shape[1] == width]
+    name = told or first.descriptor
+    if width == 128 and (name in (None, "sift", "rootsift")):
+        return _decide_sift(alike, name)
+    bits = first.vectors.dtype == np.uint8
+    scaling = f"{8 * width} bits" if bits else _lengths(alike)
+    if name is not None:
+        return Decision(name, scaling)
+    likely = (BITS if bits else NUMBERS).get(width, ())
+    if not likely:
+        what = f"vectors of {width} {'bytes' if bits else 'numbers'}"
+        note = f"Nothing known has {what}: say what they are, with descriptor=NAME or -d NAME."
+        return Decision(UNKNOWN, scaling, (note,))
+    others = f"; {', '.join(likely[1:])} have as many" if likely[1:] else ""
+    what = f"{width} {'bytes' if bits else 'numbers'}"
+    note = f"{likely[0]!r} is a guess from {what}{others}: say which with descriptor=NAME or -d."
+    return Decision(likely[0], scaling, (note,))
+
+
+def _decide_sift(vectors: Sequence[Array], told: str | None) -> Decision:
+    # The mean over images of the mean over keypoints, as it was measured.
+    if any(bool((part < 0).any()) for part in vectors):
+        note = "128 numbers, but some below 0, which SIFT has not: say what they are with -d NAME."
+        return Decision(told or UNKNOWN, _lengths(vectors), (note,))
+    total = float(np.mean([_sum_over_length(part) for part in vectors]))
+    rooted = total > ROOT_SUM
+    found = "rootsift" if rooted else "sift"
+    name = {"rootsift": "L1 root (RootSIFT)", "sift": "L2 (SIFT)"}
+    side = "above" if rooted else "not above"
+    measured = f"sum over length is {total:.2f} on average, {side} {ROOT_SUM:g}"
+    if told is None or told == found:
+        return Decision(found, f"{name[found]}: {measured}")
+    note = f"The vectors look like {found!r}: their {measured}."
+    return Decision(told, f"{name[told]}, as the caller says", (note,))
+
+
+def _sum_over_length(vectors: Array) -> float:
+    values = vectors.astype(np.float64)
+    lengths = np.linalg.norm(values, axis=1)
+    kept = (lengths > 0) & np.isfinite(lengths)
+    if not kept.any():
+        return 0.0
+    return float((values[kept].sum(1) / lengths[kept]).mean())
+
+
+def _lengths(vectors: Sequence[Array]) -> str:
+    lengths = np.concatenate([np.linalg.norm(part.astype(np.float64), axis=1) for part in vectors])
+    middle = float(np.median(lengths)) if len(lengths) else 0.0
+    if np.allclose(lengths, middle, rtol=0.01):
+        return f"length {middle:.4g}"
+    return f"none: lengths from {lengths.min():.4g} to {lengths.max():.4g}"

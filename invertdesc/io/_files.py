@@ -1,0 +1,88 @@
+"""What stores with a file an image have in common."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+from invertdesc.errors import FileError, InputError
+from invertdesc.io._record import Record
+from invertdesc.io.base import Store
+
+MOST_BYTES = 2**31  # of one image's file
+
+
+class FileStore(Store):
+    """One file, or all files with one suffix in a folder and the folders below it.
+
+    An image is called as its file, from the folder on and without the suffix.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        suffix: str,
+        descriptor: str | None = None,
+        image_size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(path, descriptor=descriptor, image_size=image_size)
+        self._suffix = suffix
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all images: of a folder, then of the folders in it, each sorted."""
+        if not self.path.is_dir():
+            yield self.path.name.removesuffix(self._suffix)
+            return
+        for file in walk(self.path):
+            if file.endswith(self._suffix):
+                yield file.removesuffix(self._suffix)
+
+    def _file(self, name: str) -> Path:
+        if self.path.is_dir():
+            return self.path / f"{name}{self._suffix}"
+        if name != self.path.name.removesuffix(self._suffix):
+            raise InputError("Expected an image of that name, found none.")
+        return self.path
+
+    def _record(self, name: str) -> Record:
+        return self._read(self._file(name))
+
+    @abstractmethod
+    def _read(self, file: Path) -> Record:
+        """Read one image's file."""
+
+
+def walk(folder: Path) -> Iterator[str]:
+    """Yield all files in a folder and below, relative to it, with `/` on every system.
+
+    Links to folders are not followed, hidden files are left out.
+    """
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(place).relative_to(folder).as_posix()
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield name if inside == "." else f"{inside}/{name}"
+
+
+def read_bytes(file: Path, most: int = MOST_BYTES) -> bytes:
+    """Return what is in a regular file of reasonable size.
+
+    Raises:
+        FileError: Missing, no file, too large or unreadable.
+    """
+    try:
+        if not file.is_file():  # a pipe would wait for ever
+            raise FileError(f"Expected a file, found none at {file}.")
+        size = file.stat().st_size
+        if size > most:
+            raise InputError(f"Expected at most {most} bytes in {file}, got {size}.")
+        with file.open("rb") as stream:
+            return stream.read(size)  # which makes room for as much as it is asked for
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"Cannot read {file}: {error.strerror or error}.") from error

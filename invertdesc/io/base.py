@@ -1,0 +1,216 @@
+"""What a store of features is: images by name, read one at a time."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar, Self, TypeAlias
+
+import numpy as np
+
+from invertdesc.errors import BadImageWarning, InvertDescError
+from invertdesc.features import LocalFeatures, Provenance
+from invertdesc.io._decide import Decision, decide
+from invertdesc.io._record import ORIGINS, Record, pinned, sized, to_tensor
+
+OnError: TypeAlias = Callable[[str, InvertDescError], None]
+SAMPLE, TRIES = 8, 64  # images that a store is judged by, and those looked at to find as many
+
+
+@dataclass(frozen=True)
+class Description:
+    """What was decided about a store from what is in it, in words for people.
+
+    Attributes:
+        kind: What kind of store it is, such as `"COLMAP database"`.
+        descriptor: Registry name of the vectors, or what the store calls them.
+        dim: Numbers or bytes of a vector; 0 where no vector was found.
+        normalisation: How the vectors are scaled, and what tells so.
+        positions: Where the store puts a pixel's centre, and what was done about it.
+        image_size: Whether it is stored.
+        missing: The fields of `LocalFeatures` that the store does not tell; `"descriptors"` where
+            no image with keypoints was found.
+        notes: What else there is to know, a sentence each.
+    """
+
+    kind: str
+    descriptor: str
+    dim: int
+    normalisation: str
+    positions: str
+    image_size: str
+    missing: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Store(ABC):
+    """Features of many images, of which one at a time is read.
+
+    Made by `open_store`. Iterating yields `(name, features)`, by name in a fixed order, and holds
+    one image at a time. An image that cannot be read does not end the iteration: `items` hands it
+    to `on_error`, and without one warns. `load` raises.
+
+    Attributes:
+        path: The file or folder.
+        kind: What kind of store it is, in words.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        descriptor: str | None = None,
+        image_size: tuple[int, int] | None = None,
+    ) -> None:
+        self.path = path
+        self._told = descriptor
+        self._image_size = image_size
+
+    @abstractmethod
+    def names(self) -> Iterator[str]:
+        """Yield the names of all images, in the same order each time.
+
+        Raises:
+            FileError: The store is damaged, so that the names cannot be told.
+        """
+
+    @abstractmethod
+    def _record(self, name: str) -> Record:
+        """Read one image, in our units.
+
+        Raises:
+            InvertDescError: It is not there or damaged.
+        """
+
+    @np.errstate(all="ignore")  # of NaN and infinity, which LocalFeatures refuses
+    def load(self, name: str) -> LocalFeatures:
+        """Read the features of one image.
+
+        Raises:
+            FileError: Missing or damaged.
+            InputError: It holds values that no features have.
+        """
+        try:
+            return self._features(self._record(name))
+        except InvertDescError as error:
+            raise type(error)(f"Cannot read {name!r} of {self.path}: {error}") from error
+
+    def items(
+        self, names: Iterable[str] | None = None, *, on_error: OnError | None = None
+    ) -> Iterator[tuple[str, LocalFeatures]]:
+        """Yield (name, features), reading an image when its turn comes.
+
+        Args:
+            names: Which, in which order; None for all.
+            on_error: Called with the name and the error of an image that cannot be read, which is
+                then left out; None warns.
+
+        Warns:
+            BadImageWarning: An image cannot be read, and no `on_error` was given.
+        """
+        for name in self.names() if names is None else names:
+            try:
+                features = self.load(name)
+            except InvertDescError as error:
+                if on_error is None:
+                    warnings.warn(str(error), BadImageWarning, stacklevel=2)
+                else:
+                    on_error(name, error)
+                continue
+            yield name, features
+
+    def __iter__(self) -> Iterator[tuple[str, LocalFeatures]]:
+        """Yield (name, features) of all images that can be read; see `items`."""
+        return self.items()
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return sum(1 for _ in self.names())
+
+    def __bool__(self) -> bool:
+        """Return True, also for a store without images."""
+        return True
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} at {str(self.path)!r}>"
+
+    def close(self) -> None:
+        """Let go of the file."""
+        return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    @np.errstate(all="ignore")
+    def description(self) -> Description:
+        """What was decided, from the first images that can be read."""
+        sample, decision = self._sample, self._decision
+        first = sample[0] if sample else None
+        missing = first.missing if first else ("descriptors",)
+        told = first is not None and first.image_size is not None
+        if self._image_size is not None:
+            size = "given by the caller"
+        elif told:
+            size = "stored"
+        else:
+            size = "not stored: taken from the outermost keypoints, so too small by some pixels"
+        notes = dict.fromkeys(note for record in sample for note in record.notes)
+        return Description(
+            self.kind,
+            decision.descriptor,
+            first.vectors.shape[1] if first else 0,
+            decision.normalisation,
+            ORIGINS[first.origin] if first else "unknown",
+            size,
+            missing,
+            (*decision.notes, *notes, *self._notes()),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        """Return sentences about the store as a whole."""
+        return ()
+
+    @cached_property
+    def _sample(self) -> list[Record]:
+        found: list[Record] = []
+        for name in islice(self.names(), TRIES):
+            try:
+                record = self._record(name)
+            except InvertDescError:  # reported when its turn comes
+                continue
+            if len(record.xy):
+                found.append(record)
+            if len(found) == SAMPLE:
+                break
+        return found
+
+    @cached_property
+    def _decision(self) -> Decision:
+        return decide(self._sample, self._told)
+
+    def _features(self, record: Record) -> LocalFeatures:
+        name = self._decision.descriptor
+        if self._told is None and record.descriptor is not None:
+            name = record.descriptor
+        size = sized(record, self._image_size)
+        return LocalFeatures(
+            keypoints=to_tensor(pinned(record.xy, size)),
+            descriptors=record.as_emitted(name),
+            image_size=size,
+            descriptor=name,
+            scales=to_tensor(record.scales_for(name)),
+            orientations=to_tensor(record.orientations),
+            scores=to_tensor(record.scores),
+            provenance=Provenance(producer=record.producer),
+        )

@@ -1,0 +1,181 @@
+"""hloc's `features.h5`: a group an image, with `keypoints`, `descriptors` (D, N) and more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
+from importlib import import_module
+from operator import le
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from invertdesc.errors import FileError, InputError, MissingDependencyError
+from invertdesc.io._record import (
+    MOST_KEYPOINTS,
+    MOST_VALUES,
+    MOST_WIDTH,
+    Array,
+    Record,
+    check_rows_alike,
+)
+from invertdesc.io.base import Store
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError)  # h5py's own
+
+
+def recognise(head: bytes) -> bool:
+    """Say whether a file that begins so is HDF5."""
+    return head.startswith(MAGIC)
+
+
+class HlocStore(Store):
+    """Read an hloc file. Needs h5py, the extra `hloc`.
+
+    Positions have integers at pixel centres; but hloc passes on those of COLMAP's detector, which
+    come with `scales` and `oris`, as they are: half a pixel off, which is undone here.
+    """
+
+    kind: ClassVar[str] = "hloc features"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        descriptor: str | None = None,
+        image_size: tuple[int, int] | None = None,
+    ) -> None:
+        """Open a file.
+
+        Raises:
+            MissingDependencyError: h5py is not installed.
+            FileError: Unreadable, or no file of hloc's.
+        """
+        super().__init__(path, descriptor=descriptor, image_size=image_size)
+        try:
+            self._h5py: Any = import_module("h5py")
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"Expected h5py, which reads {path}: pip install invertdesc[hloc]."
+            ) from error
+        try:
+            self._file = self._h5py.File(path, "r")
+        except BROKEN as error:
+            raise FileError(f"Expected a whole HDF5 file at {path}, got: {error}.") from error
+        try:
+            self._check()
+        except FileError:
+            self.close()
+            raise
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all images, sorted; nested groups are joined by `/`."""
+        yield from self._names
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(*BROKEN):
+            self._file.close()
+
+    def _check(self) -> None:
+        if self._names:
+            return
+        globals_only = self._globals
+        more = " It holds global descriptors, one an image, of which no picture can be made."
+        raise FileError(
+            f"Expected groups with 'keypoints', as hloc writes them, in {self.path}; found none."
+            + (more if globals_only else "")
+        )
+
+    @cached_property
+    def _names(self) -> list[str]:
+        found: list[str] = []
+        self._globals = False
+
+        def visit(name: str, item: Any) -> None:  # returning anything would end the walk
+            parent, _, last = name.rpartition("/")
+            if last == "keypoints" and parent and isinstance(item, self._h5py.Dataset):
+                found.append(parent)
+            self._globals = self._globals or last == "global_descriptor"
+
+        try:
+            self._file.visititems(visit)  # hard links only: soft ones may lead anywhere
+        except BROKEN as error:
+            raise FileError(f"Expected a whole HDF5 file at {self.path}, got: {error}.") from error
+        return sorted(found)
+
+    def _record(self, name: str) -> Record:
+        try:
+            return self._read(name)
+        except (InputError, FileError):
+            raise
+        except BROKEN as error:
+            raise FileError(f"Expected a whole group, got: {error}.") from error
+
+    def _read(self, name: str) -> Record:
+        group = self._file.get(name)
+        if not isinstance(group, self._h5py.Group):
+            raise InputError("Expected an image of that name, found none.")
+        xy = self._required(group, "keypoints", MOST_KEYPOINTS, 2)
+        vectors = self._required(group, "descriptors", MOST_WIDTH, MOST_KEYPOINTS).T
+        check_rows_alike(len(xy), len(vectors))
+        scales, turns, scores = (
+            self._array(group, part, len(xy)) for part in ("scales", "oris", "scores")
+        )
+        from_colmap = scales is not None and turns is not None
+        half = xy.dtype == np.float16
+        positions = xy.astype(np.float64)
+        return Record(
+            xy=positions - 0.5 if from_colmap else positions,
+            vectors=vectors,
+            image_size=self._size(group),
+            scales=scales,
+            orientations=None if turns is None else np.deg2rad(turns.astype(np.float64)),
+            scores=scores,
+            producer="hloc",
+            origin="corner" if from_colmap else "centre",
+            notes=("Positions are float16: to half a pixel beyond 512, to one beyond 1024.",)
+            if half
+            else (),
+        )
+
+    def _size(self, group: Any) -> tuple[int, int] | None:
+        stored = self._array(group, "image_size", 2)
+        if stored is None:
+            return None
+        if not (np.isfinite(stored).all() and (stored >= 1).all()):
+            raise InputError(f"Expected image_size (W, H) in pixels, got {stored.tolist()}.")
+        width, height = (int(side) for side in stored)
+        return height, width
+
+    def _required(self, group: Any, name: str, most_rows: int, most_columns: int) -> Array:
+        found = self._array(group, name, most_rows, most_columns)
+        if found is None:
+            raise InputError(f"Expected a dataset {name!r}, found none.")
+        return found
+
+    def _array(self, group: Any, name: str, *most: int) -> Array | None:
+        """Return a small enough dataset of numbers; None where there is none."""
+        link = group.get(name, getlink=True)
+        if link is None:
+            return None
+        if not isinstance(link, self._h5py.HardLink):
+            raise InputError(f"Expected {name!r} in the file itself, got a link to elsewhere.")
+        data = group[name]
+        shape = getattr(data, "shape", None)
+        if (
+            not isinstance(data, self._h5py.Dataset)
+            or shape is None
+            or data.dtype.kind not in "fiu"
+        ):
+            raise InputError(f"Expected {name!r} as a dataset of numbers, got {data}.")
+        small = len(shape) == len(most) and all(map(le, shape, most)) and data.size <= MOST_VALUES
+        if not small:  # a file of a few bytes can claim any shape
+            limits = " x ".join(map(str, most))
+            raise InputError(f"Expected {name!r} of at most {limits}, got {shape}.")
+        if data.external or data.is_virtual:
+            raise InputError(f"Expected {name!r} in the file itself, got one kept elsewhere.")
+        return np.asarray(data[()])

@@ -1,0 +1,385 @@
+"""`invertdesc inspect` and `invertdesc reconstruct` on stores."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from make_stores import WRITERS, change, write_colmap, write_hloc, write_npz
+
+from invertdesc import LocalFeatures, reconstruct
+from invertdesc.cli.stores import parse_shard, plan_images, target_of
+from invertdesc.errors import InputError
+from invertdesc.image import read_image, to_uint8
+
+Run = Callable[..., tuple[int, str, str]]
+Images = dict[str, LocalFeatures]
+POISSON = ("-m", "poisson")
+
+
+def written(folder: str = "out") -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_pictures_of_a_store(kind: str, run: Run, tmp_path: Path, images: Images) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    path = WRITERS[kind](folder, images)
+    status, out, err = run("reconstruct", path, "-o", "out", *POISSON)
+    assert (status, err) == (0, "")
+    assert out == (
+        "Wrote 2 files to out.\n" if kind == "npz" else "Wrote 2 of 2 pictures to out.\n"
+    )
+    assert written() == ["101.png", "102.png"]
+
+
+def test_picture_is_that_of_the_features(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
+    path = write_colmap(tmp_path, {"rome/0001.jpg": some})
+    assert run("reconstruct", path, "-o", "out", "--method", "poisson")[0] == 0
+    given = reconstruct(some, method="poisson")
+    read = read_image("out/rome/0001.png")
+    assert read.shape == (3, 200, 240)
+    assert float((read - given).abs().mean()) < 0.02
+    assert to_uint8(read).std() > 10
+
+
+def test_folders_of_names_are_kept(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
+    names = ["a/b/one.jpg", "a/two.PNG", "three.v2", r"win\dows.jpg", "/root/four.jpg", "C:\\x.jpg"]
+    path = write_colmap(tmp_path, dict.fromkeys(names, some[:5]))
+    assert run("reconstruct", path, "-o", "out", *POISSON)[0] == 0
+    assert written() == [
+        "a/b/one.png",
+        "a/two.png",
+        "root/four.png",
+        "three.v2.png",
+        "win/dows.png",
+        "x.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../evil.jpg", "a/../../evil.jpg", "/../evil.jpg", r"..\evil.jpg", "..", "/", "", ".", "C:/",
+     "bell\x07.jpg", "esc\x1b[2J.jpg", "n" * 300 + ".jpg"],
+)  # fmt: skip
+def test_names_that_lead_elsewhere_are_told(
+    name: str, run: Run, tmp_path: Path, some: LocalFeatures
+) -> None:
+    path = write_colmap(tmp_path, {name: some[:5], "good.jpg": some[:5]})
+    before = set(tmp_path.rglob("*"))
+    status, out, err = run("reconstruct", path, "-o", "deep/out", *POISSON)
+    assert status == 2
+    assert out == "Wrote 1 of 2 pictures to deep/out. 1 failed.\n"
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "\x1b" not in err
+    made = {p.relative_to(tmp_path).as_posix() for p in set(tmp_path.rglob("*")) - before}
+    assert made == {"deep", "deep/out", "deep/out/good.png"}
+
+
+def test_links_in_the_output_folder_lead_nowhere(
+    run: Run, tmp_path: Path, some: LocalFeatures
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "precious.png").write_text("precious")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "sub").symlink_to(tmp_path / "elsewhere")
+    (out / "loop").symlink_to(out / "loop")
+    (out / "file.png").symlink_to(tmp_path / "nowhere.png")
+    path = write_colmap(
+        tmp_path,
+        dict.fromkeys(["sub/one.jpg", "sub/deep/two.jpg", "loop/three.jpg", "file.jpg"], some[:5]),
+    )
+    status, said, err = run("reconstruct", path, "-o", "out", *POISSON)
+    assert (status, said) == (2, "Wrote 1 of 4 pictures to out. 3 failed.\n")
+    assert "a link that leads out of it" in err
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert not (tmp_path / "nowhere.png").exists()
+    assert not (out / "file.png").is_symlink()  # replaced, not followed
+
+
+def test_what_is_there_is_left(run: Run, tmp_path: Path, images: Images) -> None:
+    path = write_colmap(tmp_path, images)
+    Path("out").mkdir()
+    Path("out/101.png").write_text("made before")
+    status, out, _ = run("reconstruct", path, "-o", "out", *POISSON)
+    assert (status, out) == (0, "Wrote 1 of 2 pictures to out. 1 were there already.\n")
+    assert Path("out/101.png").read_text() == "made before"
+    _, out, _ = run("reconstruct", path, "-o", "out", *POISSON)
+    assert out == "Wrote 0 of 2 pictures to out. 2 were there already.\n"
+
+
+def test_what_a_killed_run_left_is_cleared(run: Run, tmp_path: Path, images: Images) -> None:
+    path = write_colmap(tmp_path, images)
+    Path("out").mkdir()
+    for name in (".101.png.0123abcd.part", ".102.png.0123abcd.part", ".other.png.0123abcd.part"):
+        Path("out", name).write_text("half")
+    Path("out/102.png").write_text("made before")
+    run("reconstruct", path, "-o", "out", *POISSON)
+    assert written() == [".other.png.0123abcd.part", "101.png", "102.png"]
+
+
+def test_shards_make_together_what_one_run_makes(
+    run: Run, tmp_path: Path, some: LocalFeatures
+) -> None:
+    names = [f"cam{k % 2}/{k}.jpg" for k in range(7)]
+    path = write_colmap(tmp_path, {name: some[k:] for k, name in enumerate(names)})
+    run("reconstruct", path, "-o", "all", *POISSON)
+    counts = []
+    for shard in ("0/3", "1/3", "2/3"):
+        status, out, _ = run("reconstruct", path, "-o", "parts", "--shard", shard, *POISSON)
+        assert status == 0
+        counts.append(int(out.split()[1]))
+    assert counts == [3, 2, 2]
+    assert written("parts") == written("all")
+    for name in written("all"):
+        assert Path("parts", name).read_bytes() == Path("all", name).read_bytes()
+
+
+def test_more_shards_than_images(run: Run, tmp_path: Path, images: Images) -> None:
+    path = write_colmap(tmp_path, images)
+    status, out, _ = run("reconstruct", path, "-o", "out", "--shard", "4/9", *POISSON)
+    assert (status, out) == (0, "Wrote 0 of 0 pictures to out.\n")
+
+
+def test_images_are_chosen_by_name(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
+    path = write_colmap(tmp_path, dict.fromkeys(["a/1.jpg", "a/2.jpg", "b/1.jpg"], some[:5]))
+    run("reconstruct", path, "-o", "out", "--images", "a/*", *POISSON)
+    assert written() == ["a/1.png", "a/2.png"]
+    status, _, err = run("reconstruct", path, "-o", "out", "--images", "c/*", *POISSON)
+    assert status == 2
+    assert "Expected images of names like 'c/*'" in err
+
+
+@pytest.mark.parametrize("size", [1, 16])
+def test_bad_images_are_told_and_left_out(
+    size: int, run: Run, tmp_path: Path, some: LocalFeatures
+) -> None:
+    path = write_colmap(tmp_path, dict.fromkeys("abcd", some[:5]))
+    change(path, "UPDATE keypoints SET rows = -1 WHERE image_id = 2;")
+    change(path, "UPDATE descriptors SET data = zeroblob(3) WHERE image_id = 3;")
+    batch = ("--batch-size", size)
+    status, out, err = run("reconstruct", path, "-o", "out", *POISSON, *batch)
+    assert (status, out) == (2, "Wrote 2 of 4 pictures to out. 2 failed.\n")
+    assert len(re.findall("^error: Cannot read '[bc]' of", err, re.MULTILINE)) == 2
+    assert written() == ["a.png", "d.png"]
+
+
+def test_images_without_keypoints_are_no_errors(
+    run: Run, tmp_path: Path, some: LocalFeatures
+) -> None:
+    path = write_colmap(tmp_path, {"a": some, "b": some[:0]})
+    status, out, _ = run("reconstruct", path, "-o", "out", *POISSON)
+    assert (status, out) == (0, "Wrote 1 of 2 pictures to out. 1 have no keypoints.\n")
+
+
+def test_images_of_several_sizes_go_together(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
+    crops = {f"{side}.jpg": some.crop((0, 0, side, 190)) for side in (150, 200, 230)}
+    path = write_colmap(tmp_path, crops)
+    assert run("reconstruct", path, "-o", "out", *POISSON)[0] == 0
+    assert read_image("out/150.png").shape == (3, 190, 150)
+    assert read_image("out/230.png").shape == (3, 190, 230)
+
+
+def test_images_of_one_picture_are_told(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
+    path = write_colmap(tmp_path, dict.fromkeys(["a.jpg", "a.tif", "b.jpg"], some[:5]))
+    status, out, err = run("reconstruct", path, "-o", "out", *POISSON)
+    assert (status, out) == (2, "Wrote 2 of 3 pictures to out. 1 failed.\n")
+    assert "'a.tif' and another one" in err
+
+
+def test_store_without_orientations(run: Run, tmp_path: Path, images: Images) -> None:
+    path = write_colmap(tmp_path, images, columns=2)
+    status, _, err = run("reconstruct", path, "-o", "out", *POISSON)
+    assert status == 2
+    assert "scales and orientations" in err
+    guess = ("--assume", "orientations=0", "--assume", "scales=3")
+    assert run("reconstruct", path, "-o", "out", *POISSON, *guess)[0] == 0
+    assert written() == ["101.png", "102.png"]
+
+
+def test_store_of_unknown_descriptors_is_told_once(
+    run: Run, tmp_path: Path, images: Images
+) -> None:
+    path = write_hloc(tmp_path, images)
+    with h5py.File(path, "a") as file:
+        for name in images:
+            del file[name]["descriptors"]
+            file[name]["descriptors"] = np.ones((256, len(images[name])), "f4")
+    status, out, err = run("reconstruct", path, "-o", "out")
+    assert (status, out) == (2, "")
+    assert err.count("error") == 1
+    assert "Name theirs with -d" in err
+    assert run("inspect", path)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "Expected a folder to write to, -o DIR, got None"),
+        (("-o", "out.png"), "Expected a folder to write to, -o DIR, got out.png"),
+        (("-o", "out", "--shard", "4/4"), "Expected a shard I/N"),
+        (("-o", "out", "--shard", "0/0"), "Expected a shard I/N"),
+        (("-o", "out", "--shard", "-1/2"), "Expected a shard I/N"),
+        (("-o", "out", "--image-size", "640"), "such as 640x480"),
+        (("-o", "out", "--image-size", "0x480"), "at least 1 pixel"),
+        (("-o", "out", "--assume", "scores=1"), "scales=SIGMA or orientations=RADIANS"),
+        (("-o", "out", "--assume", "scales=NaN"), "scales=SIGMA or orientations=RADIANS"),
+        (("-o", "out", "-d", "siftt"), "Did you mean"),
+        (("-o", "out", "-m", "poison"), "Did you mean"),
+        (("-o", "out", "-D", "sigma=2"), "-D and --gray for images only"),
+        (("-o", "out", "--example", "camera"), "one store and nothing beside it"),
+        (("other.jpg", "-o", "out"), "one store and nothing beside it"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_arguments_are_told(
+    arguments: tuple[str, ...], words: str, run: Run, tmp_path: Path, images: Images
+) -> None:
+    path = write_colmap(tmp_path, images)
+    status, out, err = run("reconstruct", path, *arguments)
+    assert (status, out) == (2, "")
+    assert words in err
+    assert not Path("out").exists()
+
+
+def test_options_of_stores_need_one(run: Run, tmp_path: Path, images: Images) -> None:
+    write_npz(tmp_path, images)
+    status, _, err = run("reconstruct", "101.npz", "--shard", "0/2")
+    assert status == 2
+    assert "with a store, got none" in err
+
+
+def test_damaged_database_is_told(run: Run, tmp_path: Path, images: Images) -> None:
+    path = write_colmap(tmp_path, images)
+    path.write_bytes(path.read_bytes()[:5000])
+    for command in (("reconstruct", path, "-o", "out"), ("inspect", path)):
+        status, out, err = run(*command)
+        assert (status, out) == (2, "")
+        assert "COLMAP database" in err
+    Path("empty.db").touch()
+    for command in (("reconstruct", "empty.db", "-o", "out"), ("inspect", "empty.db")):
+        status, _, err = run(*command)
+        assert status == 2
+        assert "of a kind that is known" in err
+
+
+def test_inspect_says_what_is_in_a_store(run: Run, tmp_path: Path, images: Images) -> None:
+    status, out, err = run("inspect", write_colmap(tmp_path, images))
+    assert (status, err) == (0, "")
+    assert "COLMAP database" in out
+    assert re.search(r"images +2\n", out)
+    assert re.search(r"keypoints +90 \(45 an image, 30 to 60\)\n", out)
+    assert re.search(r"descriptor +rootsift, 128 long\n", out)
+    assert re.search(r"normalisation +L1 root \(RootSIFT\): sum over length is [78]\.\d\d", out)
+    assert re.search(r"positions .*moved by half a pixel\n", out)
+    assert re.search(r"missing +scores\n", out)
+
+
+def test_inspect_says_what_missing_orientations_cost(
+    run: Run, tmp_path: Path, images: Images
+) -> None:
+    _, out, _ = run("inspect", write_colmap(tmp_path, images, columns=2))
+    assert "missing        scales, orientations, scores" in out
+    assert "Without scales and orientations, `poisson` and `unfold` cannot unfold" in out
+    assert "which grows and turns with its keypoint" in out
+    assert "--assume scales=2 --assume orientations=0" in out
+
+
+def test_inspect_prints_json(run: Run, tmp_path: Path, images: Images) -> None:
+    path = write_colmap(tmp_path, images)
+    change(path, "UPDATE keypoints SET rows = -1 WHERE image_id = 2;")
+    status, out, _ = run("inspect", path, "--json")
+    told = json.loads(out)
+    assert status == 2
+    assert told["images"] == 2
+    assert told["read"] == 1
+    assert told["keypoints"] == 60
+    assert told["descriptor"] == "rootsift"
+    assert told["missing"] == ["scores"]
+    assert told["errors"][0].startswith("Cannot read '102'")
+
+
+def test_inspect_of_a_database_without_descriptors(
+    run: Run, tmp_path: Path, images: Images
+) -> None:
+    _, out, _ = run("inspect", write_colmap(tmp_path, images, descriptors=False))
+    assert "missing        descriptors" in out
+    assert "Without descriptors there is nothing to reconstruct from" in out
+    assert "hloc keeps those" in out
+
+
+def test_inspect_reads_as_many_as_it_is_told(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
+    path = write_colmap(tmp_path, {f"{k:02}": some[: k + 1] for k in range(20)})
+    _, out, _ = run("inspect", path, "--most", "5")
+    assert re.search(r"images +20, of which 5 were read\n", out)
+
+
+def test_inspect_of_another_descriptor(run: Run, tmp_path: Path, images: Images) -> None:
+    _, out, _ = run("inspect", write_colmap(tmp_path, images), "-d", "sift")
+    assert "as the caller says" in out
+    assert "The vectors look like 'rootsift'" in out
+
+
+def test_targets_are_planned_alike_for_all_shards() -> None:
+    names = ["a.jpg", "a.png", "../b", "c"]
+    parts = [list(plan_images(names, Path("o"), None, (k, 2))) for k in range(2)]
+    assert [name for name, _ in parts[0]] == ["a.jpg", "../b"]
+    assert [name for name, _ in parts[1]] == ["a.png", "c"]
+    kinds = [type(place) is InputError for part in parts for _, place in part]
+    assert kinds == [False, True, True, False]
+    (only,) = plan_images(names, Path("o"), "a.png", (0, 1))
+    assert isinstance(only[1], InputError)
+
+
+def test_shard_and_target_by_hand() -> None:
+    assert parse_shard(None) == (0, 1)
+    assert parse_shard("2/3") == (2, 3)
+    assert target_of("./a//b.tiff", Path("o")) == Path("o/a/b.png")
+    assert target_of("...", Path("o")) == Path("o/....png")
+
+
+@pytest.mark.slow
+def test_killed_runs_leave_whole_files_and_end_alike(tmp_path: Path, some: LocalFeatures) -> None:
+    path = write_colmap(tmp_path, {f"{k % 3}/{k}.jpg": some[k % 7 :] for k in range(60)})
+
+    def start(folder: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "invertdesc", "reconstruct", str(path), "-o", folder]
+        return subprocess.Popen(
+            [*command, *POISSON, "--batch-size", "2"],
+            cwd=tmp_path,
+            env=dict(os.environ, OMP_NUM_THREADS="1"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def files(folder: str) -> dict[str, bytes]:
+        place = tmp_path / folder
+        return {p.relative_to(place).as_posix(): p.read_bytes() for p in place.rglob("*.*")}
+
+    assert start("whole").wait(120) == 0
+    for _ in range(2):
+        run = start("killed")
+        count = len(list((tmp_path / "killed").rglob("*.png")))
+        limit = time.monotonic() + 60
+        while len(list((tmp_path / "killed").rglob("*.png"))) < count + 8:
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        run.send_signal(signal.SIGKILL)
+        assert run.wait(60) == -signal.SIGKILL
+        whole = files("whole")
+        done = {name: data for name, data in files("killed").items() if name.endswith(".png")}
+        assert 0 < len(done) < len(whole)
+        assert all(whole[name] == data for name, data in done.items())
+    assert start("killed").wait(120) == 0
+    assert files("killed") == files("whole")
