@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from invertdesc._version import __version__
+from invertdesc.cli.audit import audit
 from invertdesc.cli.evaluate import evaluate
 from invertdesc.cli.extract import extract
 from invertdesc.cli.fit import fit
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (reconstruct, extract, inspect, fit, train, evaluate):
+for command in (reconstruct, extract, inspect, audit, fit, train, evaluate):
     app.command()(command)
 app.command("list")(list_names)
 

@@ -1,0 +1,246 @@
+"""`invertdesc audit`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from invertdesc.cli.options import (
+    DescriptorOptions,
+    DescriptorOrTold,
+    Device,
+    Gray,
+    MethodName,
+    MethodOptions,
+    SourcesOrStore,
+    StoreSize,
+    UnfoldingFile,
+    make_descriptor,
+    make_method,
+)
+from invertdesc.cli.sources import BAD_INPUT, IMAGES, find_sources, spread
+from invertdesc.cli.stores import find_store, open_named
+from invertdesc.errors import InputError
+
+if TYPE_CHECKING:
+    from invertdesc.audit.audit import Plan
+    from invertdesc.audit.gather import Gathered
+    from invertdesc.audit.measures import Ruler
+
+
+def audit(
+    context: typer.Context,
+    sources: SourcesOrStore = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="An .html file; a .json is put beside it.")
+    ] = Path("report.html"),
+    descriptor: DescriptorOrTold = None,
+    descriptor_option: DescriptorOptions = None,
+    gray: Gray = None,
+    method: MethodName = "unfold",
+    method_option: MethodOptions = None,
+    unfolding: UnfoldingFile = None,
+    images: Annotated[int, typer.Option(min=1, help="Audit so many, evenly spaced.")] = 4,
+    originals: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the images that a store was made from, by their names."),
+    ] = None,
+    threat: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=VALUE]",
+            help="What the attacker has, such as strongest=0.1 or outside=80,80,176,176. "
+            "Repeatable.",
+            show_default="all",
+        ),
+    ] = None,
+    defence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=VALUE]",
+            help="What is done before storing, such as ldp-noise=30 or lift=8. Repeatable.",
+            show_default="all",
+        ),
+    ] = None,
+    curves: Annotated[bool, typer.Option(help="Draw how leakage goes with strength.")] = True,
+    faces: Annotated[bool, typer.Option(help="Look for faces.")] = True,
+    side: Annotated[
+        int, typer.Option(min=64, help="Attack at so many pixels of the longer side at most.")
+    ] = 512,
+    image_size: StoreSize = None,
+    seed: Annotated[int, typer.Option(help="Of everything drawn.")] = 0,
+    vgg16: Annotated[
+        Path | None,
+        typer.Option(help="Weights of VGG16: measure distances in its features too."),
+    ] = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option(help="TorchScript of a face model, (B, 3, 112, 112) in [0, 1] to (B, E)."),
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Attack images or a store under many threat models and defences, and write a report.
+
+    The report is one HTML file that loads nothing: pictures first, then plain words, all numbers
+    beside their floors, leakage curves, and how to repeat it.
+
+    **Examples**
+
+        invertdesc audit photos/ -o report.html
+
+        invertdesc audit database.db --originals photos/ --images 8 -o report.html
+
+        invertdesc audit photo.jpg -d orb --threat strongest=0.1 --defence ldp-noise=30
+
+        invertdesc audit features.h5 --no-curves --vgg16 vgg16.safetensors
+    """
+    from tqdm import tqdm
+
+    from invertdesc.audit.audit import audit as run
+    from invertdesc.audit.report import check_target, save_report
+
+    check_target(output)
+    plan = _plan(threat, defence, curves, seed, device)
+    place = find_store(sources or [], False)
+    if place is None:
+        adapter = make_descriptor(descriptor or "sift", descriptor_option, gray)
+        gathered = _from_files(sources or [], adapter, side, originals, images)
+    else:
+        if descriptor_option or gray is not None:
+            raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
+        gathered = _from_store(place, descriptor, image_size, side, originals, images)
+    for note in gathered.notes:
+        typer.echo(f"note: {note}", err=True)
+    chosen = make_method(method, method_option, unfolding, gathered.adapter)
+    total = len(plan.table) + len(plan.drawn)
+    with tqdm(total=total, desc="audit", unit="scenario", disable=None) as bar:
+        found = run(
+            gathered.subjects,
+            method=chosen,
+            ruler=_ruler(gathered, vgg16, identity, faces),
+            plan=plan,
+            notes=gathered.notes,
+            tick=bar.update,
+        )
+    title = ", ".join(Path(source).name or source for source in (sources or [])[:3])
+    numbers = save_report(found, output, source=title, command=typed(context))
+    typer.echo(f"Wrote {output} and {numbers.name}.")
+    if gathered.failed:
+        raise typer.Exit(BAD_INPUT)
+
+
+def parse_choices(texts: Sequence[str]) -> list[tuple[str, object]]:
+    """Turn `name` and `name=value` into names and values; None for no value.
+
+    >>> parse_choices(["strongest=0.1", "outside=1,2,3,4", "permuted"])
+    [('strongest', 0.1), ('outside', '1,2,3,4'), ('permuted', None)]
+    """
+    found: list[tuple[str, object]] = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            found.append((name.strip(), json.loads(value) if equals else None))
+        except json.JSONDecodeError:
+            found.append((name.strip(), value))
+    return found
+
+
+def typed(context: typer.Context) -> str:
+    """Return the command line that leads to the same run, quoted for a shell."""
+    words: list[str] = []
+    last: list[str] = []
+    for parameter in context.command.params:
+        value: Any = context.params.get(parameter.name or "")
+        source = context.get_parameter_source(parameter.name or "")
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        values = [value] if isinstance(value, str | bool) or not _is_many(value) else value
+        if parameter.param_type_name == "argument":
+            last += map(str, values)
+        elif isinstance(value, bool):
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
+        else:
+            words += [word for one in values for word in (parameter.opts[0], str(one))]
+    return shlex.join(["invertdesc", "audit", *words, *(["--"] * any_dashes(last)), *last])
+
+
+def any_dashes(words: Sequence[str]) -> bool:
+    """Say whether a word would be read as an option."""
+    return any(word.startswith("-") for word in words)
+
+
+def _is_many(value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _plan(
+    threat: list[str] | None,
+    defence: list[str] | None,
+    curves: bool,
+    seed: int,
+    device: str | None,
+) -> Plan:
+    from invertdesc.audit.audit import Plan
+    from invertdesc.audit.defences import DEFENCES
+    from invertdesc.audit.kinds import choose
+    from invertdesc.audit.sweeps import default_sweeps
+    from invertdesc.audit.threats import THREATS
+
+    return Plan(
+        threats=choose(THREATS, None if threat is None else parse_choices(threat), "threat"),
+        defences=choose(DEFENCES, None if defence is None else parse_choices(defence), "defence"),
+        sweeps=default_sweeps() if curves else (),
+        seed=seed,
+        device=device,
+    )
+
+
+def _from_files(
+    sources: list[str], adapter: Any, side: int, originals: Path | None, most: int
+) -> Gathered:
+    from invertdesc.audit.gather import Gathered
+
+    paths = find_sources(sources, (*IMAGES, ".npz"))
+    if not paths:
+        raise InputError("Expected a SOURCE, got none. See --help.")
+    gathered = Gathered(adapter, side, originals)
+    gathered.add_files(spread(paths, most))
+    return gathered
+
+
+def _from_store(
+    place: Path,
+    descriptor: str | None,
+    image_size: str | None,
+    side: int,
+    originals: Path | None,
+    most: int,
+) -> Gathered:
+    from invertdesc.audit.gather import Gathered
+    from invertdesc.descriptors import create_descriptor
+
+    with open_named(place, descriptor, image_size) as store:
+        told = store.description
+        gathered = Gathered(create_descriptor(told.descriptor), side, originals)
+        gathered.notes += [f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes]
+        gathered.add_store(store, spread(list(store.names()), most))
+    return gathered
+
+
+def _ruler(gathered: Gathered, vgg16: Path | None, identity: Path | None, faces: bool) -> Ruler:
+    from invertdesc.audit.identity import load_identity
+    from invertdesc.audit.measures import Ruler
+    from invertdesc.evaluation.metrics import vgg_distance
+    from invertdesc.reconstructors.networks.vgg16 import load_vgg16
+
+    return Ruler(
+        gathered.adapter,
+        None if vgg16 is None else vgg_distance(load_vgg16(vgg16)),
+        None if identity is None else load_identity(identity),
+        faces,
+    )
