@@ -95,12 +95,12 @@ def audit(
     run = _Run(list(subjects), method, ruler, chosen, Typical(ruler.adapter))
     base = run.reconstruct([subject.features for subject in subjects])
     scores = [ruler.full(one, picture) for one, picture in zip(subjects, base, strict=True)]
-    rows = []
-    for scenario in chosen.table:
+    first, *others = chosen.table
+    rows = [run.told(first, [one.features for one in subjects], base, scores)]
+    tick()
+    for scenario in others:
         rows.append(run.row(scenario, ruler.full))
         tick()
-        if scenario.key == EVERYTHING.at().key and not rows[-1].images:
-            raise InputError(f"Cannot attack these features: {rows[-1].note}")
     rows.append(run.flat())
     light = []
     for scenario in chosen.drawn:
@@ -134,31 +134,33 @@ class _Run:
 
     def row(self, scenario: Scenario, measure: Callable[[Subject, Tensor], Scores]) -> Row:
         """Return what a scenario comes to, or a note why it cannot be tried."""
-        row = Row(
-            scenario.name,
-            scenario.group,
-            scenario.value,
-            scenario.title,
-            scenario.sentence,
-            family=scenario.family,
-        )
         try:
             known = [self._known(scenario, number) for number in range(len(self.subjects))]
             pictures = self.reconstruct(known)
         except InvertDescError as error:
-            return replace(row, note=str(error))
-        found = replace(
-            row,
-            images=len(known),
-            keypoints=sum(map(len, known)) / len(known),
-            picture=pictures[0],
-        )
+            return replace(_blank(scenario), note=str(error))
         if not scenario.arranged:
             patches = [self._patches(*pair) for pair in zip(known, pictures, strict=True)]
-            alike = self._patch_ncc(patches)
-            return replace(found, patch_ncc=alike, picture=mosaic.show(patches[0]))
+            found = self.told(scenario, known, [mosaic.show(patches[0])], [])
+            return replace(found, patch_ncc=self._patch_ncc(patches))
         pairs = zip(self.subjects, pictures, strict=True)
-        return replace(found, scores=mean_scores([measure(*pair) for pair in pairs]))
+        return self.told(scenario, known, pictures, [measure(*pair) for pair in pairs])
+
+    def told(
+        self,
+        scenario: Scenario,
+        known: Sequence[LocalFeatures],
+        pictures: Sequence[Tensor],
+        scores: Sequence[Scores],
+    ) -> Row:
+        """Return the row of what was made and measured."""
+        return replace(
+            _blank(scenario),
+            images=len(known),
+            keypoints=sum(map(len, known)) / len(known),
+            scores=mean_scores(scores),
+            picture=pictures[0],
+        )
 
     def flat(self) -> Row:
         """Return the floor of a flat gray picture."""
@@ -217,6 +219,17 @@ class _Run:
     @staticmethod
     def _gray(features: LocalFeatures) -> Tensor:
         return torch.full((3, *features.image_size), FLAT)
+
+
+def _blank(scenario: Scenario) -> Row:
+    return Row(
+        scenario.name,
+        scenario.group,
+        scenario.value,
+        scenario.title,
+        scenario.sentence,
+        family=scenario.family,
+    )
 
 
 def _in_order(rows: Sequence[Row]) -> list[Row]:

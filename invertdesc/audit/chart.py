@@ -9,7 +9,7 @@ from invertdesc.audit.fragments import text
 from invertdesc.audit.result import Curve, Series
 
 WIDTH, HEIGHT = 420, 260
-LEFT, RIGHT, TOP, BELOW = 46, 14, 14, 46  # margins around the plot
+LEFT, RIGHT, TOP, BELOW = 46, 22, 14, 46  # margins around the plot
 APART = 26  # units between the labels of the x axis, so that they do not touch
 MARKS = ("mark-0", "mark-1")
 
@@ -28,12 +28,12 @@ def draw(curve: Curve, measure: str) -> str:
     across, up = _across(places, curve.logarithmic), _up(low)
     lines = [_line(n, series, across, up) for n, series in enumerate(curve.series)]
     parts = [_y_axis(up, low, measure), _x_axis(places, across, curve.axis)]
-    parts += [_level(up, curve.best, "everything", "best"), _level(up, curve.floor, "shuffled", "")]
+    levels = [_level(up, curve.best, "everything"), _level(up, curve.floor, "shuffled")]
     title = text(f"{curve.title}: {measure} over {curve.axis}")
     return (
         f'<figure class="chart"><figcaption><b>{text(curve.title)}</b>{_legend(curve)}'
         f'</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">'
-        + "".join(parts + lines)
+        + "".join(parts + lines + levels)
         + "</svg></figure>"
     )
 
@@ -85,12 +85,12 @@ def _x_axis(places: Sequence[float], across: Callable[[float], float], axis: str
     )
 
 
-def _level(up: Callable[[float], float], y: float | None, name: str, kind: str) -> str:
+def _level(up: Callable[[float], float], y: float | None, name: str) -> str:
     """Draw what everything or nothing gives, as a level line."""
     if y is None:
         return ""
     return (
-        f'<line class="level {kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(y):.1f}" '
+        f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(y):.1f}" '
         f'y2="{up(y):.1f}"/><text class="small" x="{WIDTH - RIGHT}" y="{up(y) - 4:.1f}" '
         f'text-anchor="end">{name}</text>'
     )

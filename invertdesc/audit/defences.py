@@ -72,8 +72,8 @@ _KINDS = (
         "ldp-noise",
         "defence",
         "Local DP noise, epsilon {value}",
-        "Each descriptor alone is {value}-locally differentially private: vectors divided by their "
-        "sum get Laplace noise of scale 2/{value}; bits are turned over by randomised response. N "
+        "Each descriptor alone is locally differentially private, epsilon {value}: divided by its "
+        "sum, it gets Laplace noise of scale 2/{value}; bits are turned over at random instead. N "
         "descriptors of a picture have N x {value} together; positions are not protected.",
         _privatise,
         default=100.0,

@@ -20,10 +20,20 @@ def text(value: object) -> str:
     >>> text("<b>\u202e")
     '&lt;b&gt;\\u202e'
     """
-    shown = "".join(
+    return html.escape(printable(value))
+
+
+def printable(value: object) -> str:
+    r"""Return a value as text in which what cannot be printed stands as a code.
+
+    Names may hold what moves a terminal's cursor or turns the direction of writing round.
+
+    >>> printable("a\x1b[2J")
+    'a\\x1b[2J'
+    """
+    return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value)
     )
-    return html.escape(shown)
 
 
 def number(value: float | None, digits: int = 3) -> str:

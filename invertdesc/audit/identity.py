@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +22,7 @@ class Identity:
     """A distance of faces.
 
     Attributes:
-        model: Turns (B, 3, S, S) RGB in [0, 1] into (B, E) embeddings.
+        model: Turns (1, 3, S, S) RGB in [0, 1] into a (1, E) embedding.
         side: S, the pixels that models want; 112 for most.
     """
 
@@ -40,17 +42,17 @@ class Identity:
         """
         if not faces:
             return None
+        pairs = [(self._embed(picture, face), self._embed(truth, face)) for face in faces]
+        return sum(float(1 - F.cosine_similarity(*pair)) for pair in pairs) / len(pairs)
+
+    def _embed(self, picture: Tensor, face: Box) -> Tensor:
+        """Return (1, E), one face at a time: exported models often take no more."""
         with torch.no_grad():
-            made, true = (
-                self.model(torch.stack([self._cut(one, face) for face in faces]))
-                for one in (picture, truth)
-            )
-        if not isinstance(made, Tensor) or made.ndim != 2 or len(made) != len(faces):
+            made = self.model(self._cut(picture, face)[None])
+        if not isinstance(made, Tensor) or made.ndim != 2 or len(made) != 1:
             got = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
-            raise InputError(
-                f"Expected the identity model to return ({len(faces)}, E) numbers, got {got}."
-            )
-        return float(1 - F.cosine_similarity(made, true, dim=1).mean())
+            raise InputError(f"Expected the identity model to return (1, E) numbers, got {got}.")
+        return made
 
     def _cut(self, picture: Tensor, face: Box) -> Tensor:
         x0, y0, x1, y1 = map(int, face)
@@ -59,18 +61,25 @@ class Identity:
 
 
 def load_identity(path: str | os.PathLike[str], side: int = 112) -> Identity:
-    """Read a model from a TorchScript file; it runs what is in there, so trust its maker.
+    """Read a model from a file of torch.export (.pt2) or TorchScript (any other suffix).
+
+    Such files are programs, and run: trust their maker.
 
     Raises:
-        FileError: Missing, or not TorchScript.
+        FileError: Missing, or neither.
     """
+    name = Path(path)
     try:
-        load: Any = torch.jit.load  # untyped
-        model = load(os.fspath(path), map_location="cpu")
-    except (OSError, RuntimeError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript
+            if name.suffix.lower() == ".pt2":
+                return Identity(torch.export.load(name).module(), side)
+            load: Any = torch.jit.load  # untyped
+            return Identity(load(str(name), map_location="cpu").eval(), side)
+    except Exception as error:  # either reader raises what broken bytes make it stumble over
         reason = str(error).strip().partition("\n")[0]
         raise FileError(
-            f"Expected a TorchScript file of an identity model, got {path}: {reason}. Write one "
-            "with torch.jit.trace(model, example).save(file)."
+            f"Expected an identity model of torch.export (.pt2) or TorchScript, got {path}: "
+            f"{reason}. Write one with torch.export.save(torch.export.export(model, (example,)), "
+            "'model.pt2')."
         ) from error
-    return Identity(model.eval(), side)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, cast
 
@@ -114,7 +114,7 @@ class Ruler:
         return {} if found is None else {"consistency": found[0], "consistency_floor": found[1]}
 
 
-def mean_scores(scores: list[Scores]) -> Scores:
+def mean_scores(scores: Sequence[Scores]) -> Scores:
     """Return the mean of each measure over the images that have it.
 
     >>> mean_scores([Scores(ncc=0.5), Scores(ncc=1.0), Scores()]).ncc

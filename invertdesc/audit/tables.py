@@ -44,7 +44,7 @@ def cards(audit: Audit, group: str) -> str:
 
 def table(audit: Audit, groups: Sequence[str]) -> str:
     """Return all numbers of some groups, a scenario a line."""
-    rows = [row for row in audit.rows if row.group in groups]
+    rows = [row for group in groups for row in audit.rows if row.group == group]
     shown = columns(audit)
     heads = "".join(
         f'<th scope="col" title="{text(column.meaning)}">{text(column.heading)}</th>'
@@ -77,7 +77,7 @@ def _card(audit: Audit, row: Row) -> str:
         told = '<p class="note">Not comparable with an original.</p>'
     else:
         told = (
-            f'<p class="score"><b>{number(score, 2)}</b> {NAMES[audit.headline]} '
+            f'<p class="score"><span><b>{number(score, 2)}</b> {NAMES[audit.headline]}</span> '
             f'<span class="chip {level}">{CHIPS[level]}</span></p>{_bar(audit, score, level)}'
         )
     blank = "" if shown else '<div class="blank" aria-hidden="true"></div>'

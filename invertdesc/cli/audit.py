@@ -80,7 +80,7 @@ def audit(
     ] = None,
     identity: Annotated[
         Path | None,
-        typer.Option(help="TorchScript of a face model, (B, 3, 112, 112) in [0, 1] to (B, E)."),
+        typer.Option(help="Face model, .pt2 or TorchScript: (1, 3, 112, 112) in [0, 1] to (1, E)."),
     ] = None,
     device: Device = None,
 ) -> None:
@@ -102,6 +102,7 @@ def audit(
     from tqdm import tqdm
 
     from invertdesc.audit.audit import audit as run
+    from invertdesc.audit.fragments import printable
     from invertdesc.audit.report import check_target, save_report
 
     check_target(output)
@@ -115,7 +116,7 @@ def audit(
             raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
         gathered = _from_store(place, descriptor, image_size, side, originals, images)
     for note in gathered.notes:
-        typer.echo(f"note: {note}", err=True)
+        typer.echo(f"note: {printable(note)}", err=True)
     chosen = make_method(method, method_option, unfolding, gathered.adapter)
     total = len(plan.table) + len(plan.drawn)
     with tqdm(total=total, desc="audit", unit="scenario", disable=None) as bar:

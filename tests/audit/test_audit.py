@@ -140,7 +140,7 @@ def test_private_mechanisms_follow_epsilon() -> None:
 
 
 def test_a_lifted_vector_lies_in_its_subspace() -> None:
-    values, others = torch.rand(5, 16), torch.rand(50, 16)
+    values, others = torch.rand(55, 16, generator=_generator()).split([5, 50])
     spaces = lift(values, others, 3, _generator())
     guess = guess_by_mean(spaces, values.mean(0))
     assert guess.shape == values.shape

@@ -1,10 +1,6 @@
 """Damaged and hostile stores end in an error of ours, for the image concerned and for it alone."""
 
 import os
-import sqlite3
-import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -12,13 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from make_stores import WRITERS, change, write_colmap, write_hloc, write_kapture, write_lowe
+from make_stores import WRITERS, write_colmap, write_kapture, write_lowe
+from read_stores import little_memory, read_all
 
 from invertdesc import LocalFeatures, open_store
-from invertdesc.errors import FileError, InputError, InvertDescError
+from invertdesc.errors import FileError, InputError
 
 Images = dict[str, LocalFeatures]
+
+
 EVERY = pytest.mark.parametrize("kind", WRITERS)
+
+
 MAIN = {  # the files that are damaged
     "colmap": ["database.db"],
     "colmap-text": ["101.txt"],
@@ -38,35 +39,20 @@ MAIN = {  # the files that are damaged
         "sensors/records_camera.txt",
     ],
 }
+
+
 FILES = [(kind, file) for kind, files in MAIN.items() for file in files]
+
+
 ANY = pytest.mark.parametrize(("kind", "file"), FILES)
+
+
 FUZZ = settings(
     max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-
-
-def read_all(path: Path) -> tuple[dict[str, LocalFeatures], dict[str, InvertDescError]]:
-    """Read everything; any error but ours gets out."""
-    errors: dict[str, InvertDescError] = {}
-    try:
-        with open_store(path) as store:
-            assert store.description.kind
-            return dict(store.items(on_error=errors.__setitem__)), errors
-    except InvertDescError as error:
-        return {}, {"": error}
-
-
-@contextmanager
-def little_memory(most: int = 32 * 2**20) -> Iterator[None]:
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < most
-    finally:
-        tracemalloc.stop()
 
 
 @ANY
@@ -149,206 +135,6 @@ def test_image_size_that_is_none(tmp_path: Path, images: Images) -> None:
         open_store(write_colmap(tmp_path, images), image_size=(0, 5))
 
 
-# --- COLMAP
-
-
-BAD_ROWS = {
-    "a billion rows": "UPDATE keypoints SET rows = 1000000000 WHERE image_id = 1",
-    "rows beyond 64 bits": "UPDATE keypoints SET rows = 1e300 WHERE image_id = 1",
-    "negative rows": "UPDATE keypoints SET rows = -1 WHERE image_id = 1",
-    "negative columns": "UPDATE descriptors SET cols = -128 WHERE image_id = 1",
-    "rows as text": "UPDATE keypoints SET rows = 'many' WHERE image_id = 1",
-    "rows unknown": "UPDATE keypoints SET rows = NULL WHERE image_id = 1",
-    "no data": "UPDATE descriptors SET data = NULL WHERE image_id = 1",
-    "text as data": "UPDATE descriptors SET data = 'words' WHERE image_id = 1",
-    "a short blob": "UPDATE descriptors SET data = substr(data, 1, 1000) WHERE image_id = 1",
-    "no row": "DELETE FROM keypoints WHERE image_id = 1",
-    "three columns": "UPDATE keypoints SET rows = rows * 2, cols = 3 WHERE image_id = 1",
-    "fewer vectors": (
-        "UPDATE descriptors SET rows = rows - 1, data = substr(data, 129) WHERE image_id = 1"
-    ),
-    "a flat camera": "UPDATE cameras SET height = 0 WHERE camera_id = 1",
-    "a negative camera": "UPDATE cameras SET width = -256 WHERE camera_id = 1",
-    "a huge camera": "UPDATE cameras SET width = 9000000000000000000 WHERE camera_id = 1",
-    "a small camera": "UPDATE cameras SET width = 20 WHERE camera_id = 1",
-    "a camera of text": "UPDATE cameras SET width = 'wide' WHERE camera_id = 1",
-    "infinite scale": (
-        "UPDATE keypoints SET data = substr(data, 1, 8) || x'0000807f' || substr(data, 13) "
-        "WHERE image_id = 1"
-    ),
-    "NaN": "UPDATE keypoints SET data = x'0000c07f' || substr(data, 5) WHERE image_id = 1",
-}
-
-
-@pytest.mark.parametrize("what", BAD_ROWS)
-def test_colmap_with_one_bad_image(what: str, tmp_path: Path, images: Images) -> None:
-    path = change(write_colmap(tmp_path, images), f"{BAD_ROWS[what]};")
-    with little_memory():
-        found, errors = read_all(path)
-    assert list(found) == ["102"]
-    assert list(errors) == ["101"]
-    assert str(errors["101"]).startswith(f"Cannot read '101' of {path}: Expected ")
-
-
-def test_colmap_with_views_in_place_of_tables(tmp_path: Path, images: Images) -> None:
-    path = write_colmap(tmp_path, images)
-    change(
-        path,
-        "ALTER TABLE keypoints RENAME TO other;",
-        """CREATE VIEW keypoints AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
-           SELECT i AS image_id, 1 AS rows, 6 AS cols, x'00' AS data FROM n;""",
-    )
-    with pytest.raises(FileError, match=r"a table 'keypoints' at .*, got a view"):
-        open_store(path)
-
-
-def test_colmap_with_a_virtual_table(tmp_path: Path, images: Images) -> None:
-    path = write_colmap(tmp_path, images)
-    change(path, "DROP TABLE cameras; CREATE VIRTUAL TABLE cameras USING fts4(width, height)")
-    with pytest.raises(FileError, match="got a virtual table"):
-        open_store(path)
-
-
-def test_colmap_with_computed_columns(tmp_path: Path, images: Images) -> None:
-    path = write_colmap(tmp_path, images)
-    computed = "data BLOB GENERATED ALWAYS AS (zeroblob(rows * cols))"
-    table = f"CREATE TABLE descriptors (image_id INTEGER, rows INTEGER, cols INTEGER, {computed})"
-    change(path, f"DROP TABLE descriptors; {table};")
-    with pytest.raises(FileError, match="Expected columns data in 'descriptors'"):
-        open_store(path)
-
-
-def test_database_of_another_program(tmp_path: Path) -> None:
-    path = tmp_path / "history.db"
-    change(path, "CREATE TABLE visits (id INTEGER)")
-    with pytest.raises(FileError, match="Is it another program's"):
-        open_store(path)
-
-
-def test_colmap_is_not_written_to(tmp_path: Path, images: Images) -> None:
-    path = write_colmap(tmp_path, images)
-    before = path.read_bytes()
-    with open_store(path) as store:
-        dict(store)
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            store._database.execute("DELETE FROM images")  # type: ignore[attr-defined]
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_colmap_with_names_that_are_no_text(tmp_path: Path, images: Images) -> None:
-    path = write_colmap(tmp_path, images)
-    change(path, "UPDATE images SET name = CAST(x'ff2f61' AS TEXT) WHERE image_id = 1")
-    found, errors = read_all(path)
-    assert list(found) == ["102"]
-    assert len(errors) == 1
-
-
-def test_colmap_without_descriptors_is_told(tmp_path: Path, images: Images) -> None:
-    with open_store(write_colmap(tmp_path, images, descriptors=False)) as store:
-        assert any("no descriptors" in note for note in store.description.notes)
-        assert store.description.missing == ("descriptors",)
-        with pytest.raises(InputError, match="row of descriptors"):
-            store.load("101")
-
-
-# --- hloc
-
-
-def test_hloc_with_claims_of_any_size(tmp_path: Path, images: Images) -> None:
-    path = write_hloc(tmp_path, images)
-    with h5py.File(path, "a") as file:
-        del file["101/keypoints"], file["101/descriptors"]
-        file["101"].create_dataset("keypoints", (10**9, 2), "f4", chunks=(1000, 2))
-        file["101"].create_dataset("descriptors", (128, 10**9), "f4", chunks=(128, 1000))
-    assert path.stat().st_size < 10**6
-    with little_memory():
-        found, errors = read_all(path)
-    assert list(found) == ["102"]
-    assert "at most" in str(errors["101"])
-
-
-def test_hloc_with_claims_that_only_together_are_too_large(
-    tmp_path: Path, some: LocalFeatures
-) -> None:
-    path = write_hloc(tmp_path, {"101": some})
-    with h5py.File(path, "a") as file:
-        del file["101/keypoints"], file["101/descriptors"]
-        file["101"].create_dataset("keypoints", (2**20, 2), "f4", chunks=(1024, 2))
-        file["101"].create_dataset("descriptors", (2**14, 2**20), "u1", chunks=(128, 1024))
-    with little_memory():
-        _, errors = read_all(path)
-    assert "at most" in str(errors["101"])
-
-
-def test_hloc_with_links_to_other_files(tmp_path: Path, images: Images) -> None:
-    path = write_hloc(tmp_path, images)
-    (tmp_path / "secret").mkdir()
-    secret = write_hloc(tmp_path / "secret", images)
-    with h5py.File(path, "a") as file:
-        del file["101/keypoints"], file["102/descriptors"]
-        file["101/keypoints"] = np.zeros((60, 2))
-        del file["101/descriptors"]
-        file["101/descriptors"] = h5py.ExternalLink(secret, "101/descriptors")
-        file["103"] = h5py.ExternalLink(secret, "101")
-        layout = h5py.VirtualLayout((128, 30), "f4")
-        layout[...] = h5py.VirtualSource(secret, "102/descriptors", (128, 30))
-        file["102"].create_virtual_dataset("descriptors", layout)
-    found, errors = read_all(path)
-    assert not found
-    assert sorted(errors) == ["101", "102"]
-    assert all("in the file itself" in str(error) for error in errors.values())
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("keypoints", np.zeros((60, 3), "f4")),
-        ("keypoints", np.full((60, 2), np.nan, "f4")),
-        ("keypoints", np.zeros(60, "f4")),
-        ("keypoints", np.array([b"words"] * 60)),
-        ("descriptors", np.zeros((60, 128), "f4")),
-        ("image_size", np.array([-5, 7])),
-        ("image_size", np.array([np.nan, 7])),
-        ("image_size", np.array([1e18, 1e18])),
-        ("scales", np.full(60, -1.0)),
-        ("scales", np.ones(59)),
-        ("scores", np.full(60, np.inf)),
-    ],
-)
-def test_hloc_with_one_bad_image(
-    name: str, value: np.ndarray, tmp_path: Path, images: Images
-) -> None:
-    path = write_hloc(tmp_path, images)
-    with h5py.File(path, "a") as file:
-        del file[f"101/{name}"]
-        file[f"101/{name}"] = value
-    found, errors = read_all(path)
-    assert list(found) == ["102"]
-    assert "Expected" in str(errors["101"])
-
-
-def test_hloc_of_global_descriptors(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "global.h5", "w") as file:
-        file["a.jpg/global_descriptor"] = np.zeros(4096)
-    with pytest.raises(FileError, match="global descriptors, one an image"):
-        open_store(tmp_path / "global.h5")
-
-
-def test_hloc_without_h5py_names_the_extra(
-    tmp_path: Path, images: Images, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import sys
-
-    path = write_hloc(tmp_path, images)
-    monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ImportError, match=r"pip install invertdesc\[hloc\]"):
-        open_store(path)
-
-
-# --- files of text and of raw bytes
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -402,6 +188,8 @@ descriptors: !!opencv-matrix
    dt: u
    data: [ {bits} ]
 """
+
+
 GOOD = {"rows": 1, "columns": 4, "kind": "f", "data": "1., 2., 3., 4.", "bits": "7, " * 31 + "7"}
 
 
@@ -478,17 +266,6 @@ def test_links_in_a_folder_are_not_followed_in_circles(tmp_path: Path, images: I
     assert sorted(errors) == ["gone", "loop", "pipe"]
 
 
-# --- what changing bytes for minutes has found
-
-
-def test_sqlite_messages_that_are_no_text(tmp_path: Path, images: Images) -> None:
-    path = write_colmap(tmp_path, images)
-    data = path.read_bytes()
-    path.write_bytes(data.replace(b"CREATE TABLE cameras (", b"CREATE TABLE \xb6ameras \xb6", 1))
-    with pytest.raises(FileError, match="Expected a COLMAP database"):
-        open_store(path)
-
-
 def test_npz_header_that_does_not_end(tmp_path: Path, images: Images) -> None:
     WRITERS["npz"](tmp_path, images)
     file = tmp_path / "101.npz"
@@ -513,3 +290,21 @@ def test_signalling_nan_is_refused_without_a_warning(
     found, errors = read_all(path)
     assert list(found) == ["102"]
     assert "NaN" in str(errors["101"])
+
+
+def test_openmvg_regions_of_another_kind(tmp_path: Path, images: Images) -> None:
+    WRITERS["openmvg"](tmp_path, images)
+    told = '{"regions_type": {"polymorphic_name": "AKAZE_Float_Regions"}}'
+    (tmp_path / "image_describer.json").write_text(told)
+    found, errors = read_all(tmp_path)
+    assert not found
+    assert all("got 'AKAZE_Float_Regions'" in str(error) for error in errors.values())
+
+
+def test_hidden_files_are_left_out(tmp_path: Path, images: Images) -> None:
+    write_lowe(tmp_path, images)
+    (tmp_path / ".103.key").write_text("half written")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "104.key").write_text("0 128\n")
+    found, errors = read_all(tmp_path)
+    assert (list(found), errors) == (["101", "102"], {})

@@ -286,3 +286,36 @@ def test_only_what_is_asked_for_is_read(
     assert read == []
     next(images)
     assert read == ["a.npz"]
+
+
+def test_caller_overrules_what_a_store_calls_its_vectors(
+    tmp_path: Path, some: LocalFeatures
+) -> None:
+    path = write_colmap(tmp_path, {"a": some[:2]})
+    vectors = np.ones((2, 128), "<f4").tobytes().hex()
+    change(path, f"UPDATE descriptors SET type = 1, cols = 512, data = x'{vectors}'")
+    with open_store(path, descriptor="hardnet") as store:
+        assert store.load("a").descriptor == "hardnet"
+
+
+def test_keypoints_that_rounding_moved_over_the_border_are_moved_back(
+    tmp_path: Path, some: LocalFeatures
+) -> None:
+    path = write_hloc(tmp_path, {"near": some, "far": some})
+    with h5py.File(path, "a") as file:  # pixels 0 to 239; hloc's `sift` counts from half a pixel
+        file["near/keypoints"][0] = (240.9, -0.9)
+        file["far/keypoints"][0] = (243.0, 5.0)
+    with open_store(path) as store:
+        assert store.load("near").keypoints[0].tolist() == [239.5, -0.5]
+        with pytest.raises(InputError, match="inside the 240 x 200 image"):
+            store.load("far")
+
+
+def test_opencv_keypoints_that_were_not_oriented(tmp_path: Path) -> None:
+    file = cv2.FileStorage(str(tmp_path / "a.yml"), cv2.FILE_STORAGE_WRITE)
+    file.write("keypoints", np.array([[1, 2, 8, -1], [3, 4, 8, -1]], np.float32))
+    file.write("descriptors", np.zeros((2, 32), np.uint8))
+    file.release()
+    with open_store(tmp_path, descriptor="brief") as store:
+        assert store.load("a").orientations is None
+        assert store.description.missing == ("orientations", "scores")
