@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--images", type=int, default=4000, help="To train on.")
     parser.add_argument("--held-out", type=int, default=200, help="To measure on.")
+    parser.add_argument("--patch", type=int, help="Train on squares of this side.")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--only", action="append", help="Name of a variant. Repeatable.")
     options = parser.parse_args()
@@ -88,7 +89,13 @@ def main() -> None:
         if options.only and name not in options.only:
             continue
         out = options.output / options.group / name.replace(" ", "-").replace(",", "")
-        config = replace(recipe, steps=options.steps, threads=options.threads)
+        config = replace(
+            recipe,
+            steps=options.steps,
+            patch=options.patch,
+            vgg_patch=None if options.patch else recipe.vgg_patch,
+            threads=options.threads,
+        )
         weights = train(
             given,
             out,

@@ -1,8 +1,10 @@
 """Machine and versions, recorded with every measurement."""
 
+import importlib.util
 import os
 import platform
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 
 import cv2
@@ -22,25 +24,35 @@ def record(benchmark: Any) -> Callable[..., None]:
     """Note in a benchmark's `extra_info` where it ran, and what else is given."""
 
     def note(**more: object) -> None:
-        cpu = next(
-            (
-                line.split(":")[1].strip()
-                for line in _lines("/proc/cpuinfo")
-                if "model name" in line
-            ),
-            platform.processor(),
-        )
-        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-        benchmark.extra_info.update(
-            cpu=cpu, cores=os.cpu_count(), threads=torch.get_num_threads(), gpu=gpu
-        )
-        benchmark.extra_info.update(torch=torch.__version__, opencv=cv2.__version__, **more)
+        benchmark.extra_info.update(describe_machine(), **more)
 
     return note
 
 
+def describe_machine() -> dict[str, object]:
+    """Return what a timing depends on."""
+    models = (
+        line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line
+    )
+    triton = importlib.util.find_spec("triton")
+    return {
+        "cpu": next(models, platform.processor()),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "triton": metadata.version("triton") if triton else None,
+        "opencv": cv2.__version__,
+    }
+
+
 @pytest.fixture(scope="session")
 def sift_batch() -> FeatureBatch:
+    return sift_crops()
+
+
+def sift_crops() -> FeatureBatch:
     """SIFT features of 32 crops of 256 x 256 pixels of scikit-image's pictures."""
     pictures = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
     rng = np.random.default_rng(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,6 +100,49 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Tensor]]]) -> Tensor:
         strips.append(_captioned(strip, label))
     width = max(strip.shape[2] for strip in strips)
     return torch.cat([_padded(strip, strip.shape[1], width) for strip in strips], 1)
+
+
+def comparison_sheet(
+    blocks: Sequence[tuple[str, Mapping[str, Sequence[Tensor]]]], *, side: int = 160
+) -> Tensor:
+    """Lay out titled blocks: a row for each picture, a column for each name.
+
+    Columns are the same in all blocks; where a block has nothing for a name, they stay white.
+
+    Args:
+        blocks: A title and, by name, (3, H, W) pictures in [0, 1].
+        side: Pixels of the square that each is fitted into.
+
+    Returns:
+        (3, h, w) RGB in [0, 1].
+    """
+    names = list(dict.fromkeys(name for _, columns in blocks for name in columns))
+    empty = torch.ones(3, side, side)
+    strips = []
+    for title, columns in blocks:
+        count = max(map(len, columns.values()))
+        for number in range(count):
+            panels = [
+                _padded(_fitted(columns[name][number].cpu(), side), side, side)
+                if number < len(columns.get(name, ()))
+                else empty
+                for name in names
+            ]
+            if number == 0:
+                panels = [_captioned(p, name) for p, name in zip(panels, names, strict=True)]
+            strip = _in_a_row(panels)
+            strips.append(strip if number else _captioned(strip, title))
+            strips.append(torch.ones(3, _GAP, strip.shape[2]))
+    return torch.cat(strips, 1)
+
+
+def _fitted(image: Tensor, side: int) -> Tensor:
+    """Scale (3, H, W) so that its longer side is `side` pixels."""
+    height, width = image.shape[-2:]
+    scale = side / max(height, width)
+    size = [max(1, round(part * scale)) for part in (height, width)]
+    small = F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)
+    return small[0].clamp(0, 1)
 
 
 def enlarge(image: Tensor, zoom: int) -> Tensor:

@@ -100,32 +100,58 @@ class FieldRasterizer(nn.Module):
 
         # Float64, rounded once: in float32, cos and pow differ by a keypoint's place in the batch.
         sides, turns = (part.double() for part in (frame.sides(batch), frame.turns(batch)))
-        cell = (sides / pieces.shape[-1]).clamp(min=1)[:, None, None]
-        cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
+        falloff = FALLOFF if unfolding is None else unfolding.falloff
+        faint = _cells(sides, pieces.shape[-1]) ** -falloff
         right, down = pieces.unbind(1)
-        weight = cell**-MERGE_POWER
-        amount = weight * cell ** -(FALLOFF if unfolding is None else unfolding.falloff)
-        gx, gy = amount * (right * cos - down * sin), amount * (right * sin + down * cos)
-        values = torch.stack([gx, gy, weight.expand_as(gx)], 1).float()
-
-        height, width = (-(-side // self.stride) for side in batch.image_size)
-        centers = (batch.keypoints + 0.5) / self.stride - 0.5
-        sums = paint_pieces(
-            values, centers, sides / self.stride, turns, batch.offsets, (height, width)
-        )
-        weights = sums[:, 2:]
-        field = (sums[:, :2] / torch.where(weights > 0, weights, 1)).float()
-        steps = _between_pixels(field) * self.stride
+        gradients = torch.stack(turned(right, down, turns), 1) * faint
+        field, weights = merge_pieces(gradients, batch, sides, turns, stride=self.stride)
+        steps = between_pixels(field) * self.stride
         picture = solve_poisson(steps, self.screening * self.stride**2)
         return torch.cat([picture[:, None], weights.pow(1 / MERGE_POWER).float(), field], 1)
 
 
-def _between_pixels(field: Tensor) -> Tensor:
-    """Return the field halfway to the next column (gx) and row (gy), where pixels differ by it.
+def merge_pieces(
+    pieces: Tensor, batch: FeatureBatch, sides: Tensor, turns: Tensor, *, stride: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Average what keypoints say of the pixels around them, with weight 1 / (cell width)^4.
+
+    Args:
+        pieces: (M, C, G, G) float64, row by row in the keypoints' frames.
+        batch: Of M keypoints.
+        sides: (M,) float64, of the pieces in pixels.
+        turns: (M,) float64, radians.
+        stride: Pixels between samples.
+
+    Returns:
+        (B, C, h, w) float32, 0 where no piece reaches, and the weights' sums (B, 1, h, w) float64.
+    """
+    weight = _cells(sides, pieces.shape[-1]) ** -MERGE_POWER
+    values = torch.cat([pieces * weight, weight.expand_as(pieces[:, :1])], 1).float()
+    height, width = (-(-side // stride) for side in batch.image_size)
+    centers = (batch.keypoints + 0.5) / stride - 0.5
+    sums = paint_pieces(values, centers, sides / stride, turns, batch.offsets, (height, width))
+    weights = sums[:, -1:]
+    return (sums[:, :-1] / torch.where(weights > 0, weights, 1)).float(), weights
+
+
+def turned(right: Tensor, down: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn gradients (M, ...) in keypoints' frames into the picture's, towards +x and +y."""
+    angles = turns.view(-1, *[1] * (right.ndim - 1))
+    cos, sin = angles.cos(), angles.sin()
+    return right * cos - down * sin, right * sin + down * cos
+
+
+def _cells(sides: Tensor, grid: int) -> Tensor:
+    """Return cell widths (M, 1, 1, 1) in pixels, at least 1: no cell says more than a pixel."""
+    return (sides / grid).clamp(min=1)[:, None, None, None]
+
+
+def between_pixels(field: Tensor) -> Tensor:
+    """Return a field (..., 2, H, W) halfway to the next column and row, where pixels differ by it.
 
     Without this the Poisson picture lies half a pixel off, to the right and below.
     """
-    gx, gy = field.unbind(1)
+    gx, gy = field.unbind(-3)
     right = torch.cat([gx[..., 1:], gx[..., -1:]], -1)
     below = torch.cat([gy[..., 1:, :], gy[..., -1:, :]], -2)
-    return torch.stack([gx + right, gy + below], 1) / 2
+    return torch.stack([gx + right, gy + below], -3) / 2

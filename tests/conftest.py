@@ -1,5 +1,7 @@
 import os
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,16 @@ if not torch.cuda.is_available():
 from skimage import data
 
 from invertdesc import LocalFeatures, extract
-from invertdesc.image import to_image
+from invertdesc.image import to_image, write_image
+from invertdesc.reconstructors._database import collect_database
+
+# Descriptor and further options of the small databases that methods are tested with.
+DATABASES: dict[str, dict[str, Any]] = {
+    "bovw": {"descriptor": "sift-dense", "words": 24},
+    "paired-dictionary": {"descriptor": "sift", "most": 150, "atoms": 48},
+    "patch-database": {"descriptor": "sift", "most": 300},
+    "ridge": {"descriptor": "sift", "most": 300},
+}
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +35,33 @@ def astronaut() -> torch.Tensor:
 @pytest.fixture(scope="session")
 def astronaut_features(astronaut: torch.Tensor) -> LocalFeatures:
     return extract(astronaut, descriptor="sift")
+
+
+@pytest.fixture(scope="session")
+def pictures_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six pictures to collect databases from; none is the astronaut or the coffee."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for name in ("camera", "cat", "coins", "immunohistochemistry", "rocket", "stereo_motorcycle"):
+        picture = getattr(data, name)()
+        picture = picture[0] if isinstance(picture, tuple) else picture
+        write_image(to_image(picture[:480:2, :480:2]), folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def database(
+    tmp_path_factory: pytest.TempPathFactory, pictures_folder: Path
+) -> Callable[[str], Path]:
+    """The small database of a method, by its registry name."""
+    folder = tmp_path_factory.mktemp("databases")
+
+    @cache
+    def collected(name: str) -> Path:
+        path = folder / f"{name}.safetensors"
+        collect_database(name, sorted(pictures_folder.iterdir()), path, **DATABASES[name])
+        return path
+
+    return collected
 
 
 @pytest.fixture(scope="session")

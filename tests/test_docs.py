@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import invertdesc
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(ROOT.glob("docs/**/*.md"))
 NOTES = [
@@ -36,6 +38,13 @@ def test_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not PAGES, reason="the docs are not part of this distribution")
+def test_reference_has_all_public_names() -> None:
+    page = (ROOT / "docs/api.md").read_text()
+    told = set(re.findall(r"auto(?:class|function):: invertdesc\.(\w+)$", page, re.MULTILINE))
+    assert told == set(invertdesc.__all__) - {"__version__"}
 
 
 @pytest.mark.skipif(not PAGES, reason="the docs are not part of this distribution")

@@ -1,5 +1,8 @@
 """What must be the same on a CUDA device; `pytest -m gpu` runs it."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -14,7 +17,9 @@ from invertdesc import (
     reconstruct,
 )
 from invertdesc.errors import InvertDescError
-from invertdesc.ops import fill_cells, place_at_sizes
+from invertdesc.ops import fill_cells, paint_pieces, place_at_sizes
+from invertdesc.reconstructors import methods
+from invertdesc.reconstructors._database import Collector
 
 pytestmark = pytest.mark.gpu
 
@@ -31,7 +36,7 @@ def test_cells_are_the_same_to_the_bit(batch: FeatureBatch, cell_size: int) -> N
     here, there = rasterizer(batch), rasterizer(batch.to("cuda"))
     for name in ("owners", "moved", "dropped"):
         assert torch.equal(getattr(here, name), getattr(there, name).cpu())
-    torch.testing.assert_close(here.values, there.values.cpu(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(here.values, there.values.cpu(), atol=1e-5, rtol=1e-5)  # sines
 
 
 def test_kernels_place_ten_thousand_cases_as_the_cpu_does(crowded_case) -> None:
@@ -43,6 +48,14 @@ def test_kernels_place_ten_thousand_cases_as_the_cpu_does(crowded_case) -> None:
         there = place_at_sizes(points.cuda(), offsets.cuda(), size, scores=scores, **options)
         for one, other in zip(here, there, strict=True):
             assert all(torch.equal(a, b.cpu()) for a, b in zip(one, other, strict=True)), seed
+
+
+def test_the_smallest_scores_are_told_apart_and_the_zeros_tie() -> None:
+    scores = torch.tensor([-1e-45, -0.0, 0.0, 1e-45, 3e38, -3e38, float("-inf"), 1e-38])
+    points, offsets = torch.full((len(scores), 2), 5.0), torch.tensor([0, len(scores)])
+    given = (part.cuda() for part in (points, offsets))
+    (placed,) = place_at_sizes(*given, (12, 12), cell_sizes=(4,), scores=scores.cuda())
+    assert placed.owners[0].tolist() == [[0, 7, 5], [3, 4, 1], [6, 2, -1]]
 
 
 @pytest.mark.parametrize(("images", "each", "size"), [(256, 300, 256), (1, 1_000_000, 1024)])
@@ -74,7 +87,79 @@ def test_kernels_fill_as_the_cpu_does(crowded_case, dtype: torch.dtype, packed: 
     here = fill_cells(rows, placed.owners, geometry=geometry, **options)
     there = fill_cells(rows.cuda(), placed.owners.cuda(), geometry=geometry.cuda(), **options)
     assert there.stride() == here.stride()
-    torch.testing.assert_close(there.cpu(), here, rtol=8e-3, atol=1e-5)
+    assert torch.equal(there.cpu(), here)
+
+
+def test_a_map_of_more_than_2_to_the_31_values_is_filled_to_its_end() -> None:
+    rows = torch.randn(3, 128).cuda().bfloat16()
+    owners = torch.full((258, 256, 256), -1, dtype=torch.int32, device="cuda")
+    owners[0, 0, 0], owners[130, 7, 9], owners[-1, -1, -1] = 0, 1, 2
+    made = fill_cells(rows, owners, cell_size=1, dtype=torch.bfloat16)
+    assert made.numel() > 2**31
+    assert torch.equal(made[0, :, 0, 0], rows[0])
+    assert torch.equal(made[130, :, 7, 9], rows[1])
+    assert torch.equal(made[-1, :, -1, -1], rows[2])
+    assert int((made != 0).sum()) == int((rows != 0).sum())
+
+
+def test_gradients_are_those_of_the_cpu() -> None:
+    owners = torch.tensor([[[1, -1, 0]], [[-1, 2, -1]]], dtype=torch.int32)
+    found = []
+    for device in ("cpu", "cuda"):
+        draw = torch.Generator().manual_seed(0)
+        rows, geometry = (
+            torch.randn(4, n, dtype=torch.float64, generator=draw).to(device).requires_grad_()
+            for n in (3, 5)
+        )
+        given = owners.to(device)
+        made = fill_cells(rows, given, cell_size=3, geometry=geometry, dtype=torch.float64)
+        found.append([made, *torch.autograd.grad((made**3).sum(), (rows, geometry))])
+    for here, there in zip(*found, strict=True):
+        torch.testing.assert_close(there.cpu(), here)
+
+
+def test_nothing_waits_for_the_device(batch: FeatureBatch) -> None:
+    given = batch.to("cuda")
+    rows = torch.randn(len(given.keypoints), 16, device="cuda", requires_grad=True)
+    pieces = torch.randn(len(rows), 3, 4, 4, device="cuda")
+    sides, turns = torch.rand(2, len(rows), device="cuda") * 20 + 1
+
+    def run() -> None:
+        (placed,) = place_at_sizes(given.keypoints, given.offsets, (256, 256), cell_sizes=(4,))
+        fill_cells(rows, placed.owners, cell_size=4).sum().backward()
+        paint_pieces(pieces, given.keypoints, sides, turns, given.offsets, (64, 64))
+
+    run()  # compiles, and copies its tables
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        run()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_work_is_done_where_the_tensors_are(batch: FeatureBatch) -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("there is one device")
+    maps = CellRasterizer(4)(batch.to("cuda:1"))
+    assert maps.values.device == torch.device("cuda:1")
+    assert torch.equal(maps.values.cpu(), CellRasterizer(4)(batch).values)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_painting_is_the_same_on_every_run_and_nearly_the_cpus(seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    total, grid = 400, (1, 3, 8, 4)[seed % 4]
+    given = [
+        torch.randn(total, 3, grid, grid, generator=draw),
+        torch.rand(total, 2, generator=draw) * 140 - 10,
+        torch.rand(total, generator=draw) ** 3 * 80 + 0.5,
+        torch.randn(total, generator=draw) * 2,
+        torch.tensor([0, 150, 150, total]),
+    ]
+    here = paint_pieces(*given, (110, 120))
+    there, again = (paint_pieces(*(one.cuda() for one in given), (110, 120)) for _ in range(2))
+    assert torch.equal(there, again)
+    assert float((here != there.cpu()).float().mean()) < 1e-5
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
@@ -99,9 +184,14 @@ def test_encoding_is_the_same(name: str, astronaut: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", list_methods())
-def test_pictures_agree(name: str, batch: FeatureBatch) -> None:
-    method = create_method(name)
-    here, there = method(batch), method(batch.to("cuda"))
+def test_pictures_agree(name: str, batch: FeatureBatch, database: Callable[[str], Path]) -> None:
+    collected = isinstance(methods.get(name), Collector)
+    try:
+        method = create_method(name, **({"database": database(name)} if collected else {}))
+        here = method(batch)
+    except InvertDescError as error:  # it needs a file, or another descriptor
+        pytest.skip(str(error))
+    there = method(batch.to("cuda"))
     assert there.device.type == "cuda"
     assert float((here - there.cpu()).abs().mean()) < 1e-3
 

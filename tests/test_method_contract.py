@@ -1,6 +1,9 @@
 """What holds for every registered method."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,15 +13,27 @@ from invertdesc import FeatureBatch, LocalFeatures, create_method, extract, list
 from invertdesc.errors import MissingFieldError
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image
-from invertdesc.reconstructors import Reconstructor
+from invertdesc.reconstructors import Reconstructor, methods
+from invertdesc.reconstructors._database import Collector
 
-DESCRIPTOR = {"gradient": "sift-kornia"}  # of methods that do not serve SIFT
-OPTIONS = {"gradient": {"steps": 5}}
+DESCRIPTOR = {  # of methods that do not serve SIFT
+    "biht": "brisk",
+    "bovw": "sift-dense",
+    "gradient": "sift-kornia",
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "gradient": {"steps": 5},
+    "maxent": {"steps": 8, "samples": 4},
+    "tv": {"steps": 30},
+}
 
 
 @pytest.fixture(scope="module", params=list_methods())
-def method(request: pytest.FixtureRequest) -> Reconstructor:
-    return create_method(request.param, **OPTIONS.get(request.param, {}))
+def method(request: pytest.FixtureRequest, database: Callable[[str], Path]) -> Reconstructor:
+    options = OPTIONS.get(request.param, {})
+    if isinstance(methods.get(request.param), Collector):
+        options = options | {"database": database(request.param)}
+    return create_method(request.param, **options)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +60,8 @@ def test_pictures_have_the_size_range_and_likeness_of_the_image(
     assert pictures.dtype == torch.float32
     assert 0 <= float(pictures.min()) < float(pictures.max()) <= 1
     likeness = ncc(to_gray(pictures, "luma"), to_gray(torch.stack(images), "luma"))
+    if "a regular grid" in method.needs:
+        return  # a bag without places is compared with a random arrangement, in its own test
     # What sees neither scale nor orientation, and was trained on faces, comes less far.
     assert likeness.min() > (0.5 if "an unfolding" in method.needs else 0.1)
 
@@ -59,10 +76,12 @@ def test_a_picture_does_not_depend_on_its_batch(
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 37), (33, 64)])
-def test_any_image_size_and_no_keypoints(method: Reconstructor, size: tuple[int, int]) -> None:
+def test_any_image_size_and_no_keypoints(
+    method: Reconstructor, features: list[LocalFeatures], size: tuple[int, int]
+) -> None:
     empty = LocalFeatures(
         keypoints=torch.zeros(0, 2),
-        descriptors=torch.zeros(0, 128),
+        descriptors=features[0].descriptors[:0],
         image_size=size,
         descriptor=DESCRIPTOR.get(method.name, "sift"),
         scales=torch.zeros(0),
@@ -75,7 +94,7 @@ def test_any_image_size_and_no_keypoints(method: Reconstructor, size: tuple[int,
 
 def test_what_is_missing_is_told(method: Reconstructor, features: list[LocalFeatures]) -> None:
     lacking = FeatureBatch.collate([replace(one, orientations=None) for one in features])
-    if method.needs:
+    if method.needs and features[0].orientations is not None:
         with pytest.raises(MissingFieldError, match="orientations"):
             method(lacking)
     else:

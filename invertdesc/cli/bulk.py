@@ -1,12 +1,17 @@
-"""Many files, one after another: read, worked on in parts, bad ones reported and left out."""
+"""Many images: read, worked on in parts and written at once; bad ones told and left out."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import typer
 from torch import Tensor
@@ -20,87 +25,239 @@ from invertdesc.image import read_image
 
 Loaded: TypeAlias = tuple[Path, LocalFeatures, Tensor | None]  # target, features, original
 
+MADE, FAILED = "made", "failed"
+WRITERS = 4  # threads: packing a PNG takes as long as `poisson` (107, 106 ms; 512 x 512, one core)
+
 
 class Job(NamedTuple):
     """What becomes of one image.
 
     Attributes:
+        name: Of the image.
         target: Where the result goes.
-        read: Returns the features and, where there is one, the original; None for nothing to do.
+        read: Returns the features and, where there is one, the original; a word for why there is
+            nothing to do.
     """
 
+    name: str
     target: Path
-    read: Callable[[], tuple[LocalFeatures, Tensor | None] | None]
+    read: Callable[[], tuple[LocalFeatures, Tensor | None] | str]
 
 
-def in_parts(
-    plan: dict[Path, Path],
-    adapter: Descriptor,
-    work: Callable[[Sequence[Loaded]], None],
-    *,
-    size: int,
-    title: str,
-) -> int:
-    """Read sources, hand them on in parts, report those that fail, and go on with the others.
+class Work(NamedTuple):
+    """What is done with images that were read.
 
-    Args:
-        plan: Source file, image or features, to target file.
-        adapter: What to extract from images.
-        work: Writes the targets of a part.
-        size: Sources in a part.
-        title: Of the progress bar.
-
-    Returns:
-        How many sources failed.
+    Attributes:
+        make: Turns a part into as many results; called in the main thread.
+        write: Puts a result where it belongs; called in several threads. May return measures.
     """
-    jobs = [Job(target, partial(_read, source, adapter)) for source, target in plan.items()]
-    return run_jobs(jobs, work, size=size, title=title)
+
+    make: Callable[[Sequence[Loaded]], Sequence[Any]]
+    write: Callable[[Loaded, Any], dict[str, float] | None]
+
+
+@dataclass
+class Outcome:
+    """What became of one image.
+
+    Attributes:
+        image: Its name.
+        status: `"made"`, `"failed"`, or why there was nothing to do.
+        keypoints: How many were read.
+        milliseconds: For reading, making (an equal share of the part) and writing.
+        measures: Of the result.
+        error: What went wrong.
+    """
+
+    image: str
+    status: str = MADE
+    keypoints: int = 0
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    measures: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+    def fail(self, error: InvertDescError) -> None:
+        """Take note of an error."""
+        self.status, self.error = FAILED, str(error)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Note how long a stage took, and an error of ours, which ends it."""
+        start = time.perf_counter()
+        try:
+            yield
+        except InvertDescError as error:
+            self.fail(error)
+        self.milliseconds[stage] = round(1000 * (time.perf_counter() - start), 2)
+
+
+@dataclass
+class Clock:
+    """Where the main thread's time went, in seconds: the stage that most of it waits for binds."""
+
+    reading: float = 0.0
+    making: float = 0.0
+    writing: float = 0.0
+
+    @contextmanager
+    def counting(self, stage: str) -> Iterator[None]:
+        """Count what a block takes."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.perf_counter() - start)
+
+    def __str__(self) -> str:
+        total = max(self.reading + self.making + self.writing, 1e-9)
+        return (
+            f"{self.reading / total:.0%} waiting for reading, {self.making / total:.0%} making, "
+            f"{self.writing / total:.0%} waiting for writing"
+        )
+
+
+class _Ready(NamedTuple):
+    outcome: Outcome
+    loaded: Loaded
 
 
 def run_jobs(
-    jobs: Sequence[Job], work: Callable[[Sequence[Loaded]], None], *, size: int, title: str
-) -> int:
-    """Read images, hand them on in parts, report those that fail, and go on with the others.
+    jobs: Iterable[Job], work: Work, *, size: int, clock: Clock | None = None
+) -> Generator[Outcome]:
+    """Do jobs in parts; while one is worked on, the next is read and the one before written.
+
+    Reading, and the iteration over the jobs, happens in one thread: a store belongs to one at a
+    time. In memory are three parts at most. Errors of ours become outcomes, others get out.
 
     Args:
         jobs: One an image.
-        work: Writes the targets of a part.
+        work: What is done with them.
         size: Images in a part.
-        title: Of the progress bar.
-
-    Returns:
-        How many failed.
+        clock: Counts what the time goes to.
     """
-    failed = 0
-    part: list[Loaded] = []
-    with tqdm(total=len(jobs), desc=title, unit="image", disable=None) as bar:
-
-        def attempt(part: Sequence[Loaded]) -> int:
-            try:
-                work(part)
-            except InvertDescError as error:
-                if len(part) > 1:
-                    return sum(attempt([one]) for one in part)
-                bar.write(f"error: {error}", file=sys.stderr)
-                return len(part)
-            return 0
-
-        for number, job in enumerate(jobs, 1):
-            try:
-                loaded = job.read()
-                if loaded is not None:
-                    part.append((job.target, *loaded))
-            except InvertDescError as error:
-                failed += 1
-                bar.write(f"error: {error}", file=sys.stderr)
-            if part and (len(part) == size or number == len(jobs)):
-                failed += attempt(part)
+    clock = clock or Clock()
+    reader, writers = ThreadPoolExecutor(1), ThreadPoolExecutor(WRITERS)
+    pending: deque[Future[Outcome]] = deque()
+    part: list[_Ready] = []
+    try:
+        for found in _read_ahead(reader, iter(jobs), size, clock):
+            if isinstance(found, Outcome):
+                yield found
+            elif found is not None:
+                part.append(found)
+            if part and (found is None or len(part) == size):
+                with clock.counting("making"):
+                    made = _make(part, work)
+                with clock.counting("writing"):
+                    for ready, result in made:
+                        pending.append(writers.submit(_write, ready, result, work))
                 part = []
+            while len(pending) > (0 if found is None else size):
+                with clock.counting("writing"):
+                    outcome = pending.popleft().result()
+                yield outcome
+    finally:  # also when the user breaks it off: what is being written is ended, the rest left
+        reader.shutdown(cancel_futures=True)
+        writers.shutdown(cancel_futures=True)
+
+
+def _read_ahead(
+    reader: ThreadPoolExecutor, jobs: Iterator[Job], most: int, clock: Clock
+) -> Iterator[_Ready | Outcome | None]:
+    """Yield what was read, in order, and None at the end; so many are read in advance."""
+
+    def advance() -> _Ready | Outcome | None:
+        job = next(jobs, None)
+        return None if job is None else _read(job)
+
+    waiting = deque(reader.submit(advance) for _ in range(most))
+    while True:
+        with clock.counting("reading"):
+            found = waiting.popleft().result()
+            if found is not None:
+                waiting.append(reader.submit(advance))
+        yield found
+        if found is None:
+            return
+
+
+def _read(job: Job) -> _Ready | Outcome:
+    outcome = Outcome(job.name)
+    found: tuple[LocalFeatures, Tensor | None] | str = FAILED
+    with outcome.timed("read"):
+        found = job.read()
+    if isinstance(found, str):
+        outcome.status = found
+        return outcome
+    outcome.keypoints = len(found[0])
+    return _Ready(outcome, (job.target, *found))
+
+
+def _make(part: Sequence[_Ready], work: Work) -> list[tuple[_Ready, Any]]:
+    """Return the results; a part that fails is tried again one by one, to find out which."""
+    start = time.perf_counter()
+    try:
+        results = list(work.make([ready.loaded for ready in part]))
+    except InvertDescError as error:
+        if len(part) > 1:
+            return [found for one in part for found in _make([one], work)]
+        part[0].outcome.fail(error)
+        results = [None]
+    each = round(1000 * (time.perf_counter() - start) / len(part), 2)
+    for ready in part:
+        ready.outcome.milliseconds["make"] = each
+    return list(zip(part, results, strict=True))
+
+
+def _write(ready: _Ready, result: Any, work: Work) -> Outcome:
+    outcome = ready.outcome
+    if outcome.status == MADE:
+        with outcome.timed("write"):
+            outcome.measures = work.write(ready.loaded, result) or {}
+    return outcome
+
+
+def watch(
+    outcomes: Generator[Outcome],
+    *,
+    total: int,
+    title: str,
+    note: Callable[[Outcome], None] | None = None,
+) -> Counter[str]:
+    """Draw outcomes as they come, tell errors, and count how often each status came."""
+    counts: Counter[str] = Counter()
+    bar = tqdm(total=total, desc=title, unit="image", disable=None)
+    with closing(outcomes), bar:
+        for outcome in outcomes:
+            counts[outcome.status] += 1
+            if outcome.error is not None:
+                bar.write(f"error: {outcome.error}", file=sys.stderr)
+            if note is not None:
+                note(outcome)
             bar.update()
-    return failed
+    return counts
 
 
-def _read(source: Path, adapter: Descriptor) -> tuple[LocalFeatures, Tensor | None]:
+def in_parts(
+    plan: dict[Path, Path], adapter: Descriptor, work: Work, *, size: int, title: str
+) -> int:
+    """Work on files, images or features, and return how many failed.
+
+    Args:
+        plan: Source file to target file.
+        adapter: What to extract from images.
+        work: What is done with them.
+        size: Sources in a part.
+        title: Of the progress bar.
+    """
+    jobs = (
+        Job(str(source), target, partial(_read_file, source, adapter))
+        for source, target in plan.items()
+    )
+    return watch(run_jobs(jobs, work, size=size), total=len(plan), title=title)[FAILED]
+
+
+def _read_file(source: Path, adapter: Descriptor) -> tuple[LocalFeatures, Tensor | None]:
     """Return the features of a file, and the image where it is one."""
     image = None if source.suffix.lower() == ".npz" else read_image(source)
     features = LocalFeatures.load(source) if image is None else adapter.extract(image)

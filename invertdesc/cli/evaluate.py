@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from invertdesc.cli.options import (
+    AsJson,
     DescriptorOptions,
     Device,
     Gray,
@@ -67,6 +70,7 @@ def evaluate(
         list[Path] | None,
         typer.Option("--output", "-o", help="Table as .csv or .json. Repeatable."),
     ] = None,
+    as_json: AsJson = False,
     sheet: Annotated[
         Path | None, typer.Option(help="Contact sheet of the first eight images, as an image file.")
     ] = None,
@@ -79,6 +83,8 @@ def evaluate(
         invertdesc evaluate --data photos/
 
         invertdesc evaluate --data faces/ --data photos/ --images 100 -d '*' --sheet sheet.png
+
+        invertdesc evaluate --data photos/ -m poisson --json
 
         invertdesc evaluate --data faces/ -m '*' --vgg16 vgg16.safetensors --hole 80,80,176,176
     """
@@ -132,7 +138,8 @@ def evaluate(
                 for row in found
                 if row.knows in wanted and (pictures := shown[row.method, row.knows])
             ]
-    typer.echo(format_table(rows))
+    records = [asdict(row) for row in rows]
+    typer.echo(json.dumps(records, indent=2) if as_json else format_table(rows))
     for path in output or []:
         save_table(rows, path)
     if sheet is not None:

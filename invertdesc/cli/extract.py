@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from invertdesc.cli.options import (
@@ -18,6 +17,7 @@ from invertdesc.cli.sources import IMAGES, plan_files
 
 if TYPE_CHECKING:
     from invertdesc.cli.bulk import Loaded
+    from invertdesc.features import LocalFeatures
 
 
 def extract(
@@ -36,13 +36,13 @@ def extract(
 
         invertdesc extract photos/ -o features/ -d sift -D max_num_keypoints=500
     """
-    from invertdesc.cli.bulk import in_parts, report
+    from invertdesc.cli.bulk import Work, in_parts, report
 
     plan = plan_files(sources, example, output, IMAGES, ".npz", "")
     adapter = make_descriptor(descriptor, descriptor_option, gray)
 
-    def work(part: Sequence[Loaded]) -> None:
-        for target, features, _ in part:
-            features.save(target)
+    def write(loaded: Loaded, features: LocalFeatures) -> None:
+        features.save(loaded[0])
 
+    work = Work(lambda part: [features for _, features, _ in part], write)
     report(plan, in_parts(plan, adapter, work, size=1, title="extract"))

@@ -6,20 +6,24 @@ from typing import Annotated
 import typer
 
 from invertdesc.cli.options import DescriptorOptions, Gray, make_descriptor
-from invertdesc.cli.sources import find_sources
+from invertdesc.cli.sources import find_sources, spread
 
 
 def fit(
     descriptor: Annotated[str, typer.Option("--descriptor", "-d", help="Registry name.")],
-    data: Annotated[Path, typer.Option("--data", help="Folder of photographs, some hundred.")],
+    data: Annotated[
+        list[Path], typer.Option("--data", help="Folder of photographs, some hundred. Repeatable.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="A .safetensors file.")],
     descriptor_option: DescriptorOptions = None,
     gray: Gray = None,
-    most: Annotated[int, typer.Option(min=1, help="Use so many photographs at most.")] = 250,
+    images: Annotated[
+        int, typer.Option(min=1, help="Take so many of a folder, evenly spaced.")
+    ] = 250,
 ) -> None:
     """Fit a descriptor's unfolding to photographs, so that methods like poisson can take it.
 
-    **Example**
+    **Examples**
 
         invertdesc fit -d sift --data photos/ -o mine.safetensors
 
@@ -27,7 +31,7 @@ def fit(
     """
     from invertdesc.unfolding import Unfolding
 
-    photos = find_sources([str(data)])[:most]
+    photos = [path for folder in data for path in spread(find_sources([str(folder)]), images)]
     fitted = Unfolding.fit(
         make_descriptor(descriptor, descriptor_option, gray), photos, progress=True
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from invertdesc.cli.options import DescriptorOrTold, StoreSize
+from invertdesc.cli.options import AsJson, DescriptorOrTold, StoreSize
 from invertdesc.cli.sources import BAD_INPUT, spread
 from invertdesc.cli.stores import open_named
 
@@ -50,10 +50,8 @@ def inspect(
     store: Annotated[Path, typer.Argument(help="COLMAP database, hloc file, folder, ...")],
     descriptor: DescriptorOrTold = None,
     image_size: StoreSize = None,
-    most: Annotated[
-        int, typer.Option(min=1, help="Read at most so many images, evenly spaced.")
-    ] = 1000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    images: Annotated[int, typer.Option(min=1, help="Read so many, evenly spaced.")] = 1000,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is in a store of features, what was decided about it, and what is missing.
 
@@ -64,7 +62,7 @@ def inspect(
         invertdesc inspect outputs/features.h5 --json
     """
     with open_named(store, descriptor, image_size) as opened:
-        contents = _read(opened, most)
+        contents = _read(opened, images)
         told = opened.description
         seen = _look(opened, told)
     cost = costs(told)

@@ -84,7 +84,7 @@ UnfoldingFile = Annotated[
 ImageNames = Annotated[
     str | None,
     typer.Option(
-        "--images",
+        "--names",
         metavar="GLOB",
         help="Of a store, only images of such names.",
         show_default="all",
@@ -112,6 +112,7 @@ StoreSize = Annotated[
     ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images that are reconstructed together.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Images = Annotated[
     int | None,
     typer.Option(min=1, help="Take so many of a folder, evenly spaced.", show_default="all"),

@@ -5,23 +5,15 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from invertdesc.cli.sources import BAD_INPUT, IMAGES, parse_options
+from invertdesc.cli.sources import IMAGES, parse_options
 from invertdesc.errors import InputError, InvertDescError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from invertdesc.cli.bulk import Job, Loaded
-    from invertdesc.features import LocalFeatures
     from invertdesc.io.base import Store
 
 STORES = (".db", ".h5", ".hdf5")  # taken for stores even when they are damaged
@@ -129,7 +121,7 @@ def plan_images(
             if str(place) in taken:
                 raise InputError(
                     f"Expected images of different names, got {name!r} and another one that is "
-                    f"written to {place}. Choose it with --images and another folder."
+                    f"written to {place}. Choose it with --names and another folder."
                 )
             taken.add(str(place))
         except InputError as error:
@@ -138,93 +130,6 @@ def plan_images(
             number += 1
             if number % shard[1] == shard[0]:
                 yield name, place
-
-
-@dataclass
-class Run:
-    """A reconstruction of a store, and what has come of it.
-
-    Attributes:
-        store: Where features come from.
-        out: The folder that pictures go to.
-        guesses: For what features lack, as `LocalFeatures.assume` takes them.
-        there: How many pictures were there before.
-        empty: How many images have no keypoints.
-    """
-
-    store: Store
-    out: Path
-    guesses: dict[str, float]
-    there: int = 0
-    empty: int = 0
-    _left: dict[Path, list[Path]] = field(default_factory=dict)
-
-    def __call__(
-        self,
-        work: Callable[[Sequence[Loaded]], None],
-        *,
-        size: int,
-        pattern: str | None,
-        shard: tuple[int, int],
-    ) -> None:
-        """Reconstruct the images that are wanted, say what became of them, and end with a status.
-
-        Raises:
-            InputError: No image is wanted.
-            typer.Exit: Some failed.
-        """
-        from invertdesc.cli.bulk import Job, run_jobs
-
-        self._check_descriptor()
-        self._left = left_over(self.out)
-        jobs: list[Job] = []
-        for name, place in plan_images(self.store.names(), self.out, pattern, shard):
-            target = place if isinstance(place, Path) else self.out
-            jobs.append(Job(target, partial(self._read, name, place)))
-        if not jobs and pattern is not None and shard == (0, 1):
-            raise InputError(f"Expected images of names like {pattern!r} in {self.store.path}.")
-        failed = run_jobs(jobs, work, size=size, title="reconstruct")
-        made = len(jobs) - failed - self.there - self.empty
-        typer.echo(f"Wrote {made} of {len(jobs)} pictures to {self.out}." + self._rest(failed))
-        if failed:
-            raise typer.Exit(BAD_INPUT)
-
-    def _check_descriptor(self) -> None:
-        """Say once, and not for each image, that no method can read the vectors."""
-        from invertdesc.io._record import adapter_of
-
-        told = self.store.description
-        if told.dim and adapter_of(told.descriptor) is None:
-            raise InputError(
-                f"Expected descriptors with an adapter (see `invertdesc list`), got "
-                f"{told.descriptor!r} of {told.dim} numbers. Name theirs with -d."
-            )
-
-    def _rest(self, failed: int) -> str:
-        counts = {
-            "were there already": self.there,
-            "have no keypoints": self.empty,
-            "failed": failed,
-        }
-        told = [f"{count} {what}" for what, count in counts.items() if count]
-        return f" {', '.join(told)}." if told else ""
-
-    def _read(
-        self, name: str, place: Path | InputError
-    ) -> tuple[LocalFeatures, Tensor | None] | None:
-        if not isinstance(place, Path):
-            raise place
-        check_inside(place, self.out)
-        for part in self._left.pop(place, []):
-            part.unlink(missing_ok=True)
-        if is_there(place):
-            self.there += 1
-            return None
-        features = self.store.load(name)
-        if not len(features):
-            self.empty += 1
-            return None
-        return features.assume(**self.guesses), None
 
 
 def left_over(out: Path) -> dict[Path, list[Path]]:

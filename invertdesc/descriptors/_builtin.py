@@ -18,6 +18,7 @@ BUILTIN = {
     "orb": "invertdesc.descriptors.orb:Orb",
     "rootsift": "invertdesc.descriptors.sift:RootSift",
     "sift": "invertdesc.descriptors.sift:Sift",
+    "sift-dense": "invertdesc.descriptors.sift_dense:SiftDense",
     "sift-kornia": "invertdesc.descriptors.sift_kornia:SiftKornia",
     "sosnet": "invertdesc.descriptors.hardnet:SosNet",
     "teblid": "invertdesc.descriptors.beblid:Teblid",

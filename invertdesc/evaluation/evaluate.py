@@ -7,7 +7,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from invertdesc.reconstructors import Reconstructor
 
 FLAT = 0.45  # the gray that `poisson` centres its pictures on
+FLOORS = ("orientation unknown", "shuffled", "flat", "mean picture")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Row:
         psnr: dB, of the RGB pictures.
         vgg: Distance of the RGB pictures' features in VGG16; None if not measured.
         lpips: Of the RGB pictures; None if not measured.
+        peak_mib: MiB that a fresh process took to make the method and one picture; None if not
+            measured. See `invertdesc.evaluation.memory`.
     """
 
     data: str
@@ -69,6 +72,7 @@ class Row:
     psnr: float
     vgg: float | None = None
     lpips: float | None = None
+    peak_mib: float | None = None
 
 
 def evaluate(
@@ -77,7 +81,7 @@ def evaluate(
     descriptor: str | Descriptor = "sift",
     method: str | Reconstructor | Sequence[str | Reconstructor] = "unfold",
     data: str = "images",
-    floors: bool = True,
+    floors: bool | Collection[str] = True,
     hole: Box | None = None,
     mean: MeanPicture | None = None,
     distances: Mapping[str, Callable[[Tensor, Tensor], Tensor]] | None = None,
@@ -96,7 +100,7 @@ def evaluate(
         descriptor: Name or adapter.
         method: Name or method, or several.
         data: What to call the images.
-        floors: Whether to add the floors.
+        floors: Whether to add the floors, or which of `FLOORS`.
         hole: (x0, y0, x1, y1) in whole pixels. Everything is measured inside of it alone, and a row
             `"around the hole"` tells what the keypoints outside of it give.
         mean: Of all the sources, for the floor of that name.
@@ -113,6 +117,7 @@ def evaluate(
     runs = [create_method(m, descriptor=adapter) if isinstance(m, str) else m for m in given]
     if len({run.name for run in runs}) < len(runs):
         raise InputError("Expected methods of different names; measure them one after the other.")
+    wanted = set(FLOORS if floors is True else floors or ())
     ruler = _Ruler(hole, distances or {})
     tables: dict[tuple[str, str], _Means] = {}
 
@@ -127,17 +132,17 @@ def evaluate(
             means.add([*costs, *ruler(feature, picture, image)])
 
     for chunk in _chunks(sources, adapter, batch_size):
-        known = _knowledge(chunk.features, adapter, floors, hole)
+        known = _knowledge(chunk.features, adapter, wanted, hole)
         for run in runs:
             for knows, features in known.items():
                 start = time.perf_counter()
                 pictures = _run(run, features, device)
                 milliseconds = (time.perf_counter() - start) * 1000 / len(chunk.images)
                 measure(run.name, knows, chunk, pictures, milliseconds)
-        if floors:
+        if "flat" in wanted:
             flat = [torch.full_like(image, FLAT) for image in chunk.images]
             measure("none", "flat", chunk, flat, 0.0)
-        if floors and mean is not None:
+        if "mean picture" in wanted and mean is not None:
             others = [mean.without(image) for image in chunk.images]
             measure("none", "mean picture", chunk, others, 0.0)
     if not tables:
@@ -192,6 +197,11 @@ def format_table(rows: Sequence[Row]) -> str:
         lines.append(
             [v if isinstance(v, str) else f"{v or 0:.{digits.get(n, 1)}f}" for n, v in values]
         )
+    return layout_table(lines)
+
+
+def layout_table(lines: Sequence[Sequence[str]]) -> str:
+    """Lay out lines of cells, the head first, as a Markdown table."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
@@ -286,16 +296,16 @@ def _extract(images: list[Tensor], adapter: Descriptor) -> _Chunk:
 
 
 def _knowledge(
-    features: list[LocalFeatures], adapter: Descriptor, floors: bool, hole: Box | None
+    features: list[LocalFeatures], adapter: Descriptor, floors: set[str], hole: Box | None
 ) -> dict[str, list[LocalFeatures]]:
     """Return what the attacker has, by name."""
     given = {"everything": features}
     if hole is not None:
         given["around the hole"] = [one.outside(hole) for one in features]
-    if floors:
-        if "orientations" in adapter.frame.needs:
-            unknown = [one.without("orientations").assume(orientations=0.0) for one in features]
-            given["orientation unknown"] = unknown
+    if "orientation unknown" in floors and "orientations" in adapter.frame.needs:
+        unknown = [one.without("orientations").assume(orientations=0.0) for one in features]
+        given["orientation unknown"] = unknown
+    if "shuffled" in floors:
         given["shuffled"] = [_shuffled(one) for one in features]
     return given
 

@@ -29,6 +29,8 @@ COLUMNS = {
 }
 # Of the column `type`, which older databases lack: theirs is all SIFT.
 UNDEFINED, SIFT = -1, 0
+STEPS = 20  # of SQLite's machine, for each byte of a database: ten times what reading it all takes
+PAUSE = 50_000  # steps between two looks at how many there were
 TYPES = {1: "aliked-n16rot", 2: "aliked-n32", 3: "loma-b", 4: "loma-b128"}
 
 
@@ -56,6 +58,9 @@ class ColmapStore(Store):
         """
         super().__init__(path, descriptor=descriptor, image_size=image_size)
         self._database = _connect(path)
+        self._looks = 0
+        self._most_looks = 20 + STEPS * _size_of(path) // PAUSE
+        self._database.set_progress_handler(self._is_endless, PAUSE)
         try:
             self._typed = self._reading(lambda: _check_tables(self._database, path))
         except FileError:
@@ -63,13 +68,22 @@ class ColmapStore(Store):
             raise
 
     def names(self) -> Iterator[str]:
-        """Yield the names of all images, sorted as SQLite does: by bytes."""
-        rows = self._reading(lambda: self._rows("SELECT name FROM images ORDER BY name"))
-        while True:
-            row = self._reading(rows.fetchone)
-            if row is None:
-                return
-            yield str(row[0])
+        """Yield the names of all images, sorted as SQLite does: by bytes.
+
+        Raises:
+            FileError: The database is damaged, or names one twice.
+        """
+        named = "FROM images WHERE typeof(name) = 'text' ORDER BY name"
+        rows = self._reading(lambda: self._rows(f"SELECT name, CAST(name AS BLOB) {named}"))
+        last: bytes | None = None
+        while (row := self._reading(rows.fetchone)) is not None:
+            name, data = row
+            if last is not None and data <= last:  # pages that lead in a circle never end
+                raise FileError(
+                    f"Expected names of images in order in {self.path}, got {name!r} once more."
+                )
+            last = data
+            yield name
 
     def __len__(self) -> int:
         """Count the images."""
@@ -165,11 +179,23 @@ class ColmapStore(Store):
     def _rows(self, query: str, *values: object) -> Any:
         return self._database.execute(query, values)
 
+    def _is_endless(self) -> bool:
+        """Say whether SQLite has been at one question for longer than the database can take."""
+        self._looks += 1
+        return self._looks > self._most_looks
+
     def _reading(self, work: Callable[[], T]) -> T:
+        self._looks = 0
         try:
             return work()
         except BROKEN as error:
             raise FileError(f"Expected a whole COLMAP database at {self.path}: {error}.") from error
+
+
+def _size_of(path: Path) -> int:
+    """Return the bytes of a database and of what was not yet moved into it."""
+    files = (path, Path(f"{path}-wal"))
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -2,13 +2,14 @@
 
 `reconstruction/keypoints/<type>/keypoints.txt` has name, dtype and dsize; each image's numbers are
 in `<image>.kpt` beside it and in `reconstruction/descriptors/<type>/<image>.desc`. In 1.0 there is
-no folder <type>. What the columns mean depends on who wrote them: six are COLMAP's, of four the
+no folder <type>. In 1.1 the numbers may be packed, in a `keypoints.tar` and a `descriptors.tar`
+beside the text. What the columns mean depends on who wrote them: six are COLMAP's, of four the
 others are scale and orientation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from invertdesc.errors import FileError, InputError
 from invertdesc.io._colmap_frames import read_frames
 from invertdesc.io._files import read_bytes, walk
 from invertdesc.io._record import MOST_KEYPOINTS, Array, Record, check_count, check_rows_alike
+from invertdesc.io._tar import Tar
 from invertdesc.io.base import Store
 
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16")
@@ -30,12 +32,29 @@ FIRST_PARAMETER = 4  # of a camera: model, width, height follow from here, after
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a keypoints.txt or descriptors.txt says, and the folder that it stands in."""
+    """What a keypoints.txt or descriptors.txt says, and where the numbers are."""
 
     folder: Path
+    tar: Tar | None
     name: str
     dtype: np.dtype[np.generic]
     size: int
+
+    def files(self) -> Iterable[str]:
+        """Return the names of all files with numbers."""
+        return walk(self.folder) if self.tar is None else self.tar.names
+
+    def read(self, name: str) -> Array:
+        """Return (N, size) of an image's file, which has no head of its own."""
+        width = self.size * self.dtype.itemsize
+        most = MOST_KEYPOINTS * width
+        tar = self.tar
+        data = read_bytes(self.folder / name, most) if tar is None else tar.read(name, most)
+        if len(data) % width:
+            raise InputError(
+                f"Expected rows of {width} bytes in {name}, got {len(data)} bytes. Was it cut off?"
+            )
+        return np.frombuffer(data, self.dtype).reshape(-1, self.size)
 
 
 def recognise_folder(folder: Path) -> bool:
@@ -50,14 +69,14 @@ class KaptureStore(Store):
 
     def names(self) -> Iterator[str]:
         """Yield the names of all images: of a folder, then of the folders in it, each sorted."""
-        for file in walk(self._kinds[0].folder):
+        for file in self._kinds[0].files():
             if file.endswith(".kpt"):
                 yield file.removesuffix(".kpt")
 
     def _record(self, name: str) -> Record:
         points_of, vectors_of = self._kinds
-        points = _numbers(points_of, f"{name}.kpt").astype(np.float64)
-        vectors = _numbers(vectors_of, f"{name}.desc")
+        points = points_of.read(f"{name}.kpt").astype(np.float64)
+        vectors = vectors_of.read(f"{name}.desc")
         check_rows_alike(len(points), len(vectors))
         columns = points.shape[1]
         notes: tuple[str, ...] = ()
@@ -105,7 +124,7 @@ class KaptureStore(Store):
                 return _kind(file), _kind(other)
         raise FileError(
             f"Expected descriptors for the keypoints {', '.join(map(str, found))} in {place}, found"
-            " none. Are they still packed in a .tar file?"
+            " none."
         )
 
     @cached_property
@@ -123,17 +142,6 @@ class KaptureStore(Store):
         }
 
 
-def _numbers(kind: _Kind, name: str) -> Array:
-    """Return (N, size) of an image's file, which has no head of its own."""
-    width = kind.size * kind.dtype.itemsize
-    data = read_bytes(kind.folder / name, MOST_KEYPOINTS * width)
-    if len(data) % width:
-        raise InputError(
-            f"Expected rows of {width} bytes in {name}, got {len(data)} bytes. Was it cut off?"
-        )
-    return np.frombuffer(data, kind.dtype).reshape(-1, kind.size)
-
-
 def _kind(file: Path) -> _Kind:
     rows = list(_rows(file))
     if not rows or len(rows[0]) < 3:
@@ -146,7 +154,9 @@ def _kind(file: Path) -> _Kind:
     least = 2 if file.name == "keypoints.txt" else 1
     if width < least:
         raise FileError(f"Expected at least {least} numbers a row in {file}, got {width}.")
-    return _Kind(file.parent, name, np.dtype(dtype).newbyteorder("<"), width)
+    tar = file.with_suffix(".tar")
+    packed = Tar(tar) if tar.is_file() else None
+    return _Kind(file.parent, packed, name, np.dtype(dtype).newbyteorder("<"), width)
 
 
 def _rows(file: Path) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from invertdesc._feature_checks import checked_size
 from invertdesc.errors import FileError
-from invertdesc.io import _feat, colmap, hloc, lowe, npz, opencv, vlfeat
+from invertdesc.io import _feat, colmap, hloc, lowe, npz, opencv, oxford, visualsfm, vlfeat
 from invertdesc.io._files import FileStore, walk
 from invertdesc.io.alicevision import NAMES, AlicevisionStore
 from invertdesc.io.base import Store
@@ -29,11 +29,14 @@ _FILES: list[tuple[Callable[[bytes], bool], type[FileStore]]] = [
     (npz.recognise, npz.NpzStore),
     (opencv.recognise, opencv.OpencvStore),
     (lowe.recognise, lowe.LoweStore),
+    (visualsfm.recognise, visualsfm.VisualsfmStore),
+    (oxford.recognise, oxford.OxfordStore),
     (vlfeat.recognise, vlfeat.VlfeatStore),
 ]
 KNOWN = (
     "COLMAP's database.db, hloc's features.h5, invertdesc's .npz, OpenCV's FileStorage, Lowe's "
-    ".key, VLFeat's text, OpenMVG's and AliceVision's .feat with .desc, kapture"
+    ".key, VLFeat's text, VisualSFM's .sift, Oxford's regions, OpenMVG's and AliceVision's .feat "
+    "with .desc, kapture"
 )
 
 
@@ -50,7 +53,8 @@ def open_store(
 
     Args:
         path: A COLMAP database, an hloc file, a folder of kapture's, or a file or folder of .npz,
-            OpenCV's FileStorage, Lowe's, VLFeat's, OpenMVG's or AliceVision's files.
+            OpenCV's FileStorage, Lowe's, VLFeat's, VisualSFM's, Oxford's, OpenMVG's or
+            AliceVision's files.
         descriptor: Registry name of the vectors, where the store does not tell or is wrong.
         image_size: (H, W) of all images, where the store does not tell.
 
@@ -117,7 +121,8 @@ def _suffix(kind: type[Store], file: Path) -> str:
     """Return the end of a file's name that all files of the store share."""
     parts = file.suffixes
     packed = len(parts) > 1 and parts[-1] == ".gz"
-    described = len(parts) > 1 and kind is AlicevisionStore  # .sift.feat
+    # .sift.feat, .hesaff.sift
+    described = len(parts) > 1 and kind in (AlicevisionStore, oxford.OxfordStore)
     return "".join(parts[-2:]) if packed or described else file.suffix
 
 

@@ -7,6 +7,7 @@ Imported only where a CUDA tensor asks for it, or Triton's interpreter.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import triton
@@ -22,7 +23,8 @@ AWAY_BIT = tl.constexpr(62)
 FREE = tl.constexpr(2**63 - 1)
 
 
-@triton.jit
+# Numbers that change from batch to batch are not specialized, or some would wait for a compiler.
+@triton.jit(do_not_specialize=["total", "images", "candidates", "radius"])
 def _place(
     points,
     offsets,
@@ -39,10 +41,13 @@ def _place(
     HALVINGS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Each lane carries one keypoint down its list; who displaces another carries that one on."""
+    """Each lane carries one keypoint down its list; who displaces another carries that one on.
+
+    Atomics are relaxed: a lane acts on what its own one returned, and on nothing that others wrote.
+    """
     level = levels + tl.program_id(1) * 4
     side, rows, columns = tl.load(level), tl.load(level + 1), tl.load(level + 2)
-    base = tl.load(level + 3)
+    base = tl.load(level + 3) * images
     carried = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     walking = carried < total
     low = tl.zeros([BLOCK], tl.int64)
@@ -65,13 +70,14 @@ def _place(
         inside = walking & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
         key = carried
         if SCORED:
-            score = tl.load(scores + carried, mask=walking, other=0.0) + 0.0  # -0 ties with 0
+            score = tl.load(scores + carried, mask=walking, other=0.0)
             bits = score.to(tl.int32, bitcast=True)
+            bits = tl.where(bits == -0x80000000, 0, bits)  # -0 ties with 0
             rising = tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits).to(tl.int64)
             key |= (0x7FFFFFFF - rising) << INDEX_BITS
         key |= (step > 0).to(tl.int64) << AWAY_BIT
         place = keys + first + row * columns + column
-        before = tl.atomic_min(place, key, mask=inside)
+        before = tl.atomic_min(place, key, mask=inside, sem="relaxed")
         won = inside & (key < before)
         settled = won & (before == FREE)
         displaced = won & (before != FREE)
@@ -86,25 +92,29 @@ def _place(
         walking = walking & (settled == 0) & (step < candidates)
 
 
-@triton.jit
-def _settle(keys, owners, counts, levels, images, BLOCK: tl.constexpr):
-    """Turn keys into owners, and count who owns a cell, and who one away from home."""
-    image, number = tl.program_id(1), tl.program_id(2)
+@triton.jit(do_not_specialize=["images", "blocks"])
+def _settle(keys, owners, moved, dropped, offsets, levels, images, blocks, BLOCK: tl.constexpr):
+    """Turn keys into owners, and count who owns a cell away from home, and who owns none."""
+    image, block = tl.program_id(0) // blocks, tl.program_id(0) % blocks
+    number = tl.program_id(1)
     level = levels + number * 4
     cells = tl.load(level + 1) * tl.load(level + 2)
-    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    place = block.to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = place < cells
-    place += tl.load(level + 3) + image * cells
+    place += tl.load(level + 3) * images + image * cells
     key = tl.load(keys + place, mask=inside, other=FREE)
     owned = key != FREE
-    tl.store(owners + place, tl.where(owned, key & INDEX, -1).to(tl.int32), inside)
-    away = (owned & ((key >> AWAY_BIT) > 0)).to(tl.int64)
-    counter = counts + 2 * (number * images + image)
-    tl.atomic_add(counter, tl.sum(owned.to(tl.int64), 0))
-    tl.atomic_add(counter + 1, tl.sum(away, 0))
+    tl.store(owners + place, tl.where(owned, key & INDEX, -1).to(tl.int32), mask=inside)
+    away = owned & ((key >> AWAY_BIT) > 0)
+    without = -tl.sum(owned.to(tl.int64), 0)
+    if block == 0:
+        without += tl.load(offsets + image + 1) - tl.load(offsets + image)
+    count = number * images + image
+    tl.atomic_add(moved + count, tl.sum(away.to(tl.int64), 0), sem="relaxed")
+    tl.atomic_add(dropped + count, without, sem="relaxed")
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["cells", "height", "width"])
 def _fill(
     rows,
     geometry,
@@ -118,30 +128,41 @@ def _fill(
     BYTES: tl.constexpr,
     LENGTH: tl.constexpr,
     CHANNELS: tl.constexpr,
-    BLOCK: tl.constexpr,
+    LANES: tl.constexpr,
+    CELLS: tl.constexpr,
 ):
-    """Write every value of a channels-last map once: a cell's own row, or zeros."""
-    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = place < cells * CHANNELS
-    cell, channel = place // CHANNELS, place % CHANNELS
+    """Write every value of a channels-last map once: a cell's own row, or zeros.
+
+    A tile is a few whole cells. What is worked out in 64 bits is so once a cell, and where a cell's
+    bytes are a multiple of 16, a thread stores 16 at once.
+    """
+    cell = tl.program_id(0).to(tl.int64) * CELLS + tl.arange(0, CELLS)[:, None]
+    inside = cell < cells
     owner = tl.load(owners + cell, mask=inside, other=-1).to(tl.int64)
+    target = out + cell * CHANNELS
+    channel = tl.arange(0, LANES)[None, :]
     vector = (owner >= 0) & (channel < LENGTH)
     if BYTES:
         byte = tl.load(rows + owner * length + channel // 8, mask=vector, other=0).to(tl.int32)
-        value = (((byte >> (channel % 8).to(tl.int32)) & 1) * 2 - 1).to(tl.float32)
-        value = tl.where(vector, value, 0.0)
+        value = tl.where(vector, ((byte >> (channel % 8)) & 1) * 2 - 1, 0).to(tl.float32)
     else:
-        value = tl.load(rows + owner * length + channel, mask=vector, other=0.0).to(tl.float32)
+        value = tl.load(rows + owner * length + channel, mask=vector, other=0.0)
+    tl.store(target + channel, value.to(out.dtype.element_ty), mask=inside & (channel < LENGTH))
     if CHANNELS > LENGTH:
-        told = (owner >= 0) & (channel >= LENGTH)
-        extra = channel - LENGTH
-        number = tl.load(geometry + owner * 5 + extra, mask=told, other=0.0)
-        column = (cell % width).to(tl.float32)
-        row = (cell // width % height).to(tl.float32)
-        middle = (tl.where(extra == 0, column, row) + 0.5) * side - 0.5
-        number = tl.where(extra < 2, (number - middle) / side, number)
-        value = tl.where(told, number, value)
-    tl.store(out + place, value.to(out.dtype.element_ty), mask=inside)
+        extra = tl.arange(0, 8)[None, :]
+        told = (owner >= 0) & (extra < CHANNELS - LENGTH)
+        number = tl.load(geometry + owner * (CHANNELS - LENGTH) + extra, mask=told, other=0.0)
+        column, row = cell % width, cell // width % height
+        middle = (tl.where(extra == 0, column, row).to(tl.float32) + 0.5) * side - 0.5
+        apart = number - middle
+        # Of float32, / is not rounded to nearest.
+        apart = tl.div_rn(apart, side) if apart.dtype == tl.float32 else apart / side
+        value = tl.where(told, tl.where(extra < 2, apart, number), 0.0)
+        tl.store(
+            target + LENGTH + extra,
+            value.to(out.dtype.element_ty),
+            mask=inside & (extra < CHANNELS - LENGTH),
+        )
 
 
 def place(
@@ -154,43 +175,68 @@ def place(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Place keypoints; see `place_keypoints.py` for shapes."""
     device, total, images = keypoints.device, keypoints.shape[0], offsets.shape[0] - 1
-    sizes = map_sizes(image_size, cell_sizes)
-    base, table, largest = 0, [], 1
-    for cell, (rows, columns) in zip(cell_sizes, sizes, strict=True):
-        table += [cell, rows, columns, base]
-        base += images * rows * columns
-        largest = max(largest, rows * columns)
-    listed = candidates(radius)
-    numbers = {step: number for number, step in enumerate(listed)}
-    reach = range(-radius, radius + 1)
-    flat = [part for step in listed for part in step]
-    ints = table + flat + [numbers[dy, dx] for dy in reach for dx in reach]
-    small = torch.tensor(ints, dtype=torch.int64).to(device, non_blocking=True)
-    levels, steps, inverse = small.split([len(table), len(flat), len(listed)])
-    keys = torch.full((base,), FREE.value, dtype=torch.int64, device=device)
-    owners = torch.empty(base, dtype=torch.int32, device=device)
-    counts = torch.zeros(len(sizes), images, 2, dtype=torch.int64, device=device)
-    if total:
-        _place[(triton.cdiv(total, 128), len(sizes))](
-            keypoints.float().contiguous(),
-            offsets,
-            keypoints if scores is None else scores.float().contiguous(),
+    cells = [rows * columns for rows, columns in map_sizes(image_size, cell_sizes)]
+    with torch.cuda.device_of(keypoints):
+        levels, steps, numbers = _tables(tuple(image_size), tuple(cell_sizes), radius, device)
+        keys = torch.full((images * sum(cells),), FREE.value, dtype=torch.int64, device=device)
+        owners = torch.empty(len(keys), dtype=torch.int32, device=device)
+        moved = torch.zeros(len(cells), images, dtype=torch.int64, device=device)
+        dropped = torch.zeros_like(moved)
+        if total:
+            _place[(triton.cdiv(total, 128), len(cells))](
+                keypoints.float().contiguous(),
+                offsets,
+                keypoints if scores is None else scores.float().contiguous(),
+                keys,
+                steps,
+                numbers,
+                levels,
+                total,
+                images,
+                len(numbers),
+                radius,
+                SCORED=scores is not None,
+                HALVINGS=max(1, images.bit_length()),
+                BLOCK=128,
+                enable_fp_fusion=False,
+            )
+        blocks = triton.cdiv(max(cells), 1024)
+        _settle[(images * blocks, len(cells))](
             keys,
-            steps,
-            inverse,
+            owners,
+            moved,
+            dropped,
+            offsets,
             levels,
-            total,
             images,
-            len(listed),
-            radius,
-            SCORED=scores is not None,
-            HALVINGS=max(1, images.bit_length()),
-            BLOCK=128,
+            blocks,
+            BLOCK=1024,
+            enable_fp_fusion=False,
         )
-    _settle[(triton.cdiv(largest, 1024), images, len(sizes))](
-        keys, owners, counts, levels, images, BLOCK=1024
+    return owners, moved, dropped
+
+
+@lru_cache(maxsize=64)
+def _tables(
+    image_size: tuple[int, int], cell_sizes: tuple[int, ...], radius: int, device: torch.device
+) -> tuple[Tensor, ...]:
+    """Return what placing looks up: once, since the device must wait while it is copied.
+
+    That is side, rows, columns and first cell (per image) of each map; the candidates' steps; and
+    the number of the candidate at each step.
+    """
+    first, levels = 0, []
+    for cell, (rows, columns) in zip(cell_sizes, map_sizes(image_size, cell_sizes), strict=True):
+        levels += [cell, rows, columns, first]
+        first += rows * columns
+    listed = candidates(radius)
+    order = {step: number for number, step in enumerate(listed)}
+    reach = range(-radius, radius + 1)
+    steps = [part for step in listed for part in step]
+    numbers = [order[down, right] for down in reach for right in reach]
+    return tuple(
+        torch.tensor(table, dtype=torch.int64).to(device) for table in (levels, steps, numbers)
     )
-    return owners, counts[..., 1].clone(), offsets.diff() - counts[..., 0]
 
 
 def fill(
@@ -203,23 +249,28 @@ def fill(
 ) -> Tensor:
     """Fill cells; see `fill_cells.py` for shapes."""
     count, height, width = owners.shape
-    channels = length + (0 if geometry is None else 5)
-    out = torch.empty(count * height * width, channels, dtype=dtype, device=rows.device)
-    block = 2048
+    channels = length + (0 if geometry is None else geometry.shape[1])
+    out = torch.empty(owners.numel(), channels, dtype=dtype, device=rows.device)
+    lanes = triton.next_power_of_2(length)
+    at_once = max(1, 8192 // lanes)
     if out.numel():
-        _fill[(triton.cdiv(out.numel(), block),)](
-            rows.contiguous(),
-            rows if geometry is None else geometry.float().contiguous(),
-            owners,
-            out,
-            owners.numel(),
-            height,
-            width,
-            cell_size,
-            rows.shape[1],
-            BYTES=rows.dtype == torch.uint8,
-            LENGTH=length,
-            CHANNELS=channels,
-            BLOCK=block,
-        )
+        with torch.cuda.device_of(rows):
+            _fill[(triton.cdiv(owners.numel(), at_once),)](
+                rows.contiguous(),
+                rows if geometry is None else geometry.contiguous(),
+                owners.contiguous(),
+                out,
+                owners.numel(),
+                height,
+                width,
+                float(cell_size),
+                rows.shape[1],
+                BYTES=rows.dtype == torch.uint8,
+                LENGTH=length,
+                CHANNELS=channels,
+                LANES=lanes,
+                CELLS=at_once,
+                num_warps=8,
+                enable_fp_fusion=False,
+            )
     return out.view(count, height, width, channels).permute(0, 3, 1, 2)

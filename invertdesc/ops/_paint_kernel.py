@@ -13,13 +13,13 @@ import triton.language as tl
 from torch import Tensor
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["skip", "plane", "height", "width"])
 def _paint(
     frames,
     image,
     values,
     canvas,
-    total,
+    skip,
     plane,
     height,
     width,
@@ -29,11 +29,10 @@ def _paint(
 ):
     """Write both ends of every run of one keypoint: a lane a cell, row by row."""
     keypoint = tl.program_id(0).to(tl.int64)
-    x, y = tl.load(frames + keypoint), tl.load(frames + total + keypoint)
-    side = tl.load(frames + 2 * total + keypoint)
-    cos = tl.load(frames + 3 * total + keypoint)
-    sin = tl.load(frames + 4 * total + keypoint)
-    rows = tl.load(frames + 5 * total + keypoint).to(tl.int64)
+    frame = frames + keypoint * 6
+    x, y, side = tl.load(frame), tl.load(frame + 1), tl.load(frame + 2)
+    cos, sin = tl.load(frame + 3), tl.load(frame + 4)
+    rows = tl.load(frame + 5).to(tl.int64)
     line = tl.load(image + keypoint) * height
     lane = tl.arange(0, CELLS)
     there = lane < GRID * GRID
@@ -53,14 +52,14 @@ def _paint(
         first = tl.minimum(tl.maximum(tl.ceil(first), 0.0), width * 1.0).to(tl.int64)
         last = tl.minimum(tl.maximum(tl.ceil(last), 0.0), width * 1.0).to(tl.int64)
         seen = there & (row < height) & (first < last)
-        start = (line + row) * (width + 1)
-        for channel in tl.static_range(CHANNELS):
-            value = tl.load(
-                values + (channel * total + keypoint) * (GRID * GRID) + lane, mask=seen, other=0
-            )
-            ends = canvas + channel * plane + start
-            tl.atomic_add(ends + first, value, mask=seen)
-            tl.atomic_add(ends + last, -value, mask=seen)
+        value = values + keypoint * (GRID * GRID) + lane
+        ends = canvas + (line + row) * (width + 1)
+        for _ in tl.static_range(CHANNELS):
+            amount = tl.load(value, mask=seen, other=0)
+            tl.atomic_add(ends + first, amount, mask=seen, sem="relaxed")
+            tl.atomic_add(ends + last, -amount, mask=seen, sem="relaxed")
+            value += skip
+            ends += plane
 
 
 def paint(values: Tensor, frames: Tensor, rows: Tensor, image: Tensor, canvas: Tensor) -> None:
@@ -75,17 +74,21 @@ def paint(values: Tensor, frames: Tensor, rows: Tensor, image: Tensor, canvas: T
     """
     channels, total, grid = values.shape[:3]
     _, _, height, width = canvas.shape
-    if total:
-        _paint[(total,)](
-            torch.cat([frames, rows[None].double()]),
-            image,
-            values,
-            canvas,
-            total,
-            canvas[0].numel(),
-            height,
-            width - 1,
-            GRID=grid,
-            CELLS=triton.next_power_of_2(grid * grid),
-            CHANNELS=channels,
-        )
+    cells = triton.next_power_of_2(grid * grid)
+    if total and canvas.numel():
+        with torch.cuda.device_of(canvas):
+            _paint[(total,)](
+                torch.cat([frames, rows[None].double()]).T.contiguous(),
+                image,
+                values,
+                canvas,
+                values.stride(0),
+                canvas.stride(0),
+                height,
+                width - 1,
+                GRID=grid,
+                CELLS=cells,
+                CHANNELS=channels,
+                num_warps=min(4, max(1, cells // 32)),
+                enable_fp_fusion=False,  # rounds as the CPU does
+            )

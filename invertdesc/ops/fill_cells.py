@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from invertdesc.errors import InputError
 
 GEOMETRY = ("dx", "dy", "sin", "cos", "log scale")
+_AT_ONCE = 128  # rows; so that what is picked and converted takes no memory beside the map
 
 
 def fill_cells(
@@ -71,18 +74,31 @@ def _fill(
 ) -> Tensor:
     """Zero the map and copy the owned rows: two passes over little more than the map's bytes."""
     count, height, width = owners.shape
-    cell = (owners.flatten() >= 0).nonzero().flatten()
-    owner = owners.flatten()[cell].long()
-    parts = [_unpacked(rows[owner], length) if rows.dtype == torch.uint8 else rows[owner]]
-    if geometry is not None:
-        told = geometry[owner]
-        place = torch.stack([cell % width, cell // width % height], 1)
-        middle = (place + 0.5) * cell_size - 0.5
-        parts += [(told[:, :2] - middle) / cell_size, told[:, 2:]]
-    values = torch.cat([part.to(dtype) for part in parts], 1)
-    out = torch.zeros(count * height * width, values.shape[1], dtype=dtype)
-    out[cell] = values
-    return out.view(count, height, width, -1).permute(0, 3, 1, 2)
+    flat = owners.flatten()
+    channels = length + (0 if geometry is None else len(GEOMETRY))
+    out = _zeros(count * height * width, channels, dtype)
+    for cell in torch.split((flat >= 0).nonzero().flatten(), _AT_ONCE):
+        owner = flat.index_select(0, cell)
+        chosen = rows.index_select(0, owner)
+        parts = [_unpacked(chosen, length) if rows.dtype == torch.uint8 else chosen]
+        if geometry is not None:
+            told = geometry.index_select(0, owner)
+            place = torch.stack([cell % width, cell // width % height], 1)
+            middle = (place + 0.5) * cell_size - 0.5
+            parts += [(told[:, :2] - middle) / cell_size, told[:, 2:]]
+        out.index_copy_(0, cell, torch.cat([part.to(dtype) for part in parts], 1))
+    return out.view(count, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _zeros(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    """Return zeros, all of them in memory.
+
+    What binds is the system, which hands out memory in pages and zeroes each when it is first
+    written. NumPy asks it for huge ones, torch does not; and to write one byte of each is enough.
+    """
+    raw = np.zeros(rows * columns * dtype.itemsize, np.uint8)
+    raw[:: mmap.PAGESIZE] = 0
+    return torch.from_numpy(raw).view(dtype).view(rows, columns)
 
 
 @_fill.register_fake
@@ -114,11 +130,20 @@ def _(
 
 @torch.library.custom_op("invertdesc::gather_cells", mutates_args=())
 def _gather(values: Tensor, owners: Tensor, total: int) -> Tensor:
-    """Return (total, C): of a map (B, C, h, w) the cell that each keypoint owns, or zeros."""
-    cell = (owners.flatten() >= 0).nonzero().flatten()
-    out = values.new_zeros(total, values.shape[1])
-    out[owners.flatten()[cell].long()] = values.permute(0, 2, 3, 1).flatten(0, 2)[cell]
-    return out
+    """Return (total, C): of a map (B, C, h, w) the cell that each keypoint owns, or zeros.
+
+    Empty cells all go to a row that is cut off: to pick them out would wait for the device.
+    """
+    _, height, width = owners.shape
+    flat = owners.flatten().long()
+    cell = torch.full((total + 1,), -1, device=flat.device)
+    cell.scatter_(
+        0, torch.where(flat < 0, total, flat), torch.arange(len(flat), device=flat.device)
+    )
+    cell = cell[:-1]
+    at = cell.clamp(min=0)
+    image, row, column = at // (height * width), at // width % height, at % width
+    return torch.where(cell[:, None] < 0, 0, values.permute(0, 2, 3, 1)[image, row, column])
 
 
 @_gather.register_fake

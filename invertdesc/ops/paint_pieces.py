@@ -124,7 +124,7 @@ def _units(pieces: Tensor, image: Tensor, offsets: Tensor) -> Tensor:
     largest.scatter_reduce_(0, image[:, None].expand_as(heights), heights, "amax")
     bound = largest.double() * offsets.diff()[:, None]
     _, exponent = torch.frexp(bound.clamp(min=torch.finfo(torch.float32).tiny))
-    return torch.ldexp(torch.ones_like(bound), exponent - 61)
+    return ((exponent.long() - 61 + 1023) << 52).view(torch.float64)  # float64's own bits: exact
 
 
 def _by_height(frames: Tensor, grid: int, height: int) -> Iterator[tuple[Tensor, int]]:

@@ -120,15 +120,19 @@ def _place(
     total, count = keypoints.shape[0], offsets.shape[0] - 1
     image = np.repeat(np.arange(count), np.diff(offsets.numpy()))
     # Whole pixels first, then integer division: exact on every device.
-    pixel = np.maximum(np.floor(keypoints.detach().numpy()), 0).astype(np.int64)[:, ::-1]
+    pixel = np.maximum(np.floor(keypoints.detach().float().numpy()), 0).astype(np.int64)[:, ::-1]
     rank = _ranks(scores, total)
-    found = [
-        _place_one(pixel // cell, image, rank, count, size, radius)
-        for cell, size in zip(cell_sizes, map_sizes(image_size, cell_sizes), strict=True)
+    sizes = map_sizes(image_size, cell_sizes)
+    cells = [count * height * width for height, width in sizes]
+    owners = np.full(sum(cells), -1, np.int32)
+    counts = [
+        _place_one(pixel // cell, image, rank, count, size, radius, part)
+        for cell, size, part in zip(
+            cell_sizes, sizes, np.split(owners, np.cumsum(cells)[:-1]), strict=True
+        )
     ]
-    owners, moved, dropped = zip(*found, strict=True)
-    where = torch.from_numpy(np.concatenate(owners))
-    return where, torch.from_numpy(np.stack(moved)), torch.from_numpy(np.stack(dropped))
+    moved, dropped = (torch.from_numpy(np.stack(one)) for one in zip(*counts, strict=True))
+    return torch.from_numpy(owners), moved, dropped
 
 
 @_place.register_fake
@@ -161,15 +165,20 @@ def _(
 
 
 def _place_one(
-    home: Whole, image: Whole, rank: Whole, count: int, size: tuple[int, int], radius: int
-) -> tuple[NDArray[np.int32], Whole, Whole]:
-    """Return owners (B * h * w,), moved and dropped (B,) of one map."""
+    home: Whole,
+    image: Whole,
+    rank: NDArray[np.int32],
+    count: int,
+    size: tuple[int, int],
+    radius: int,
+    owners: NDArray[np.int32],
+) -> tuple[Whole, Whole]:
+    """Write the owners (B * h * w,) of one map over -1; return moved and dropped (B,)."""
     total, (height, width) = len(rank), size
-    keys = np.full(count * height * width, 2 * total)  # larger than any key
+    keys = np.full(len(owners), 2 * total, np.int32)  # larger than any key
     cell_at_home = (image * height + home[:, 0]) * width + home[:, 1]
     np.minimum.at(keys, cell_at_home, rank)
     owns = keys[cell_at_home] == rank
-    owners = np.full(len(keys), -1, np.int32)
     owners[cell_at_home[owns]] = np.flatnonzero(owns)
 
     others = np.flatnonzero(~owns)
@@ -193,13 +202,14 @@ def _place_one(
     placed = step < len(ring)
     owners[claim[placed]] = others[placed]
     moved = np.bincount(image[others[placed]], minlength=count)
-    return owners, moved, np.bincount(image[others[~placed]], minlength=count)
+    return moved, np.bincount(image[others[~placed]], minlength=count)
 
 
-def _ranks(scores: Tensor | None, total: int) -> Whole:
+def _ranks(scores: Tensor | None, total: int) -> NDArray[np.int32]:
     """Return (M,) priorities, 0 for the first; images share one order, since they share no cell."""
-    rank = np.arange(total)
+    rank = np.arange(total, dtype=np.int32)
     if scores is None:
         return rank
-    rank[np.argsort(-scores.detach().numpy(), kind="stable")] = np.arange(total)
+    order = np.argsort(-scores.detach().float().numpy(), kind="stable")
+    rank[order] = np.arange(total, dtype=np.int32)
     return rank

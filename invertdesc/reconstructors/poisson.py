@@ -79,9 +79,15 @@ class Poisson:
             MissingFieldError: The features lack scales or orientations that the descriptor needs.
             InputError: `stochastic`, and the descriptor is not made of histograms.
         """
-        picture: Tensor = self.rasterizer(batch, self._draw(batch) if self.stochastic else None)[
-            :, :1
-        ]
+        return self.paint(batch, self._draw(batch) if self.stochastic else None)
+
+    def paint(self, batch: FeatureBatch, pieces: Tensor | None) -> Tensor:
+        """Reconstruct from (M, 2, G, G) gradients in the keypoints' frames, as a call does.
+
+        Raises:
+            MissingFieldError: The features lack scales or orientations that the descriptor needs.
+        """
+        picture: Tensor = self.rasterizer(batch, pieces)[:, :1]
         if self.rasterizer.stride > 1:
             picture = F.interpolate(
                 picture, scale_factor=self.rasterizer.stride, mode="bicubic", align_corners=False

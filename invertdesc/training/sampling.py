@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch, LocalFeatures
 from invertdesc.training.data import FeatureData, drop_keypoints
 
@@ -55,23 +57,24 @@ class Sampler:
     def batch(self) -> tuple[tuple[Tensor, ...], Tensor]:
         """Return the network's inputs and the truth (B, 3, H, W) of the next batch."""
         draws = [self._draw() for _ in range(self.config.batch)][self.part]
-        groups: dict[tuple[int, bool], list[tuple[Tensor, LocalFeatures]]] = {}
+        groups: dict[tuple[int, bool], list[tuple[Draw, Tensor, LocalFeatures]]] = {}
         for draw in draws:
             # Where inputs do not mirror, the mirrored picture's own features are taken.
             later = draw.mirrored and self.method.mirrors
             item = self._make(draw, draw.mirrored and not later)
-            groups.setdefault((draw.descriptor, later), []).append(item)
-        parts, truths = [], []
+            groups.setdefault((draw.descriptor, later), []).append((draw, *item))
+        parts = []
         for (_, later), items in groups.items():
-            batch = FeatureBatch.collate([features for _, features in items]).to(self.device)
+            batch = FeatureBatch.collate([features for _, _, features in items]).to(self.device)
             with torch.no_grad():
                 inputs = self.method.inputs(batch)
-            truth = torch.stack([picture for picture, _ in items])
-            parts.append(self.method.mirror(inputs) if later else inputs)
-            truths.append(truth.flip(-1) if later else truth)
-        whole = (torch.cat(part) for part in zip(*parts, strict=True))
-        inputs = tuple(x.contiguous(memory_format=torch.channels_last) for x in whole)
-        return inputs, torch.cat(truths).to(self.device)
+            truth = torch.stack([picture for _, picture, _ in items]).to(self.device)
+            if later:
+                inputs, truth = self.method.mirror(inputs), truth.flip(-1)
+            for number, (draw, *_) in enumerate(items):
+                parts.append(self._cut([x[number] for x in (*inputs, truth)], draw.corner))
+        *cut, truth = (torch.stack(part) for part in zip(*parts, strict=True))
+        return tuple(x.contiguous(memory_format=torch.channels_last) for x in cut), truth
 
     def _draw(self) -> Draw:
         config = self.config
@@ -87,15 +90,30 @@ class Sampler:
 
     def _make(self, draw: Draw, mirrored: bool) -> tuple[Tensor, LocalFeatures]:
         picture, features = self.data.item(draw.picture, draw.descriptor, mirrored)
-        if self.config.patch is not None:
-            side = self.config.patch
-            x, y = (int(share * (self.config.crop - side + 1)) for share in draw.corner)
-            picture = picture[:, y : y + side, x : x + side]
-            features = features.crop((x, y, x + side, y + side))
         if draw.keep < 1:
             generator = torch.Generator().manual_seed(draw.seed)
             features = drop_keypoints(features, draw.keep, generator)
         return picture, features
+
+    def _cut(self, tensors: Sequence[Tensor], corner: tuple[float, float]) -> list[Tensor]:
+        """Cut one square from the inputs and the picture (C, h, w), each of its own resolution.
+
+        Inputs are those of the whole picture: the field of a part alone would not know how bright
+        the part is.
+        """
+        side, crop = self.config.patch, self.config.crop
+        if side is None:
+            return list(tensors)
+        strides = [-(-crop // x.shape[-1]) for x in tensors]
+        if side % max(strides):
+            raise InputError(f"Expected patch to be a multiple of {max(strides)}, got {side}.")
+        left, top = (
+            int(share * (crop - side + 1)) // max(strides) * max(strides) for share in corner
+        )
+        return [
+            x[..., top // stride : (top + side) // stride, left // stride : (left + side) // stride]
+            for x, stride in zip(tensors, strides, strict=True)
+        ]
 
     def _integer(self, below: int) -> int:
         return int(torch.randint(below, (), generator=self.generator))

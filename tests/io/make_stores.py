@@ -1,7 +1,9 @@
 """Write features as other programs do, each by its own conventions, as far as it keeps them."""
 
+import io
 import json
 import sqlite3
+import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -240,6 +242,48 @@ def write_kapture(folder: Path, images: Images, *, columns: int = 6) -> Path:
     return folder
 
 
+def write_kapture_tar(folder: Path, images: Images) -> Path:
+    """As kapture 1.1 packs it; what was added later, under the same name, holds."""
+    write_kapture(folder, images)
+    for part, suffix in (("keypoints", ".kpt"), ("descriptors", ".desc")):
+        place = folder / "reconstruction" / part / "SIFT"
+        with tarfile.open(place / f"{part}.tar", "w") as archive:
+            for name in images:
+                file = place / f"{name}{suffix}"
+                old = tarfile.TarInfo(f"{name}{suffix}")
+                old.size = 5
+                archive.addfile(old, io.BytesIO(b"stale"))
+                archive.add(file, f"{name}{suffix}")
+                file.unlink()
+    return folder
+
+
+def write_visualsfm(folder: Path, images: Images) -> Path:
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        table = np.stack([*(xy + 0.5).T, np.zeros(len(xy)), scale, turn], 1).astype("<f4")
+        counts = np.array([len(xy), 5, 128], "<i4").tobytes()
+        parts = (b"SIFT", b"V4.0", counts, table.tobytes(), sift_bytes(vectors).tobytes())
+        _file(folder, name, ".sift").write_bytes(b"".join(parts) + b"\xffEOF")
+    return folder
+
+
+def write_oxford(folder: Path, images: Images) -> Path:
+    """Ellipses as long as wide, and of the same area: twice as long, half as wide, turned."""
+    for number, (name, features) in enumerate(images.items()):
+        xy, scale, turn, vectors = fields(features)
+        axes = [4.0, 0.25] if number % 2 else [1.0, 1.0]
+        c, s = np.cos(turn), np.sin(turn)
+        frames = np.stack([c, -s, s, c], 1).reshape(-1, 2, 2)
+        shapes = frames @ np.diag(axes) @ frames.swapaxes(1, 2) / (7.5 * scale[:, None, None]) ** 2
+        lines = [f"128\n{len(xy)}"]
+        for place, shape, vector in zip(xy, shapes, to_vlfeat(sift_bytes(vectors)), strict=True):
+            values = (*place, shape[0, 0], shape[0, 1], shape[1, 1])
+            lines.append(" ".join([*(f"{v:.9g}" for v in values), *map(str, vector)]))
+        _file(folder, name, ".hesaff.sift").write_text("\n".join(lines) + "\n")
+    return folder
+
+
 def _file(folder: Path, name: str, suffix: str) -> Path:
     path = folder / f"{name}{suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -272,5 +316,33 @@ WRITERS: dict[str, Callable[[Path, Images], Path]] = {
     "openmvg": write_openmvg,
     "alicevision": write_alicevision,
     "kapture": write_kapture,
+    "kapture-tar": write_kapture_tar,
+    "visualsfm": write_visualsfm,
+    "oxford": write_oxford,
 }
-SIZES_STORED = ("colmap", "hloc", "npz", "openmvg", "alicevision", "kapture")
+SIZES_STORED = ("colmap", "hloc", "npz", "openmvg", "alicevision", "kapture", "kapture-tar")
+FILES = {  # that make up a store of the images "101" and "102"
+    "colmap": ["database.db"],
+    "colmap-text": ["101.txt"],
+    "hloc": ["features.h5"],
+    "npz": ["101.npz"],
+    "opencv": ["101.yml"],
+    "lowe": ["101.key"],
+    "vlfeat": ["101.sift"],
+    "openmvg": ["101.feat", "101.desc", "sfm_data.json", "image_describer.json"],
+    "alicevision": ["101.sift.feat", "101.sift.desc", "cameraInit.sfm"],
+    "kapture": [
+        "reconstruction/keypoints/SIFT/keypoints.txt",
+        "reconstruction/keypoints/SIFT/101.kpt",
+        "reconstruction/descriptors/SIFT/descriptors.txt",
+        "reconstruction/descriptors/SIFT/101.desc",
+        "sensors/sensors.txt",
+        "sensors/records_camera.txt",
+    ],
+    "kapture-tar": [
+        "reconstruction/keypoints/SIFT/keypoints.tar",
+        "reconstruction/descriptors/SIFT/descriptors.tar",
+    ],
+    "visualsfm": ["101.sift"],
+    "oxford": ["101.hesaff.sift"],
+}

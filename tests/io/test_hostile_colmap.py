@@ -1,6 +1,7 @@
 """Damaged and hostile COLMAP databases."""
 
 import sqlite3
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,43 @@ def test_colmap_with_a_picture_too_large_to_make(tmp_path: Path, images: Images)
     found, errors = read_all(path)
     assert list(found) == ["102"]
     assert "at most 268435456 pixels" in str(errors["101"])
+
+
+def test_colmap_that_names_an_image_twice(tmp_path: Path, images: Images) -> None:
+    path = write_colmap(tmp_path, images)
+    change(
+        path,
+        "ALTER TABLE images RENAME TO other;",
+        "CREATE TABLE images AS SELECT * FROM other UNION ALL SELECT * FROM other;",
+    )
+    _, errors = read_all(path)
+    assert "in order" in str(errors[""])
+
+
+def test_colmap_whose_pages_lead_to_each_other_without_end(tmp_path: Path, images: Images) -> None:
+    # Each of 15 pages leads a hundred times to the next one: 10^30 rows in 60 kB.
+    path = write_colmap(tmp_path, images)
+    change(path, "ALTER TABLE images RENAME TO other; CREATE TABLE images AS SELECT * FROM other;")
+    database = sqlite3.connect(path)
+    (root,) = database.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'images'"
+    ).fetchone()
+    database.close()
+    data = bytearray(path.read_bytes())
+    size, last = int.from_bytes(data[16:18], "big"), 15
+    leaf, first = data[(root - 1) * size : root * size], len(data) // size + 1
+    places = [root, *range(first, first + last)]
+    data += bytes(last * size)
+    for here, there in pairwise(places):
+        cells = b"".join(there.to_bytes(4, "big") + bytes([row]) for row in range(1, 101))
+        starts = b"".join((size - 500 + 5 * k).to_bytes(2, "big") for k in range(100))
+        head = b"\x05\0\0" + (100).to_bytes(2, "big") + (size - 500).to_bytes(2, "big") + b"\0"
+        page = (head + there.to_bytes(4, "big") + starts).ljust(size - 500, b"\0") + cells
+        data[(here - 1) * size : here * size] = page
+    data[-size:] = leaf
+    data[28:32] = (len(data) // size).to_bytes(4, "big")
+    path.write_bytes(data)
+    with little_memory():
+        _, errors = read_all(path)
+    assert "Expected a whole COLMAP database" in str(errors[""])
+    assert "interrupted" in str(errors[""])

@@ -1,6 +1,7 @@
 """Damaged and hostile stores end in an error of ours, for the image concerned and for it alone."""
 
 import os
+import tarfile
 from pathlib import Path
 
 import h5py
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from make_stores import WRITERS, write_colmap, write_kapture, write_lowe
+from make_stores import FILES, WRITERS, write_colmap, write_kapture, write_lowe
 from read_stores import little_memory, read_all
 
 from invertdesc import LocalFeatures, open_store
@@ -16,35 +17,10 @@ from invertdesc.errors import FileError, InputError
 
 Images = dict[str, LocalFeatures]
 
-
 EVERY = pytest.mark.parametrize("kind", WRITERS)
-
-
-MAIN = {  # the files that are damaged
-    "colmap": ["database.db"],
-    "colmap-text": ["101.txt"],
-    "hloc": ["features.h5"],
-    "npz": ["101.npz"],
-    "opencv": ["101.yml"],
-    "lowe": ["101.key"],
-    "vlfeat": ["101.sift"],
-    "openmvg": ["101.feat", "101.desc", "sfm_data.json", "image_describer.json"],
-    "alicevision": ["101.sift.feat", "101.sift.desc", "cameraInit.sfm"],
-    "kapture": [
-        "reconstruction/keypoints/SIFT/keypoints.txt",
-        "reconstruction/keypoints/SIFT/101.kpt",
-        "reconstruction/descriptors/SIFT/descriptors.txt",
-        "reconstruction/descriptors/SIFT/101.desc",
-        "sensors/sensors.txt",
-        "sensors/records_camera.txt",
-    ],
-}
-
-
-FILES = [(kind, file) for kind, files in MAIN.items() for file in files]
-
-
-ANY = pytest.mark.parametrize(("kind", "file"), FILES)
+ANY = pytest.mark.parametrize(
+    ("kind", "file"), [(kind, file) for kind, files in FILES.items() for file in files]
+)
 
 
 FUZZ = settings(
@@ -81,7 +57,7 @@ def test_changed_bytes(kind: str, tmp_path: Path, images: Images, data: st.DataO
     if not folder.exists():
         folder.mkdir()
         WRITERS[kind](folder, images)
-    file = folder / data.draw(st.sampled_from(MAIN[kind]))
+    file = folder / data.draw(st.sampled_from(FILES[kind]))
     whole = file.read_bytes()
     changed = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -94,7 +70,7 @@ def test_changed_bytes(kind: str, tmp_path: Path, images: Images, data: st.DataO
 
 
 @FUZZ
-@given(content=st.binary(max_size=300), head=st.sampled_from(range(7)))
+@given(content=st.binary(max_size=300), head=st.sampled_from(range(9)))
 def test_any_bytes_behind_a_good_head(tmp_path: Path, content: bytes, head: int) -> None:
     heads = [
         b"",
@@ -104,6 +80,8 @@ def test_any_bytes_behind_a_good_head(tmp_path: Path, content: bytes, head: int)
         b'{"descriptors": {"type_id": "opencv-matrix", ',
         b'<?xml version="1.0"?><opencv_storage><keypoints>',
         b"3 128\n",
+        b"128\n3\n",
+        b"SIFTV4.0" + np.array([3, 5, 128], "<i4").tobytes(),
     ]
     path = tmp_path / "store"
     path.write_bytes(heads[head] + content)
@@ -308,3 +286,71 @@ def test_hidden_files_are_left_out(tmp_path: Path, images: Images) -> None:
     (tmp_path / ".cache" / "104.key").write_text("0 128\n")
     found, errors = read_all(tmp_path)
     assert (list(found), errors) == (["101", "102"], {})
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["0 0 1", "1 1 1", "1 2 1", "-1 0 -1", "nan 0 1", "1 nan 1", "1e200 0 1e200", "inf 0 1"],
+)
+def test_oxford_regions_that_are_no_ellipses(shape: str, tmp_path: Path, images: Images) -> None:
+    WRITERS["oxford"](tmp_path, images)
+    vector = "1 " * 128
+    (tmp_path / "103.hesaff.sift").write_text(f"128\n1\n5 5 {shape} {vector}\n")
+    found, errors = read_all(tmp_path)
+    assert list(found) == ["101", "102"]
+    assert "Expected" in str(errors["103"])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"SIFTV4.0" + bytes(12),
+        b"SIFTV4.0" + np.array([10**9, 5, 128], "<i4").tobytes(),
+        b"SIFTV4.0" + np.array([-1, 5, 128], "<i4").tobytes(),
+        b"SIFTV4.0" + np.array([1, 6, 128], "<i4").tobytes() + bytes(24 + 128),
+        b"SIFTV4.0" + np.array([1, 5, 128], "<i4").tobytes() + bytes(20 + 128 + 5),
+        b"SIFTV4.0" + np.array([1, 5, 128], "<i4").tobytes() + b"\xff" * (20 + 128),
+        b"SIFTV9.9" + np.array([1, 5, 128], "<i4").tobytes() + bytes(20 + 128),
+        b"SIFT",
+    ],
+)
+def test_visualsfm_with_one_bad_file(head: bytes, tmp_path: Path, images: Images) -> None:
+    WRITERS["visualsfm"](tmp_path, images)
+    (tmp_path / "103.sift").write_bytes(head)
+    with little_memory():
+        found, errors = read_all(tmp_path)
+    assert list(found) == ["101", "102"]
+    assert "Expected" in str(errors["103"])
+
+
+def test_tar_of_links_holes_and_other_things(tmp_path: Path, images: Images) -> None:
+    path = WRITERS["kapture-tar"](tmp_path, images)
+    (tmp_path / "secret.kpt").write_bytes(bytes(24))
+    with tarfile.open(path / "reconstruction/keypoints/SIFT/keypoints.tar", "a") as archive:
+        for name, kind in (("103.kpt", tarfile.SYMTYPE), ("104.kpt", tarfile.LNKTYPE)):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, str(tmp_path / "secret.kpt")
+            archive.addfile(link)
+        for name, kind in (("105.kpt", tarfile.FIFOTYPE), ("106.kpt", tarfile.GNUTYPE_SPARSE)):
+            other = tarfile.TarInfo(name)
+            other.type = kind
+            archive.addfile(other)
+        archive.addfile(tarfile.TarInfo("../107.kpt"))
+    found, errors = read_all(path)
+    assert list(found) == ["101", "102"]
+    assert list(errors) == ["../107"]
+
+
+@pytest.mark.parametrize("size", [2**27, 2**33])
+def test_tar_that_claims_more_than_it_has(size: int, tmp_path: Path, images: Images) -> None:
+    path = WRITERS["kapture-tar"](tmp_path, images)
+    file = path / "reconstruction/descriptors/SIFT/descriptors.tar"
+    with tarfile.open(file, "r:") as archive:
+        end = max(one.offset_data + 512 * (one.size // 512 + 1) for one in archive)
+    large = tarfile.TarInfo("101.desc")
+    large.size = size
+    file.write_bytes(file.read_bytes()[:end] + large.tobuf())
+    with little_memory():
+        found, errors = read_all(path)
+    assert not found
+    assert all("Expected a whole .tar file" in str(error) for error in errors.values())

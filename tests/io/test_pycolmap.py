@@ -31,6 +31,8 @@ import pycolmap
 options = pycolmap.FeatureExtractionOptions()
 options.use_gpu, options.num_threads = False, 1
 options.sift.normalization = getattr(pycolmap.Normalization, sys.argv[3])
+if len(sys.argv) > 4:
+    options.sift.peak_threshold, options.sift.num_octaves = 0.04 / 3, 8
 pycolmap.extract_features(sys.argv[1], sys.argv[2], extraction_options=options)
 """
 
@@ -43,11 +45,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def database(pictures: Path, norm: str) -> Path:
-    path = pictures.parent / f"{pictures.name}-{norm}.db"
+def database(pictures: Path, *options: str) -> Path:
+    path = pictures.parent / f"{pictures.name}-{'-'.join(options)}.db"
     if not path.exists():
         subprocess.run(
-            [sys.executable, "-c", EXTRACT, str(path), str(pictures), norm],
+            [sys.executable, "-c", EXTRACT, str(path), str(pictures), *options],
             check=True,
             capture_output=True,
             timeout=300,
@@ -94,7 +96,6 @@ def test_vectors_are_those_of_opencv_at_the_same_keypoints(
 
 
 def test_reconstruction_is_as_good_as_from_opencv_at_the_same_keypoints(pictures: Path) -> None:
-    # With OpenCV's own, fewer and stronger, keypoints `poisson` is 0.009 better on average.
     sift = create_descriptor("sift", gray="luma")
     with open_store(database(pictures, "L1_ROOT")) as store:
         for file, features in store:
@@ -103,5 +104,19 @@ def test_reconstruction_is_as_good_as_from_opencv_at_the_same_keypoints(pictures
             theirs, ours = (
                 float(ncc(reconstruct(f, method="poisson")[0], to_gray(picture)))
                 for f in (features, described)
+            )
+            assert abs(theirs - ours) < 0.02, file
+
+
+def test_reconstruction_is_as_good_as_from_opencvs_own_features(pictures: Path) -> None:
+    # With COLMAP's own options, of half the threshold and half the octaves, `unfold` is worse by
+    # 0.018 on average, by 0.049 on the coffee; so it is where OpenCV describes COLMAP's keypoints.
+    sift = create_descriptor("sift", gray="luma")
+    with open_store(database(pictures, "L1_ROOT", "as OpenCV")) as store:
+        for file, features in store:
+            picture = read_image(pictures / file)
+            theirs, ours = (
+                float(ncc(reconstruct(f, method="poisson")[0], to_gray(picture)))
+                for f in (features, sift.extract(picture))
             )
             assert abs(theirs - ours) < 0.02, file

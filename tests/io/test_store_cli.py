@@ -1,5 +1,6 @@
 """`invertdesc reconstruct` on stores."""
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from make_stores import WRITERS, change, write_colmap, write_hloc, write_npz
 
 from invertdesc import LocalFeatures, reconstruct
@@ -25,7 +28,12 @@ POISSON = ("-m", "poisson")
 
 
 def written(folder: str = "out") -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
+    files = (p for p in Path(folder).rglob("*") if p.is_file() and p.suffix != ".jsonl")
+    return sorted(p.relative_to(folder).as_posix() for p in files)
+
+
+def first(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -33,11 +41,10 @@ def test_pictures_of_a_store(kind: str, run: Run, tmp_path: Path, images: Images
     folder = tmp_path / "store"
     folder.mkdir()
     path = WRITERS[kind](folder, images)
-    status, out, err = run("reconstruct", path, "-o", "out", *POISSON)
+    upright = ("--assume", "orientations=0") if kind == "oxford" else ()
+    status, out, err = run("reconstruct", path, "-o", "out", *POISSON, *upright)
     assert (status, err) == (0, "")
-    assert out == (
-        "Wrote 2 files to out.\n" if kind == "npz" else "Wrote 2 of 2 pictures to out.\n"
-    )
+    assert first(out) == f"Wrote 2 {'files' if kind == 'npz' else 'of 2 pictures'} to out."
     assert written() == ["101.png", "102.png"]
 
 
@@ -77,12 +84,29 @@ def test_names_that_lead_elsewhere_are_told(
     before = set(tmp_path.rglob("*"))
     status, out, err = run("reconstruct", path, "-o", "deep/out", *POISSON)
     assert status == 2
-    assert out == "Wrote 1 of 2 pictures to deep/out. 1 failed.\n"
+    assert first(out) == "Wrote 1 of 2 pictures to deep/out. 1 failed."
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert "\x1b" not in err
     made = {p.relative_to(tmp_path).as_posix() for p in set(tmp_path.rglob("*")) - before}
-    assert made == {"deep", "deep/out", "deep/out/good.png"}
+    assert made == {"deep", "deep/out", "deep/out/good.png", "deep/out/metrics.jsonl"}
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.sampled_from(["..", ".", "/", "\\", "C:", "a", "é.jpg", "\0", "\n", " "]) | st.text()
+    )
+)
+def test_no_name_leads_out_of_the_folder(parts: list[str]) -> None:
+    try:
+        target = target_of("".join(parts), Path("/somewhere/out"))
+    except InputError:
+        return
+    inside = os.path.normpath(target)
+    assert inside == str(target)
+    assert inside.startswith("/somewhere/out/")
+    assert inside.endswith(".png")
 
 
 def test_links_in_the_output_folder_lead_nowhere(
@@ -100,7 +124,7 @@ def test_links_in_the_output_folder_lead_nowhere(
         dict.fromkeys(["sub/one.jpg", "sub/deep/two.jpg", "loop/three.jpg", "file.jpg"], some[:5]),
     )
     status, said, err = run("reconstruct", path, "-o", "out", *POISSON)
-    assert (status, said) == (2, "Wrote 1 of 4 pictures to out. 3 failed.\n")
+    assert (status, first(said)) == (2, "Wrote 1 of 4 pictures to out. 3 failed.")
     assert "a link that leads out of it" in err
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert not (tmp_path / "nowhere.png").exists()
@@ -112,10 +136,10 @@ def test_what_is_there_is_left(run: Run, tmp_path: Path, images: Images) -> None
     Path("out").mkdir()
     Path("out/101.png").write_text("made before")
     status, out, _ = run("reconstruct", path, "-o", "out", *POISSON)
-    assert (status, out) == (0, "Wrote 1 of 2 pictures to out. 1 were there already.\n")
+    assert (status, first(out)) == (0, "Wrote 1 of 2 pictures to out. 1 were there already.")
     assert Path("out/101.png").read_text() == "made before"
     _, out, _ = run("reconstruct", path, "-o", "out", *POISSON)
-    assert out == "Wrote 0 of 2 pictures to out. 2 were there already.\n"
+    assert first(out) == "Wrote 0 of 2 pictures to out. 2 were there already."
 
 
 def test_what_a_killed_run_left_is_cleared(run: Run, tmp_path: Path, images: Images) -> None:
@@ -148,14 +172,14 @@ def test_shards_make_together_what_one_run_makes(
 def test_more_shards_than_images(run: Run, tmp_path: Path, images: Images) -> None:
     path = write_colmap(tmp_path, images)
     status, out, _ = run("reconstruct", path, "-o", "out", "--shard", "4/9", *POISSON)
-    assert (status, out) == (0, "Wrote 0 of 0 pictures to out.\n")
+    assert (status, first(out)) == (0, "Wrote 0 of 0 pictures to out.")
 
 
 def test_images_are_chosen_by_name(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
     path = write_colmap(tmp_path, dict.fromkeys(["a/1.jpg", "a/2.jpg", "b/1.jpg"], some[:5]))
-    run("reconstruct", path, "-o", "out", "--images", "a/*", *POISSON)
+    run("reconstruct", path, "-o", "out", "--names", "a/*", *POISSON)
     assert written() == ["a/1.png", "a/2.png"]
-    status, _, err = run("reconstruct", path, "-o", "out", "--images", "c/*", *POISSON)
+    status, _, err = run("reconstruct", path, "-o", "out", "--names", "c/*", *POISSON)
     assert status == 2
     assert "Expected images of names like 'c/*'" in err
 
@@ -169,7 +193,7 @@ def test_bad_images_are_told_and_left_out(
     change(path, "UPDATE descriptors SET data = zeroblob(3) WHERE image_id = 3;")
     batch = ("--batch-size", size)
     status, out, err = run("reconstruct", path, "-o", "out", *POISSON, *batch)
-    assert (status, out) == (2, "Wrote 2 of 4 pictures to out. 2 failed.\n")
+    assert (status, first(out)) == (2, "Wrote 2 of 4 pictures to out. 2 failed.")
     assert len(re.findall("^error: Cannot read '[bc]' of", err, re.MULTILINE)) == 2
     assert written() == ["a.png", "d.png"]
 
@@ -179,7 +203,7 @@ def test_images_without_keypoints_are_no_errors(
 ) -> None:
     path = write_colmap(tmp_path, {"a": some, "b": some[:0]})
     status, out, _ = run("reconstruct", path, "-o", "out", *POISSON)
-    assert (status, out) == (0, "Wrote 1 of 2 pictures to out. 1 have no keypoints.\n")
+    assert (status, first(out)) == (0, "Wrote 1 of 2 pictures to out. 1 have no keypoints.")
 
 
 def test_images_of_several_sizes_go_together(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
@@ -193,7 +217,7 @@ def test_images_of_several_sizes_go_together(run: Run, tmp_path: Path, some: Loc
 def test_images_of_one_picture_are_told(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
     path = write_colmap(tmp_path, dict.fromkeys(["a.jpg", "a.tif", "b.jpg"], some[:5]))
     status, out, err = run("reconstruct", path, "-o", "out", *POISSON)
-    assert (status, out) == (2, "Wrote 2 of 3 pictures to out. 1 failed.\n")
+    assert (status, first(out)) == (2, "Wrote 2 of 3 pictures to out. 1 failed.")
     assert "'a.tif' and another one" in err
 
 
@@ -252,9 +276,12 @@ def test_bad_arguments_are_told(
     assert not Path("out").exists()
 
 
-def test_options_of_stores_need_one(run: Run, tmp_path: Path, images: Images) -> None:
+@pytest.mark.parametrize("options", [("--shard", "0/2"), ("--consistency",), ("--ray", "local")])
+def test_options_of_stores_need_one(
+    options: tuple[str, ...], run: Run, tmp_path: Path, images: Images
+) -> None:
     write_npz(tmp_path, images)
-    status, _, err = run("reconstruct", "101.npz", "--shard", "0/2")
+    status, _, err = run("reconstruct", "101.npz", *options)
     assert status == 2
     assert "with a store, got none" in err
 
@@ -291,27 +318,34 @@ def test_shard_and_target_by_hand() -> None:
     assert target_of("...", Path("o")) == Path("o/....png")
 
 
+def start(store: Path, folder: str, *options: str) -> subprocess.Popen[bytes]:
+    """Reconstruct a store in a process of its own, to a folder beside it."""
+    command = [sys.executable, "-m", "invertdesc", "reconstruct", str(store), "-o", folder]
+    return subprocess.Popen(
+        [*command, *POISSON, *options],
+        cwd=store.parent,
+        env=dict(os.environ, OMP_NUM_THREADS="1"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def pictures(folder: Path) -> dict[str, bytes]:
+    """Return what is in a folder, but for metrics."""
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in folder.rglob("*.*")
+        if p.suffix != ".jsonl"
+    }
+
+
 @pytest.mark.slow
 def test_killed_runs_leave_whole_files_and_end_alike(tmp_path: Path, some: LocalFeatures) -> None:
     path = write_colmap(tmp_path, {f"{k % 3}/{k}.jpg": some[k % 7 :] for k in range(60)})
-
-    def start(folder: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "invertdesc", "reconstruct", str(path), "-o", folder]
-        return subprocess.Popen(
-            [*command, *POISSON, "--batch-size", "2"],
-            cwd=tmp_path,
-            env=dict(os.environ, OMP_NUM_THREADS="1"),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def files(folder: str) -> dict[str, bytes]:
-        place = tmp_path / folder
-        return {p.relative_to(place).as_posix(): p.read_bytes() for p in place.rglob("*.*")}
-
-    assert start("whole").wait(120) == 0
+    assert start(path, "whole", "--batch-size", "2").wait(120) == 0
+    whole = pictures(tmp_path / "whole")
     for _ in range(2):
-        run = start("killed")
+        run = start(path, "killed", "--batch-size", "2")
         count = len(list((tmp_path / "killed").rglob("*.png")))
         limit = time.monotonic() + 60
         while len(list((tmp_path / "killed").rglob("*.png"))) < count + 8:
@@ -319,9 +353,30 @@ def test_killed_runs_leave_whole_files_and_end_alike(tmp_path: Path, some: Local
             time.sleep(0.01)
         run.send_signal(signal.SIGKILL)
         assert run.wait(60) == -signal.SIGKILL
-        whole = files("whole")
-        done = {name: data for name, data in files("killed").items() if name.endswith(".png")}
+        found = pictures(tmp_path / "killed")
+        done = {name: data for name, data in found.items() if name.endswith(".png")}
         assert 0 < len(done) < len(whole)
         assert all(whole[name] == data for name, data in done.items())
-    assert start("killed").wait(120) == 0
-    assert files("killed") == files("whole")
+    assert start(path, "killed", "--batch-size", "2").wait(120) == 0
+    assert pictures(tmp_path / "killed") == whole
+    metrics = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
+    assert sorted({json.loads(line)["image"].replace("jpg", "png") for line in metrics}) == sorted(
+        whole
+    )
+
+
+@pytest.mark.slow
+def test_four_processes_make_the_files_of_one(tmp_path: Path, some: LocalFeatures) -> None:
+    path = write_colmap(tmp_path, {f"{k % 3}/{k}.jpg": some[k % 7 :] for k in range(42)})
+    whole = start(path, "whole", "--batch-size", "4")
+    assert whole.wait(300) == 0
+    runs = [start(path, "shared", "--batch-size", "4", "--shard", f"{k}/4") for k in range(4)]
+    assert [run.wait(300) for run in runs] == [0, 0, 0, 0]
+    assert len(pictures(tmp_path / "whole")) == 42
+    assert pictures(tmp_path / "shared") == pictures(tmp_path / "whole")
+    lines = [
+        json.loads(line)["image"]
+        for k in range(4)
+        for line in (tmp_path / "shared" / f"metrics-{k}-of-4.jsonl").read_text().splitlines()
+    ]
+    assert len(lines) == len(set(lines)) == 42

@@ -16,6 +16,7 @@ from make_stores import (
     write_kapture,
     write_npz,
     write_opencv,
+    write_visualsfm,
 )
 from torch.nn import functional as F
 
@@ -26,15 +27,18 @@ Images = dict[str, LocalFeatures]
 EVERY = pytest.mark.parametrize("kind", WRITERS)
 
 
-def assert_alike(read: LocalFeatures, given: LocalFeatures, pixels: float = 0.01) -> None:
+def assert_alike(
+    read: LocalFeatures, given: LocalFeatures, pixels: float = 0.01, turned: bool = True
+) -> None:
     assert (read.keypoints - given.keypoints).abs().max() < pixels
     assert read.scales is not None
     assert given.scales is not None
     assert (read.scales - given.scales).abs().max() < 0.01
-    assert read.orientations is not None
+    assert (read.orientations is not None) == turned
     assert given.orientations is not None
-    turn = read.orientations - given.orientations
-    assert torch.atan2(turn.sin(), turn.cos()).abs().max() < 0.01
+    if read.orientations is not None:
+        turn = read.orientations - given.orientations
+        assert torch.atan2(turn.sin(), turn.cos()).abs().max() < 0.01
     one, other = (create_descriptor(f.descriptor).encode(f.descriptors) for f in (read, given))
     assert F.cosine_similarity(one, other).min() > 0.995
 
@@ -46,7 +50,7 @@ def test_features_come_back(kind: str, tmp_path: Path, images: Images) -> None:
         assert sorted(found) == sorted(images)
         assert len(store) == 2
         for name, given in images.items():
-            assert_alike(found[name], given)
+            assert_alike(found[name], given, turned=kind != "oxford")
             if kind in SIZES_STORED:
                 assert found[name].image_size == given.image_size
             else:
@@ -58,13 +62,15 @@ def test_features_come_back(kind: str, tmp_path: Path, images: Images) -> None:
 def test_description_tells_what_was_decided(kind: str, tmp_path: Path, images: Images) -> None:
     with open_store(WRITERS[kind](tmp_path, images)) as store:
         told = store.description
-    rooted = kind in ("colmap", "colmap-text", "hloc", "openmvg", "alicevision", "kapture")
+    rooted = kind in ("colmap", "colmap-text", "hloc", "openmvg", "alicevision")
+    rooted = rooted or kind.startswith("kapture")
     assert told.descriptor == ("rootsift" if rooted else "sift")
     assert told.dim == 128
     assert (told.image_size == "stored") == (kind in SIZES_STORED)
-    moved = kind in ("colmap", "colmap-text", "hloc", "kapture")
+    moved = kind.startswith(("colmap", "hloc", "kapture", "visualsfm"))
     assert ("moved by half a pixel" in told.positions) == moved
-    assert told.missing == (() if kind in ("hloc", "npz", "opencv") else ("scores",))
+    lacking = {"hloc": (), "npz": (), "opencv": (), "oxford": ("orientations", "scores")}
+    assert told.missing == lacking.get(kind, ("scores",))
 
 
 @EVERY
@@ -83,7 +89,7 @@ def test_missing_image_is_told(kind: str, tmp_path: Path, images: Images) -> Non
         store.load("nobody")
 
 
-@pytest.mark.parametrize("kind", ["npz", "opencv", "lowe", "vlfeat", "openmvg"])
+@pytest.mark.parametrize("kind", ["npz", "opencv", "lowe", "vlfeat", "openmvg", "visualsfm"])
 def test_single_file_holds_the_image_of_its_name(kind: str, tmp_path: Path, images: Images) -> None:
     WRITERS[kind](tmp_path, images)
     (file,) = (p for p in tmp_path.glob("101.*") if p.suffix != ".desc")
@@ -94,7 +100,10 @@ def test_single_file_holds_the_image_of_its_name(kind: str, tmp_path: Path, imag
             store.load("102")
 
 
-@pytest.mark.parametrize("kind", ["colmap", "hloc", "npz", "opencv", "lowe", "openmvg", "kapture"])
+@pytest.mark.parametrize(
+    "kind",
+    ["colmap", "hloc", "npz", "opencv", "lowe", "openmvg", "kapture", "kapture-tar", "visualsfm"],
+)
 def test_names_in_folders(kind: str, tmp_path: Path, some: LocalFeatures) -> None:
     with open_store(WRITERS[kind](tmp_path, {"a/b/one": some, "a/two": some[:5]})) as store:
         assert sorted(store.names()) == ["a/b/one", "a/two"]
@@ -319,3 +328,38 @@ def test_opencv_keypoints_that_were_not_oriented(tmp_path: Path) -> None:
     with open_store(tmp_path, descriptor="brief") as store:
         assert store.load("a").orientations is None
         assert store.description.missing == ("orientations", "scores")
+
+
+def test_visualsfm_of_programs_that_know_positions_only(
+    tmp_path: Path, some: LocalFeatures
+) -> None:
+    write_visualsfm(tmp_path, {"a": some})
+    data = bytearray((tmp_path / "a.sift").read_bytes())
+    table = np.frombuffer(data, "<f4", 5 * len(some), offset=20).reshape(-1, 5).copy()
+    table[:, 3:] = 0
+    data[4:8] = b"V5.0"
+    data[20 : 20 + table.nbytes] = table.tobytes()
+    (tmp_path / "a.sift").write_bytes(data[:-4])  # without the mark at its end
+    with open_store(tmp_path) as store:
+        features = store.load("a")
+    assert features.scales is features.orientations is None
+    assert (features.keypoints - some.keypoints).abs().max() < 0.01
+    assert len(features) == len(some)
+
+
+def test_oxford_hand_made_case(tmp_path: Path) -> None:
+    # An ellipse of 30 by 7.5 pixels, as large as a circle of 15, which is twice 7.5 sigma.
+    shape = f"{30**-2:.9g} 0 {7.5**-2:.9g}"
+    vector = " ".join(map(str, range(128)))
+    (tmp_path / "a.ppm.hesaff.sift").write_text(f"128\n1\n12.5 9 {shape} {vector}\n")
+    (tmp_path / "b.ppm.hesaff.sift").write_text("128 0\n")
+    with open_store(tmp_path, descriptor="sift", image_size=(20, 30)) as store:
+        assert list(store.names()) == ["a.ppm", "b.ppm"]
+        features = store.load("a.ppm")
+        assert any("--assume orientations=0" in note for note in store.description.notes)
+        assert len(store.load("b.ppm")) == 0
+    assert features.keypoints.tolist() == [[12.5, 9.0]]
+    assert features.scales is not None
+    assert features.scales.tolist() == pytest.approx([2.0])
+    assert features.orientations is None
+    assert features.descriptors[0, :10].tolist() == [0, 7, 6, 5, 4, 3, 2, 1, 8, 15]

@@ -60,7 +60,7 @@ def test_inspect_of_a_database_without_descriptors(
 
 def test_inspect_reads_as_many_as_it_is_told(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
     path = write_colmap(tmp_path, {f"{k:02}": some[: k + 1] for k in range(20)})
-    _, out, _ = run("inspect", path, "--most", "5")
+    _, out, _ = run("inspect", path, "--images", "5")
     assert re.search(r"images +20, of which 5 were read\n", out)
 
 

@@ -1,3 +1,6 @@
+import mmap
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -77,3 +80,29 @@ def test_no_keypoints_give_zeros() -> None:
     made = fill_cells(torch.zeros(0, 4), torch.full((2, 3, 3), -1).int(), cell_size=2)
     assert made.shape == (2, 4, 3, 3)
     assert not made.any()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts page faults as Linux does")
+def test_what_is_returned_is_in_memory() -> None:
+    """Zeros that the system has yet to make would move the cost to whoever reads them."""
+    import resource
+
+    owners = torch.full((8, 128, 128), -1, dtype=torch.int32)
+    made = fill_cells(torch.zeros(1, 128), owners, cell_size=2, dtype=torch.bfloat16)
+    flat = made.permute(0, 2, 3, 1).view(torch.int16).flatten()[:: mmap.PAGESIZE // 2]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    assert not flat.any()
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert faults < len(flat) / 100
+
+
+def test_gradients_reach_keypoints_through_any_layout() -> None:
+    rows = torch.randn(5, 3, requires_grad=True)
+    weights = torch.randn(2, 3, 2, 3)
+    for given in (weights, weights.contiguous(memory_format=torch.channels_last)):
+        made = fill_cells(rows, OWNERS, cell_size=2)
+        (gradient,) = torch.autograd.grad(made, rows, given)
+        expected = torch.zeros(5, 3)
+        for image, row, column in (OWNERS >= 0).nonzero().tolist():
+            expected[OWNERS[image, row, column].item()] = weights[image, :, row, column]
+        assert torch.equal(gradient, expected)

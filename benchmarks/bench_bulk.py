@@ -1,0 +1,142 @@
+"""Pictures of a whole store: images/s, the memory that it takes, and which stage binds.
+
+    python benchmarks/bench_bulk.py --images 10000
+    python benchmarks/bench_bulk.py --images 500 --in-turn     # without overlap, to compare
+    python benchmarks/bench_bulk.py --images 10000 --device cuda --json bulk-gpu.json
+
+The store is a COLMAP database of crops, 256 x 256 pixels, of scikit-image's pictures: 64 different
+ones under as many names as there are images. Pictures are written as PNG to a temporary folder,
+which is then cleared. The stage that most time is spent on or waited for binds. Memory is the most
+that the process ever had, less what it has once the method has been loaded and has made one part;
+a GPU's is not counted. The CPU's seconds tell something even where others use the machine too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from skimage import data
+
+from invertdesc import LocalFeatures, create_descriptor
+from invertdesc.cli import bulk
+from invertdesc.cli.orders import Order, Recipe
+from invertdesc.cli.stores import plan_images
+from invertdesc.image import to_image
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "io"))
+from make_stores import write_colmap
+
+SIZE, DIFFERENT = 256, 64
+MIB = 2**20
+
+
+class InTurn(Executor):
+    """Does at once what it is asked to, in the thread that asks."""
+
+    def __init__(self, _: int) -> None:
+        super().__init__()
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(work(*args, **more))
+        except BaseException as error:
+            done.set_exception(error)
+        return done
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--method", default="unfold")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--device")
+    parser.add_argument("--in-turn", action="store_true", help="read, make and write in turn")
+    parser.add_argument("--json", type=Path, help="file to write the result to")
+    given = parser.parse_args()
+    if given.in_turn:
+        bulk.ThreadPoolExecutor = InTurn  # type: ignore[assignment,misc]
+    with tempfile.TemporaryDirectory() as name:
+        found = measure(Path(name), given)
+    print(json.dumps(found, indent=2))
+    if given.json is not None:
+        given.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    crops = some_features()
+    names = (f"{number // 1000}/{number:06}.jpg" for number in range(given.images))
+    path = write_colmap(folder, {one: crops[k % len(crops)] for k, one in enumerate(names)})
+    recipe = Recipe(given.method, device=given.device, size=given.batch_size)
+    order, work, clock = Order(path, folder / "out", recipe), recipe.work(), bulk.Clock()
+    work.make([(folder, one, None) for one in crops[: given.batch_size]])
+    before, start, used = memory_now(), time.perf_counter(), time.process_time()
+    with order.open() as store:
+        jobs = order.jobs(store, plan_images(list(store.names()), order.out, None, (0, 1)))
+        outcomes = bulk.run_jobs(jobs, work, size=recipe.size, clock=clock)
+        counts = bulk.watch(outcomes, total=given.images, title="reconstruct")
+    spent = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "images": counts[bulk.MADE],
+        "keypoints": round(sum(map(len, crops)) / len(crops)),
+        "method": given.method,
+        "batch_size": given.batch_size,
+        "overlap": not given.in_turn,
+        "images_per_second": round(given.images / spent, 2),
+        "seconds": round(spent, 1),
+        "cpu_seconds": round(time.process_time() - used, 1),
+        "binds": max(("reading", "making", "writing"), key=lambda stage: getattr(clock, stage)),
+        "waiting_for_reading_s": round(clock.reading, 1),
+        "making_s": round(clock.making, 1),
+        "waiting_for_writing_s": round(clock.writing, 1),
+        "memory_with_method_mib": round(before / MIB),
+        "memory_beyond_it_mib": round((peak - before) / MIB),
+        **machine(given.device),
+    }
+
+
+def some_features() -> list[LocalFeatures]:
+    pictures = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    rng, sift = np.random.default_rng(0), create_descriptor("sift")
+    found = []
+    for number in range(DIFFERENT):
+        picture = pictures[number % len(pictures)]
+        y, x = (rng.integers(0, side - SIZE + 1) for side in picture.shape[:2])
+        found.append(sift.extract(to_image(picture[y : y + SIZE, x : x + SIZE])))
+    return found
+
+
+def memory_now() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def machine(device: str | None) -> dict[str, Any]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if device and device != "cpu" else None,
+        "torch": torch.__version__,
+        "load_before": round(os.getloadavg()[0], 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

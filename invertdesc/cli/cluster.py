@@ -1,0 +1,145 @@
+"""Reconstruct the images of a store in processes of Ray, on this machine or on many."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from invertdesc.cli.bulk import MADE, Outcome, run_jobs
+from invertdesc.cli.metrics import THERE
+from invertdesc.cli.stores import left_over
+from invertdesc.errors import FileError, InvertDescError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from invertdesc.cli.orders import Order, Places
+
+Columns: TypeAlias = dict[str, Any]
+
+MOST_BLOCKS = 4096  # pieces of work that Ray is given; one is done again if its process dies
+
+
+class Cluster:
+    """Share the images of a store out among actors, each with the store and the method of its own.
+
+    A process that dies is replaced, and what it was at is done again, but for pictures that it had
+    already written: none is lost, and none is made twice.
+    """
+
+    def __init__(self, order: Order, address: str) -> None:
+        """Look for Ray.
+
+        Args:
+            order: What is asked. Paths in it must lead to the same files on all machines.
+            address: `"local"` starts Ray here, `"auto"` looks for one that runs here; else that of
+                a cluster, such as `"10.0.0.1:6379"` or `"ray://10.0.0.1:10001"`.
+
+        Raises:
+            MissingDependencyError: Ray is not installed.
+        """
+        # What we start tells nobody; a cluster that runs already has been told by who started it.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        try:
+            self._ray: Any = import_module("ray")
+            self._data: Any = import_module("ray.data")
+        except ImportError as error:
+            raise MissingDependencyError(
+                "Expected Ray, which --ray needs: pip install invertdesc[dist]."
+            ) from error
+        file = order.recipe.unfolding
+        recipe = replace(order.recipe, unfolding=None if file is None else file.absolute())
+        store, out = order.store.absolute(), order.out.absolute()
+        self._order = replace(order, recipe=recipe, store=store, out=out)
+        self._address = address
+        self._actors = 0
+
+    def __str__(self) -> str:
+        return f"by {self._actors} actors"
+
+    def run(self, places: Places) -> Generator[Outcome]:
+        """Yield what becomes of images, in the order in which they are done.
+
+        Raises:
+            FileError: There is no such cluster.
+        """
+        waiting: list[Columns] = []
+        yield from self._plan(places, waiting)
+        if not waiting:
+            return
+        with self._connected():
+            for row in self._share_out(waiting).iter_rows():
+                outcome = Outcome(**row["outcome"])
+                if outcome.status == THERE:  # written by a process that died before it could tell
+                    outcome.status = MADE
+                yield outcome
+
+    def _plan(self, places: Places, waiting: list[Columns]) -> Iterator[Outcome]:
+        """Yield what needs no work, and collect the rest."""
+        order, left = self._order, left_over(self._order.out)
+        for name, place in places:
+            place = place.absolute() if isinstance(place, Path) else place
+            outcome = Outcome(name, THERE)
+            try:
+                if not order.is_done(place, left):
+                    waiting.append({"name": name, "place": str(place)})
+                    continue
+            except InvertDescError as error:
+                outcome.fail(error)
+            yield outcome
+
+    def _share_out(self, waiting: list[Columns]) -> Any:
+        size, resources = self._order.recipe.size, self._ray.cluster_resources()
+        on_gpu = (self._order.recipe.device or "cpu") != "cpu"
+        self._actors = max(1, int(resources.get("GPU" if on_gpu else "CPU", 1)))
+        self._actors = min(self._actors, -(-len(waiting) // size))
+        blocks = min(MOST_BLOCKS, -(-len(waiting) // size))
+        return self._data.from_items(waiting, override_num_blocks=blocks).map_batches(
+            Worker,
+            fn_constructor_args=(self._order,),
+            batch_size=size,
+            batch_format="numpy",
+            compute=self._data.ActorPoolStrategy(size=self._actors),
+            num_cpus=0 if on_gpu else 1,
+            num_gpus=1 if on_gpu else 0,
+        )
+
+    @contextmanager
+    def _connected(self) -> Generator[None]:
+        context = self._data.DataContext.get_current()
+        context.enable_progress_bars = False
+        for name in ("ray", "ray.data"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        own = {"include_dashboard": False} if self._address == "local" else {}
+        try:
+            self._ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise FileError(f"Expected Ray at {self._address!r}, got: {error}.") from error
+        try:
+            yield
+        finally:
+            self._ray.shutdown()
+
+
+class Worker:
+    """What an actor does: the same as a run without Ray, for a few images at a time."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._store = order.open()
+        self._work = order.recipe.work()
+
+    def __call__(self, batch: Columns) -> Columns:
+        """Return an outcome for each of a batch's images."""
+        found: Iterable[tuple[str, str]] = zip(batch["name"], batch["place"], strict=True)
+        places = ((str(name), Path(place)) for name, place in found)
+        jobs = self._order.jobs(self._store, places)
+        outcomes = list(run_jobs(jobs, self._work, size=self._order.recipe.size))
+        return {"outcome": [asdict(one) for one in outcomes]}

@@ -1,0 +1,104 @@
+"""What became of each image of a bulk run, as a file of JSON lines that outlives being killed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from invertdesc.errors import FileError
+
+if TYPE_CHECKING:
+    from invertdesc.cli.bulk import Outcome
+
+THERE = "there"
+
+
+def metrics_path(out: Path, shard: tuple[int, int]) -> Path:
+    """Return where the metrics of a run go; shards, which run at once, have a file each.
+
+    >>> metrics_path(Path("out"), (0, 1)).name, metrics_path(Path("out"), (2, 4)).name
+    ('metrics.jsonl', 'metrics-2-of-4.jsonl')
+    """
+    number, count = shard
+    return out / ("metrics.jsonl" if count == 1 else f"metrics-{number}-of-{count}.jsonl")
+
+
+class Metrics:
+    """A file to which runs add a line an image; of several on one image the last one holds.
+
+    A line that a killed run has left unfinished is cut off. The file is made with its first line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Look at what earlier runs have noted.
+
+        Raises:
+            FileError: It cannot be read, or is a link, which might lead anywhere.
+        """
+        self.path = path
+        self._file: BinaryIO | None = None
+        if path.is_symlink():
+            raise FileError(f"Expected to write metrics to a file, got the link {path}.")
+        try:
+            self._known, self._end = _read(path)
+        except OSError as error:
+            raise FileError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+    def note(self, outcome: Outcome) -> None:
+        """Add a line; none for a picture that was there, unless a killed run has not told it.
+
+        Raises:
+            FileError: The file cannot be written.
+        """
+        if outcome.status == THERE and outcome.image in self._known:
+            return
+        fields = {name: value for name, value in asdict(outcome).items() if value not in (None, {})}
+        line = json.dumps(fields, ensure_ascii=False).encode(errors="replace")
+        try:
+            if self._file is None:
+                self._file = self._open()
+            self._file.write(line + b"\n")
+        except OSError as error:
+            raise FileError(f"Cannot write {self.path}: {error.strerror or error}.") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _open(self) -> BinaryIO:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            with self.path.open("r+b") as file:
+                file.truncate(self._end)
+        return self.path.open("ab", buffering=0)  # a line a call, so that lines stay whole
+
+
+def _read(path: Path) -> tuple[set[str], int]:
+    """Return the images that have a line, and where the last whole line ends."""
+    known: set[str] = set()
+    end = 0
+    if not path.exists():
+        return known, end
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            end += len(line)
+            name = _image_of(line)
+            if name is not None:
+                known.add(name)
+    return known, end
+
+
+def _image_of(line: bytes) -> str | None:
+    try:
+        found: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    name = found.get("image") if isinstance(found, dict) else None
+    return name if isinstance(name, str) else None

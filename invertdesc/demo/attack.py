@@ -1,0 +1,202 @@
+"""What the page does, without the page: from a picture and what is chosen to what comes back."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from invertdesc.api import extract, reconstruct
+from invertdesc.audit.changes import keep_random, keep_strongest
+from invertdesc.audit.gather import ORIENTATION, SCALE
+from invertdesc.audit.subjects import shrink_image
+from invertdesc.descriptors import create_descriptor, list_descriptors
+from invertdesc.drawing import side_by_side
+from invertdesc.errors import InputError, InvertDescError
+from invertdesc.features import LocalFeatures
+from invertdesc.image import read_image, write_image
+from invertdesc.reconstructors import Reconstructor, create_method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What an attacker has of the features, and what he does with it.
+
+    Attributes:
+        method: Registry name.
+        share: Of the keypoints, above 0 to 1: the strongest, or some at random where the descriptor
+            has no scores.
+        orientations: Whether they are stored; if not, all count as 0.
+        scales: Whether they are stored; if not, all count as 2 pixels.
+
+    Raises:
+        InputError: No such share.
+    """
+
+    method: str = "unfold"
+    share: float = 1.0
+    orientations: bool = True
+    scales: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise InputError(f"Expected a share above 0, 1 at most, got {self.share}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A picture, and what an app would store of it.
+
+    Attributes:
+        image: (3, H, W) RGB in [0, 1], which no attacker sees.
+        features: All that were found in it.
+    """
+
+    image: Tensor
+    features: LocalFeatures
+
+
+@dataclass(frozen=True, eq=False)
+class Attack:
+    """What came of an attack.
+
+    Attributes:
+        features: What the attacker had.
+        picture: (3, H, W) RGB in [0, 1], what he made of it.
+        words: The same for people, in a sentence or two.
+    """
+
+    features: LocalFeatures
+    picture: Tensor
+    words: str
+
+
+def offered_descriptors() -> list[str]:
+    """List the descriptors that an unfolding ships for, sorted; the others bring weights first."""
+    names = []
+    for name in list_descriptors():
+        with suppress(InvertDescError):
+            _ = create_descriptor(name).unfolding
+            names.append(name)
+    return names
+
+
+def store(path: str | os.PathLike[str], descriptor: str, side: int) -> Stored:
+    """Read a picture, shrink it where its longer side has more pixels, and extract features.
+
+    Raises:
+        FileError: The file is missing or not an image.
+        InputError: No keypoints.
+    """
+    image = shrink_image(read_image(path), side)
+    features = extract(image, descriptor=descriptor)
+    if not len(features):
+        raise InputError(
+            f"Expected keypoints, {descriptor!r} found none: nothing of this picture leaks that "
+            "way. Is it flat, blurred or tiny?"
+        )
+    return Stored(image, features)
+
+
+def kept(features: LocalFeatures, choice: Choice) -> LocalFeatures:
+    """Return what an attacker has before anything is erased."""
+    if features.scores is None:
+        part = keep_random(features, choice.share, torch.Generator().manual_seed(0))
+    else:
+        part = keep_strongest(features, choice.share)
+    known = {"orientations": choice.orientations, "scales": choice.scales}
+    return part.without(*(name for name, there in known.items() if not there))
+
+
+def is_erased(features: LocalFeatures, mask: Tensor) -> Tensor:
+    """Say which keypoints lie under a mask.
+
+    Args:
+        features: N keypoints.
+        mask: (h, w) bool, of any size: it is stretched over the picture.
+
+    Returns:
+        (N,) bool.
+
+    >>> features = LocalFeatures(
+    ...     keypoints=torch.tensor([[0.0, 0.0], [7.4, 0.0]]),
+    ...     descriptors=torch.zeros(2, 128),
+    ...     image_size=(8, 8),
+    ...     descriptor="sift",
+    ... )
+    >>> is_erased(features, torch.tensor([[False, True], [False, False]]))
+    tensor([False,  True])
+    """
+    x, y = (features.keypoints + 0.5).unbind(1)
+    (rows, columns), (height, width) = mask.shape, features.image_size
+    row = (y * rows / height).long().clamp(0, rows - 1)
+    column = (x * columns / width).long().clamp(0, columns - 1)
+    return mask[row, column]
+
+
+def attack(
+    stored: Stored, choice: Choice, mask: Tensor | None = None, device: str | None = None
+) -> Attack:
+    """Reconstruct the picture from what is left of its features.
+
+    Args:
+        stored: The picture and all its features.
+        choice: What the attacker has and does.
+        mask: (h, w) bool, true where keypoints are erased; None for nowhere.
+        device: Where to compute.
+
+    Raises:
+        InputError: Nothing is left, or the method cannot read the descriptor.
+        MissingFieldError: The method needs what is not there.
+    """
+    part = kept(stored.features, choice)
+    left = part if mask is None else part.subset(~is_erased(part, mask))
+    if not len(left):
+        raise InputError(
+            f"Expected keypoints to reconstruct from, all {len(part)} are erased. Leave some."
+        )
+    picture = reconstruct(
+        left.assume(orientations=ORIENTATION, scales=SCALE),
+        method=_method(choice.method, left.descriptor),
+        device=device,
+    ).cpu()
+    return Attack(left, picture, _words(stored.features, part, left, choice))
+
+
+def save_attack(stored: Stored, made: Attack, method: str, folder: Path) -> tuple[Path, Path, Path]:
+    """Write what an attacker had as .npz, what he made of it, and both beside the original as PNG.
+
+    Raises:
+        FileError: The folder cannot be written.
+    """
+    features, picture, panels = (
+        folder / name for name in ("features.npz", "reconstruction.png", "side-by-side.png")
+    )
+    made.features.save(features)
+    write_image(made.picture, picture)
+    write_image(side_by_side(made.features, made.picture, stored.image, method), panels)
+    return features, picture, panels
+
+
+@lru_cache(maxsize=8)
+def _method(name: str, descriptor: str) -> Reconstructor:
+    return create_method(name, descriptor=descriptor)
+
+
+def _words(every: LocalFeatures, part: LocalFeatures, left: LocalFeatures, choice: Choice) -> str:
+    count = f"{len(left):,} of {len(every):,} keypoints"
+    if choice.share < 1:
+        which = "random" if every.scores is None else "strongest"
+        count += f", of the {which} {choice.share:.0%}"
+    erased = len(part) - len(left)
+    sentences = [f"{count}; {erased:,} erased." if erased else f"{count}."]
+    if not choice.orientations:
+        sentences.append(f"Orientations are unknown: all count as {ORIENTATION:g}.")
+    if not choice.scales:
+        sentences.append(f"Scales are unknown: all count as {SCALE:g} pixels.")
+    return " ".join(sentences)

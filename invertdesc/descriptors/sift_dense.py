@@ -1,0 +1,76 @@
+"""SIFT on a regular grid, upright and at one scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from invertdesc.descriptors.sift import Sift
+from invertdesc.errors import InputError
+from invertdesc.features import LocalFeatures
+from invertdesc.unfolding import Frame, Unfolding
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiftDense(Sift):
+    """SIFT at the middles of squares that tile the picture: a row for each, as bags of words use.
+
+    Squares that the picture's right and lower border would cut are left out. There are
+    neither orientations nor scores. `encode` gives what `Sift` gives, so that methods for SIFT
+    serve both.
+
+    Attributes:
+        step: Side of a square in pixels.
+        scale: Of all keypoints, in pixels; a vector describes `12 * scale` pixels.
+
+    >>> SiftDense(step=8).extract(torch.rand(3, 20, 32))
+    LocalFeatures(8 x 'sift-dense' of 128 float32, image 32 x 20, without orientations, scores)
+
+    Source: Fei-Fei, Perona, "A Bayesian hierarchical model for learning natural scene categories",
+    CVPR 2005, for the grid.
+    """
+
+    step: int = 16
+    scale: float = 2.0
+
+    name: ClassVar[str] = "sift-dense"
+    encoding: ClassVar[str] = "sift"
+    native: ClassVar[str | None] = None
+    frame: ClassVar[Frame] = Frame(support=12.0, rotated=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.step < 1 or self.scale <= 0:
+            raise InputError(
+                f"Expected step >= 1 and scale > 0, got step={self.step}, scale={self.scale}."
+            )
+
+    @cached_property
+    def unfolding(self) -> Unfolding:
+        """The map of `Sift`, upright."""
+        return replace(super().unfolding, frame=self.frame)
+
+    def extract(self, image: Tensor) -> LocalFeatures:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at all points of its grid."""
+        height, width = image.shape[-2:]
+        rows, columns = (
+            torch.arange(side // self.step) * float(self.step) + (self.step - 1) / 2
+            for side in (height, width)
+        )
+        keypoints = torch.cartesian_prod(rows, columns).view(-1, 2).flip(1)
+        grid = LocalFeatures(
+            keypoints=keypoints,
+            descriptors=torch.zeros(len(keypoints), self.width),
+            image_size=(height, width),
+            descriptor=self.name,
+            scales=torch.full_like(keypoints[:, 0], self.scale),
+        )
+        return self.describe(image, grid)
+
+    def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at given keypoints, upright."""
+        return super().describe(image, features.without("orientations"))

@@ -1,0 +1,225 @@
+"""Measure all methods that fit a descriptor on the same features, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from invertdesc.errors import InvertDescError
+from invertdesc.evaluation.evaluate import MeanPicture, Row, evaluate, layout_table
+from invertdesc.evaluation.memory import peak_memory
+from invertdesc.features import FeatureBatch
+from invertdesc.image import read_image
+from invertdesc.reconstructors import create_method, methods
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.features import LocalFeatures
+    from invertdesc.reconstructors import Reconstructor
+
+FLOORS = ("shuffled", "flat", "mean picture")
+AT_ONCE = 8  # images that go through a method together
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A method that was not measured on a descriptor, and why."""
+
+    descriptor: str
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """Pictures for a contact sheet: those of one descriptor on one kind of images.
+
+    Attributes:
+        title: What they are.
+        columns: Pictures (3, H, W), by the name of the method or `"original"`.
+    """
+
+    title: str
+    columns: dict[str, list[Tensor]]
+
+
+@dataclass
+class Comparison:
+    """What was measured so far.
+
+    Attributes:
+        rows: As `evaluate` gives them, with the peak of memory.
+        left_out: What could not be measured.
+        blocks: The first pictures.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+
+    def to_markdown(self) -> str:
+        """Lay out a table of one line a method, then what was left out.
+
+        The floor of a method is the NCC of its pictures from shuffled descriptors or, where the
+        method has one, from a floor of its own, which is then named.
+        """
+        text = layout_table(list(_lines(self.rows)))
+        notes = [f"- {one.descriptor}, {one.method}: {one.reason}" for one in self.left_out]
+        return "\n".join([text, *(["", "Left out:", "", *notes] if notes else [])])
+
+
+def compare(
+    data: Mapping[str, Sequence[Path]],
+    descriptors: Sequence[Descriptor],
+    names: Sequence[str],
+    *,
+    options: Callable[[str, Descriptor], Mapping[str, Any]] | None = None,
+    memory: bool = True,
+    device: str | None = None,
+    shown: int = 2,
+    done: Callable[[Comparison], None] | None = None,
+) -> Comparison:
+    """Measure every method that fits each descriptor, beside the floors.
+
+    Each method first makes one picture, in a process of its own too; one that refuses is left out.
+
+    Args:
+        data: Image files, by what to call them.
+        descriptors: Adapters.
+        names: Registry names of methods.
+        options: Gives the options of a method for a descriptor; an error leaves it out.
+        memory: Whether to measure memory; costs some seconds a method and descriptor.
+        device: Where methods compute.
+        shown: Pictures to keep of each kind of images.
+        done: Called after each descriptor and kind of images, as to save what is there.
+
+    Raises:
+        FileError: An image cannot be read.
+        UnknownNameError: No such method.
+    """
+    for name in names:
+        methods.get(name)
+    result = Comparison()
+    first = next(path for paths in data.values() for path in paths)
+    means = {title: MeanPicture.of(paths) for title, paths in data.items()}
+    for adapter in descriptors:
+        fit = _Fit(adapter)
+        for name in tqdm(names, desc=f"try methods, {adapter.name}", unit="method", disable=None):
+            try:
+                features = adapter.extract(read_image(first))
+                given = {} if options is None else options(name, adapter)
+                fit.add(name, features, given, memory, device)
+            except InvertDescError as error:
+                reason = " ".join(str(error).split())  # some are of several lines
+                result.left_out.append(LeftOut(adapter.name, name, reason))
+        for title, paths in data.items() if fit.methods else ():
+            columns = {"original": [read_image(path) for path in paths[:shown]]}
+            rows = evaluate(
+                tqdm(paths, desc=f"{title}, {adapter.name}", unit="image", disable=None),
+                descriptor=adapter,
+                method=list(fit.methods.values()),
+                data=title,
+                floors=FLOORS,
+                mean=means[title],
+                batch_size=AT_ONCE,
+                device=device,
+                keep=_keeper(columns, shown),
+            )
+            rows += _own_floors(fit, paths, title, device)
+            result.rows += [replace(row, peak_mib=fit.peaks.get(row.method)) for row in rows]
+            result.blocks.append(Block(f"{title}, {adapter.name}", columns))
+            if done is not None:
+                done(result)
+    return result
+
+
+@dataclass
+class _Fit:
+    """Methods that fit a descriptor, with their options and the memory that they took."""
+
+    adapter: Descriptor
+    methods: dict[str, Reconstructor] = field(default_factory=dict)
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    peaks: dict[str, float | None] = field(default_factory=dict)
+
+    def add(
+        self,
+        name: str,
+        features: LocalFeatures,
+        options: Mapping[str, Any],
+        memory: bool,
+        device: str | None,
+    ) -> None:
+        """Try a method on the features of an image.
+
+        Raises:
+            InvertDescError: It does not fit.
+        """
+        known = {"descriptor": self.adapter, **options}
+        method = create_method(name, **known)
+        if memory:
+            self.peaks[name] = peak_memory(name, self.adapter, features, options, device=device)
+        with torch.no_grad():  # what is loaded on first use is not to be on the clock
+            batch = FeatureBatch.collate([features])
+            method(batch if device is None else batch.to(device))
+        self.methods[name], self.options[name] = method, known
+
+
+def _own_floors(fit: _Fit, paths: Sequence[Path], title: str, device: str | None) -> Iterator[Row]:
+    """Measure the floors that methods name themselves: options that leave them without insight."""
+    for name, given in fit.options.items():
+        floors: dict[str, dict[str, Any]] = getattr(methods.get(name), "floors", {})
+        for knows, options in floors.items():
+            (row,) = evaluate(
+                tqdm(paths, desc=f"{title}, {name}, {knows}", unit="image", disable=None),
+                descriptor=fit.adapter,
+                method=create_method(name, **given | options),
+                data=title,
+                floors=False,
+                batch_size=AT_ONCE,
+                device=device,
+            )
+            yield replace(row, knows=knows)
+
+
+def _keeper(columns: dict[str, list[Tensor]], most: int) -> Callable[[str, str, Tensor], None]:
+    def keep(method: str, knows: str, picture: Tensor) -> None:
+        if knows == "everything" and len(columns.setdefault(method, [])) < most:
+            columns[method].append(picture)
+
+    return keep
+
+
+def _lines(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """Yield lines of the table, its head first: a method and its floor, or a floor of its own."""
+    yield [
+        *("data", "descriptor", "method", "NCC", "its floor", "gradient", "SSIM", "PSNR"),
+        *("ms", "peak MiB"),
+    ]
+    for row in rows:
+        if row.method != "none" and row.knows != "everything":
+            continue
+        floor = _floor(row, rows) if row.method != "none" else ""
+        peak = "" if row.peak_mib is None else f"{row.peak_mib:.0f}"
+        yield [
+            *(row.data, row.descriptor, row.knows if row.method == "none" else f"`{row.method}`"),
+            *(f"{row.ncc:.3f}", floor, f"{row.gradient:.3f}", f"{row.ssim:.3f}"),
+            *(f"{row.psnr:.2f}", f"{row.reconstruct_ms:.0f}" if floor else "", peak),
+        ]
+
+
+def _floor(row: Row, rows: Sequence[Row]) -> str:
+    found = {
+        one.knows: one.ncc
+        for one in rows
+        if (one.data, one.descriptor, one.method) == (row.data, row.descriptor, row.method)
+        and one.knows != "everything"
+    }
+    own = [f"{ncc:.3f} ({knows})" for knows, ncc in found.items() if knows not in FLOORS]
+    return ", ".join(own) or f"{found['shuffled']:.3f}"

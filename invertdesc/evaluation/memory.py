@@ -1,0 +1,115 @@
+"""How much memory a method takes, seen in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from invertdesc.descriptors import create_descriptor
+from invertdesc.errors import InputError
+from invertdesc.features import FeatureBatch, LocalFeatures
+from invertdesc.reconstructors import create_method
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def peak_memory(
+    name: str,
+    descriptor: Descriptor,
+    features: LocalFeatures,
+    options: Mapping[str, Any] | None = None,
+    *,
+    device: str | None = None,
+) -> float | None:
+    """Make a method and one picture in a new process; return the MiB that it took.
+
+    That is the growth of the process's resident memory from before the method is made, with PyTorch
+    and this library at work already, to its peak: weights, database, libraries that are loaded on
+    the way and whatever the picture takes. On CUDA it is the peak of what PyTorch allocated there.
+
+    Args:
+        name: Registry name of the method.
+        descriptor: Adapter of what made the features.
+        features: Of one image.
+        options: Of the method.
+        device: Where to compute.
+
+    Returns:
+        None where the system does not tell: it is read from /proc, which Linux has.
+
+    Raises:
+        InvertDescError: The method does not serve the descriptor or these features.
+        InputError: The process died, as for want of memory.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        future = pool.submit(_measure, name, descriptor, features, dict(options or {}), device)
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"Expected {name!r} to make a picture; its process died, perhaps for want of "
+                "memory."
+            ) from error
+
+
+def _measure(
+    name: str,
+    descriptor: Descriptor,
+    features: LocalFeatures,
+    options: dict[str, Any],
+    device: str | None,
+) -> float | None:
+    _warm_up()
+    with suppress(OSError):
+        _RESET.write_text("5")  # forgets the peak of loading the library
+    before = _resident("VmRSS")
+    _make(name, descriptor, features, options, device)
+    if device is not None and torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    after = _resident("VmHWM")
+    return None if before is None or after is None else after - before
+
+
+def _make(
+    name: str,
+    descriptor: Descriptor,
+    features: LocalFeatures,
+    options: dict[str, Any],
+    device: str | None,
+) -> None:
+    with torch.no_grad():
+        batch = FeatureBatch.collate([features])
+        method = create_method(name, descriptor=descriptor, **options)
+        method(batch if device is None else batch.to(device)).cpu()
+
+
+def _warm_up() -> None:
+    """Load what all methods share, PyTorch's operators and the library's, with a tiny picture."""
+    features = LocalFeatures(
+        keypoints=torch.ones(1, 2),
+        descriptors=torch.ones(1, 128),
+        image_size=(8, 8),
+        descriptor="sift",
+        scales=torch.ones(1),
+        orientations=torch.zeros(1),
+    )
+    _make("poisson", create_descriptor("sift"), features, {}, None)
+
+
+def _resident(field: str) -> float | None:
+    """Return a line of Linux's account of this process, in MiB."""
+    with suppress(OSError):
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) / 1024
+    return None

@@ -1,0 +1,59 @@
+"""The files in a .tar file, read where they lie."""
+
+from __future__ import annotations
+
+import tarfile
+from functools import cached_property
+from pathlib import Path
+
+from invertdesc.errors import FileError, InputError
+
+_BROKEN = (tarfile.TarError, OSError, ValueError, OverflowError, MemoryError, RecursionError)
+
+
+class Tar:
+    """Files by name; of several with one name the last holds, as where one was added later."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all files, sorted.
+
+        Raises:
+            FileError: Not packed as tar, or cut off.
+        """
+        return sorted(self._places)
+
+    def read(self, name: str, most: int) -> bytes:
+        """Return what is in a file of reasonable size.
+
+        Raises:
+            FileError: There is none of that name, or it cannot be read.
+            InputError: It is too large.
+        """
+        if name not in self._places:
+            raise FileError(f"Expected a file {name!r} in {self.path}, found none.")
+        start, size = self._places[name]
+        if size > most:
+            raise InputError(f"Expected at most {most} bytes in {name!r}, got {size}.")
+        try:
+            with self.path.open("rb") as stream:
+                stream.seek(start)
+                return stream.read(size)
+        except OSError as error:
+            raise FileError(f"Cannot read {self.path}: {error.strerror or error}.") from error
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        """Where plain files start, and their lengths; links and holes lead elsewhere."""
+        try:
+            with tarfile.open(self.path, "r:") as archive:
+                return {
+                    member.name: (member.offset_data, member.size)
+                    for member in archive
+                    if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
+                }
+        except _BROKEN as error:
+            raise FileError(f"Expected a whole .tar file at {self.path}, got: {error}.") from error

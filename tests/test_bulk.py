@@ -1,0 +1,186 @@
+"""Reading, making and writing at once."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from invertdesc import LocalFeatures
+from invertdesc.cli.bulk import FAILED, MADE, Clock, Job, Loaded, Work, run_jobs, watch
+from invertdesc.errors import InputError
+
+SIZE = 4
+
+
+class Factory:
+    """Jobs that take note of what happens to them."""
+
+    def __init__(self, count: int, seconds: float = 0.0) -> None:
+        self.count, self.seconds = count, seconds
+        self.read: list[int] = []
+        self.made: list[list[int]] = []
+        self.written: list[int] = []
+        self.most_alive = 0
+        self.readers: set[int] = set()
+        self.features = LocalFeatures(
+            keypoints=torch.zeros(1, 2),
+            descriptors=torch.zeros(1, 128),
+            image_size=(8, 8),
+            descriptor="sift",
+        )
+
+    def jobs(self) -> Iterator[Job]:
+        for number in range(self.count):
+            self.readers.add(threading.get_ident())
+            yield Job(str(number), Path(str(number)), lambda n=number: self.load(n))  # type: ignore[misc]
+
+    def load(self, number: int) -> tuple[LocalFeatures, None] | str:
+        time.sleep(self.seconds)
+        self.readers.add(threading.get_ident())
+        self.read.append(number)
+        self.most_alive = max(self.most_alive, len(self.read) - len(self.written))
+        return self.features, None
+
+    def make(self, part: Sequence[Loaded]) -> list[int]:
+        time.sleep(self.seconds * len(part))
+        self.made.append([int(target.name) for target, _, _ in part])
+        return self.made[-1]
+
+    def write(self, loaded: Loaded, result: int) -> None:
+        time.sleep(self.seconds)
+        assert int(loaded[0].name) == result
+        self.written.append(result)
+
+    @property
+    def work(self) -> Work:
+        return Work(self.make, self.write)
+
+
+def pool_threads() -> int:
+    return sum(one.name.startswith("ThreadPoolExecutor") for one in threading.enumerate())
+
+
+def test_images_go_through_in_order_and_in_parts() -> None:
+    factory = Factory(10)
+    found = list(run_jobs(factory.jobs(), factory.work, size=SIZE))
+    assert [one.image for one in found] == [str(number) for number in range(10)]
+    assert {one.status for one in found} == {MADE}
+    assert factory.made == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert sorted(factory.written) == list(range(10))
+
+
+def test_one_thread_reads_and_it_is_another_one() -> None:
+    factory = Factory(10)
+    list(run_jobs(factory.jobs(), factory.work, size=SIZE))
+    assert len(factory.readers) == 1
+    assert factory.readers != {threading.get_ident()}
+
+
+def test_stages_overlap() -> None:
+    factory, second_is_made = Factory(3 * SIZE), threading.Event()
+
+    def make(part: Sequence[Loaded]) -> list[int]:
+        numbers = factory.make(part)
+        limit = time.monotonic() + 10
+        while len(factory.read) < 2 * SIZE:  # the next part is read meanwhile
+            assert time.monotonic() < limit
+            time.sleep(0.001)
+        if len(factory.made) == 2:
+            second_is_made.set()
+        return numbers
+
+    def write(loaded: Loaded, number: int) -> None:
+        assert second_is_made.wait(10)  # the first part is written meanwhile
+        factory.write(loaded, number)
+
+    list(run_jobs(factory.jobs(), Work(make, write), size=SIZE))
+    assert len(factory.written) == factory.count
+
+
+def test_images_in_memory_do_not_grow_with_their_number() -> None:
+    factory = Factory(200)
+
+    def write(loaded: Loaded, number: int) -> None:
+        time.sleep(0.002)
+        factory.write(loaded, number)
+
+    list(run_jobs(factory.jobs(), Work(factory.make, write), size=SIZE))
+    assert SIZE < factory.most_alive <= 3 * SIZE + 2
+
+
+def test_clock_tells_which_stage_binds() -> None:
+    fast, clock = Factory(12), Clock()
+    work = Work(fast.make, lambda *_: time.sleep(0.1))
+    list(run_jobs(fast.jobs(), work, size=2, clock=clock))
+    assert clock.writing > clock.making + clock.reading
+    slow, clock = Factory(12, seconds=0.03), Clock()
+    list(run_jobs(slow.jobs(), Work(lambda part: part, lambda *_: None), size=2, clock=clock))
+    assert clock.reading > clock.making + clock.writing
+
+
+@pytest.mark.parametrize("stage", ["read", "make", "write"])
+def test_errors_of_ours_concern_one_image(stage: str) -> None:
+    factory = Factory(9)
+
+    def fail(number: int, here: str) -> None:
+        if here == stage and number in (3, 8):
+            raise InputError(f"Expected better than {number}.")
+
+    def jobs() -> Iterator[Job]:
+        for job in factory.jobs():
+            number = int(job.name)
+            yield job._replace(read=lambda n=number: fail(n, "read") or factory.load(n))
+
+    def make(part: Sequence[Loaded]) -> list[int]:
+        for target, _, _ in part:
+            fail(int(target.name), "make")
+        return factory.make(part)
+
+    work = Work(make, lambda one, n: fail(n, "write") or factory.write(one, n))
+    found = {one.image: one for one in run_jobs(jobs(), work, size=SIZE)}
+    assert len(found) == 9
+    assert [name for name, one in found.items() if one.status == FAILED] == ["3", "8"]
+    assert found["3"].error == "Expected better than 3."
+    assert sorted(factory.written) == [0, 1, 2, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("stage", ["jobs", "read", "make", "write"])
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_other_errors_reach_the_caller_and_end_the_run(
+    stage: str, error: type[BaseException]
+) -> None:
+    factory, threads = Factory(1000), pool_threads()
+
+    def fail(here: str) -> None:
+        if here == stage and len(factory.written) > 20:
+            raise error
+
+    def jobs() -> Iterator[Job]:
+        for job in factory.jobs():
+            fail("jobs")
+            yield job._replace(read=lambda n=int(job.name): fail("read") or factory.load(n))
+
+    work = Work(
+        lambda part: fail("make") or factory.make(part),  # type: ignore[func-returns-value]
+        lambda one, n: fail("write") or factory.write(one, n),  # type: ignore[func-returns-value]
+    )
+    with pytest.raises(error):
+        watch(run_jobs(jobs(), work, size=SIZE), total=1000, title="test")
+    assert pool_threads() == threads
+    assert 20 < len(factory.read) < 100
+
+
+def test_caller_that_stops_listening_ends_the_run() -> None:
+    factory, threads = Factory(1000), pool_threads()
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    outcomes = run_jobs(factory.jobs(), factory.work, size=SIZE)
+    with pytest.raises(KeyboardInterrupt):
+        watch(outcomes, total=9, title="", note=stop)
+    assert pool_threads() == threads
+    assert len(factory.read) <= 3 * SIZE + 2
