@@ -119,6 +119,8 @@ def train(
         if state is not None:
             run.restore(state)
         _steps(run, method, out, shown, tensorboard, until)
+        if config.patch is not None:
+            run.settle()
         card = {
             "recipe": asdict(config),
             "start": None if start is None else start.name,

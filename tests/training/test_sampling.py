@@ -11,7 +11,9 @@ from invertdesc.reconstructors.networks.coarse import CoarseConfig
 from invertdesc.reconstructors.networks.unet import UNetConfig
 from invertdesc.training.config import TrainConfig, preset
 from invertdesc.training.data import FeatureData
+from invertdesc.training.distributed import team
 from invertdesc.training.loop import make_method
+from invertdesc.training.run import Run
 from invertdesc.training.sampling import Sampler
 
 NETWORKS = {"unfold": UNetConfig(width=2), "coarse": CoarseConfig(width=2)}
@@ -51,6 +53,26 @@ def test_a_patch_is_cut_from_what_the_whole_picture_gives(
         for number, corner in enumerate(corners):
             y, x = (place // stride for place in corner)
             assert torch.equal(some[number], all_[number, :, y : y + side, x : x + side])
+
+
+def test_statistics_of_patches_make_way_for_those_of_whole_pictures(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    config = replace(preset("unfold"), network=NETWORKS["unfold"], crop=96, batch=6, patch=32)
+    given = sampler(config, pictures, tmp_path)
+    with team("cpu") as alone:
+        run = Run(config, given.data, given.method, None, alone)
+    first = next(one for one in run.network.modules() if isinstance(one, torch.nn.BatchNorm2d))
+    kept: list[torch.Tensor] = []
+    first.register_forward_pre_hook(lambda _, x: kept.append(x[0].float().mean((0, 2, 3))))
+    first.running_mean.fill_(100.0)
+    run.settle(batches=3)
+    assert len(kept) == 3
+    torch.testing.assert_close(first.running_mean, torch.stack(kept).mean(0), atol=1e-3, rtol=1e-2)
+    assert first.momentum == 0.1
+    again = first.running_mean.clone()
+    run.settle(batches=3)
+    assert torch.equal(first.running_mean, again)
 
 
 def test_a_patch_of_half_cells_is_refused(pictures: list[Path], tmp_path: Path) -> None:
