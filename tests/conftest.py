@@ -1,5 +1,6 @@
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,11 @@ def _crowded(seed: int) -> tuple[Any, ...]:
     scores = torch.randint(-3, 3, (total,), generator=draw) / 2 * torch.rand((), generator=draw)
     cells = ((1, 2), (2, 4), (4,), (7, 3, 16))[integer(0, 4)]
     return points, offsets, scores if seed % 2 else None, size, cells, integer(0, 9)
+
+
+@pytest.fixture(scope="session")
+def interruptible() -> Iterator[None]:
+    """Let programs that tests start hear Ctrl-C, which whatever runs in the background ignores."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)

@@ -201,6 +201,7 @@ MANY = ("reconstruct", "extract", "train")  # files
         for name in STOPPED
     ],
 )
+@pytest.mark.usefixtures("interruptible")
 def test_stopped_from_the_keyboard(name: str, photos: Path, tmp_path: Path) -> None:
     del photos  # are there
     with started(name, *STOPPED[name], cwd=tmp_path) as process:

@@ -43,7 +43,7 @@ main(["demo", "--port", "0", "--no-browser"])
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(interruptible: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve for all tests here; then stop as a user would, and look what is left."""
     folder = tmp_path_factory.mktemp("server")
     home, temporary = folder / "home", folder / "temporary"
