@@ -142,6 +142,26 @@ def _sizes(gradients: Tensor) -> Tensor:
     return gradients.square().mean(1, keepdim=True).sqrt() + 1e-4
 
 
+def places_around(
+    keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
+) -> tuple[Tensor, Tensor]:
+    """Return x and y, each (N, G, G) in pixels, of a grid's cell centres in keypoints' frames.
+
+    Args:
+        keypoints: (N, 2) xy in pixels.
+        sides: (N,) pixels.
+        turns: (N,) radians.
+        grid: G.
+    """
+    places = (torch.arange(grid) + 0.5) / grid - 0.5
+    down, right = torch.meshgrid(places, places, indexing="ij")
+    cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
+    side = sides[:, None, None]
+    x = keypoints[:, 0, None, None] + side * (right * cos - down * sin)
+    y = keypoints[:, 1, None, None] + side * (right * sin + down * cos)
+    return x, y
+
+
 def gradients_around(
     gray: Tensor, keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
 ) -> Tensor:
@@ -161,12 +181,7 @@ def gradients_around(
     """
     import cv2
 
-    places = (torch.arange(grid) + 0.5) / grid - 0.5
-    down, right = torch.meshgrid(places, places, indexing="ij")
-    cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
-    side = sides[:, None, None]
-    x = keypoints[:, 0, None, None] + side * (right * cos - down * sin)
-    y = keypoints[:, 1, None, None] + side * (right * sin + down * cos)
+    x, y = places_around(keypoints, sides, turns, grid)
     height, width = gray.shape
     where = torch.stack([x * 2 / max(width - 1, 1) - 1, y * 2 / max(height - 1, 1) - 1], -1)
 
@@ -184,6 +199,7 @@ def gradients_around(
         )
         sampled[chosen] = found.view(2, -1, grid, grid).transpose(0, 1)
     gx, gy = sampled.unbind(1)
+    cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
     return torch.stack([gx * cos + gy * sin, gy * cos - gx * sin], 1)
 
 

@@ -15,6 +15,7 @@ if not torch.cuda.is_available():
 from skimage import data
 
 from invertdesc import LocalFeatures, extract
+from invertdesc.cli import main
 from invertdesc.image import to_image, write_image
 from invertdesc.reconstructors._database import collect_database
 
@@ -98,3 +99,19 @@ def interruptible() -> Iterator[None]:
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, usual)
+
+
+@pytest.fixture
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in an empty folder; return exit status, output and messages."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return command

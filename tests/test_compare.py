@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from invertdesc import create_descriptor, create_method, extract
-from invertdesc.cli import main
 from invertdesc.cli.compare import by_method
 from invertdesc.drawing import comparison_sheet
 from invertdesc.errors import FileError, InputError
@@ -41,19 +40,6 @@ def result(paths: list[Path]) -> Comparison:
     names = ["poisson", "gradient", "unfold"]
     adapters = [create_descriptor(name) for name in ("sift", "brief")]
     return compare({"three": paths}, adapters, names, memory=False)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(["compare", *map(str, arguments)])
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return command
 
 
 def test_rows_are_those_of_evaluate_with_floors(result: Comparison, paths: list[Path]) -> None:
@@ -150,7 +136,7 @@ def test_a_sheet_has_a_column_a_name_and_a_row_a_picture() -> None:
 
 def test_the_command_writes_tables_sheet_and_databases(run: Run, folder: Path) -> None:
     status, out, err = run(
-        *("--data", folder, "--images", 2, "-m", "poisson", "-m", "patch-database"),
+        *("compare", "--data", folder, "--images", 2, "-m", "poisson", "-m", "patch-database"),
         *("--method-option", "poisson.mean=0.3", "--train", folder, "--train-images", 2),
         *("--index-option", "patch-database.most=50", "--no-memory", "-o", "out"),
     )
@@ -168,7 +154,7 @@ def test_the_command_writes_tables_sheet_and_databases(run: Run, folder: Path) -
     # What was collected serves again, given by name.
     given = f"patch-database:sift=out/databases/{names[1]}"
     only = ("-m", "patch-database", "--database", given, "--no-memory")
-    status, _, err = run("--data", folder, "--images", 1, *only, "-o", "more")
+    status, _, err = run("compare", "--data", folder, "--images", 1, *only, "-o", "more")
     assert status == 0, err
     assert not Path("more/databases").exists()
 
@@ -191,14 +177,14 @@ def test_the_command_writes_tables_sheet_and_databases(run: Run, folder: Path) -
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
 def test_bad_arguments_are_told(run: Run, folder: Path, arguments: list[str], words: str) -> None:
-    status, out, err = run("--data", folder, "-o", "out", "--no-memory", *arguments)
+    status, out, err = run("compare", "--data", folder, "-o", "out", "--no-memory", *arguments)
     assert (status, out) == (2, "")
     assert words in err
     assert "Traceback" not in err
 
 
 def test_help_shows_examples(run: Run) -> None:
-    status, out, _ = run("--help")
+    status, out, _ = run("compare", "--help")
     assert status == 0
     assert "Examples" in out
 

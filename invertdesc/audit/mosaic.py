@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from invertdesc.audit.scenario import NotApplicableError
 from invertdesc.descriptors import Descriptor
 from invertdesc.features import FeatureBatch, LocalFeatures
+from invertdesc.fitting import places_around
 from invertdesc.unfolding import Frame
 
 PATCH, COLUMNS, MOST = 24, 12, 96  # pixels of a side, patches in a row, patches in all
@@ -94,11 +95,8 @@ def true_patches(gray: Tensor, features: LocalFeatures, frame: Frame) -> Tensor:
     """
     batch = FeatureBatch.collate([features[:MOST]])
     side, count = _side(frame), min(len(features), MOST)
-    steps = (torch.arange(side * FINER) + 0.5) / (side * FINER) - 0.5
-    v, u = torch.meshgrid(steps, steps, indexing="ij")
-    turns, sides = frame.turns(batch)[:, None, None], frame.sides(batch)[:, None, None]
-    x = batch.keypoints[:, 0, None, None] + sides * (turns.cos() * u - turns.sin() * v)
-    y = batch.keypoints[:, 1, None, None] + sides * (turns.sin() * u + turns.cos() * v)
+    sides, turns = frame.sides(batch), frame.turns(batch)
+    x, y = places_around(batch.keypoints, sides, turns, side * FINER)
     height, width = gray.shape
     where = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
     flat = where.view(1, count * side * FINER, side * FINER, 2)

@@ -15,7 +15,9 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors._hog import DenseHog
 from invertdesc.errors import FileError, InputError
 from invertdesc.field import FieldRasterizer, merge_pieces
+from invertdesc.fitting import places_around
 from invertdesc.reconstructors._database import Database, open_database
+from invertdesc.reconstructors.poisson import in_gray
 from invertdesc.unfolding import Frame, Unfolding
 
 if TYPE_CHECKING:
@@ -144,10 +146,8 @@ class PatchMethod(ABC):
         windows = Windows(adapter, int(self.database.origin.options.get("blocks", 1)))
         batch.require(windows.frame.needs, needed_by=f"the method {self.name!r}")
         merge = _poisson if self.merge == "poisson" else _average
-        picture = merge(windows, batch, self.find(windows, batch))[:, None]
-        spread, middle = torch.std_mean(picture, (2, 3), correction=0, keepdim=True)
-        scaled = (picture - middle) / spread.clamp(min=1e-9) * self.deviation + self.mean
-        return scaled.clamp(0, 1).expand(-1, 3, -1, -1)
+        picture = merge(windows, batch, self.find(windows, batch))
+        return in_gray(picture[:, None], self.mean, self.deviation)
 
 
 def sample_patches(
@@ -170,12 +170,7 @@ def sample_patches(
     """
     import cv2
 
-    places = (torch.arange(grid) + 0.5) / grid - 0.5
-    down, right = torch.meshgrid(places, places, indexing="ij")
-    cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
-    side = sides[:, None, None]
-    x = keypoints[:, 0, None, None] + side * (right * cos - down * sin)
-    y = keypoints[:, 1, None, None] + side * (right * sin + down * cos)
+    x, y = places_around(keypoints, sides, turns, grid)
     height, width = gray.shape
     where = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
     levels = (2 * (sides / (2.5 * grid)).clamp(min=0.5).log2()).round()

@@ -93,10 +93,7 @@ class Poisson:
                 picture, scale_factor=self.rasterizer.stride, mode="bicubic", align_corners=False
             )
         height, width = batch.image_size
-        picture = picture[..., :height, :width]
-        deviation, mean = torch.std_mean(picture, (2, 3), correction=0, keepdim=True)
-        scaled = (picture - mean) / deviation.clamp(min=1e-9) * self.deviation + self.mean
-        return scaled.clamp(0, 1).expand(-1, 3, -1, -1)
+        return in_gray(picture[..., :height, :width], self.mean, self.deviation)
 
     def _draw(self, batch: FeatureBatch) -> Tensor:
         """Return (M, 2, G, G); each image has draws of its own, whatever else is in its batch."""
@@ -110,3 +107,10 @@ class Poisson:
                 for a, b in pairwise(ends)
             ]
         )
+
+
+def in_gray(picture: Tensor, mean: float, deviation: float) -> Tensor:
+    """Bring pictures (B, 1, H, W) of any gray and contrast to the given ones, as (B, 3, H, W)."""
+    spread, middle = torch.std_mean(picture, (2, 3), correction=0, keepdim=True)
+    scaled = (picture - middle) / spread.clamp(min=1e-9) * deviation + mean
+    return scaled.clamp(0, 1).expand(-1, 3, -1, -1)

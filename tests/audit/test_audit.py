@@ -16,24 +16,10 @@ from invertdesc.audit.defences import DEFENCES
 from invertdesc.audit.lifting import guess_by_mean, lift
 from invertdesc.audit.privacy import laplace_mechanism, randomised_response
 from invertdesc.audit.threats import THREATS
-from invertdesc.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 HOSTILE = "<img src=x onerror=alert(1)>&.png"
 FEW = ("--threat", "strongest=0.2", "--defence", "quantise=1", "--no-curves", "--side", 96)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return command
 
 
 @pytest.fixture

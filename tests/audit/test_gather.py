@@ -11,26 +11,12 @@ from PIL import Image
 
 from invertdesc import LocalFeatures
 from invertdesc.audit.gather import Gathered, find_original
-from invertdesc.cli import main
 from invertdesc.cli.audit import parse_choices
 from invertdesc.descriptors import Descriptor
 from invertdesc.image import write_image
 
 Run = Callable[..., tuple[int, str, str]]
 QUICK = ("--threat", "random=0.5", "--defence", "quantise", "--no-curves", "--no-faces")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return command
 
 
 @pytest.fixture
