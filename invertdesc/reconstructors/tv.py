@@ -174,7 +174,8 @@ def least_variation(matrix: Tensor, measured: Tensor, weight: float, steps: int)
     ahead, slopes, misfit = x, torch.stack([x, x], 1), torch.zeros_like(measured)
     for _ in range(steps):
         slopes = slopes + rate * _forward(ahead)
-        slopes = slopes / slopes.norm(dim=1, keepdim=True).clamp(min=1)
+        # Of the two, `norm(dim=1)` on the CPU took three quarters of the time of it all.
+        slopes = slopes / torch.hypot(*slopes.unbind(1)).clamp(min=1)[:, None]
         told = ahead.flatten(1) @ matrix.T
         misfit = (misfit + rate * (told - measured)).clamp(-weight, weight)
         new = x + rate * (_divergence(slopes) - (misfit @ matrix).view_as(x))

@@ -6,6 +6,7 @@ nothing else, and every user of torch knows how.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,21 +36,25 @@ class Team:
         """Return a module that averages gradients over all processes."""
         if self.size == 1:
             return network
-        return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
+        parallel: Any = nn.parallel.DistributedDataParallel
+        new, old = "forward_sync_buffers", "broadcast_buffers"  # renamed in torch 2.13
+        named = new if new in inspect.signature(parallel).parameters else old
+        wrapped: nn.Module = parallel(network, **{named: False})
+        return wrapped
 
     def agree(self, here: bool) -> bool:
         """Return whether process 0 says so, in all of them."""
         if self.size == 1:
             return here
         flag = torch.tensor([float(here)], device=self.device)
-        distributed.broadcast(flag, 0)
+        _finish(distributed.broadcast(flag, 0, async_op=True))
         return bool(flag.item())
 
     def mean(self, value: torch.Tensor) -> torch.Tensor:
         """Return the mean of a value over all processes."""
         if self.size > 1:
             value = value.clone()
-            distributed.all_reduce(value)
+            _finish(distributed.all_reduce(value, async_op=True))
             value = value / self.size
         return value
 
@@ -57,6 +62,19 @@ class Team:
         """Go on when all have come here."""
         if self.size > 1:
             distributed.barrier()
+
+
+_last: list[Any] = []
+
+
+def _finish(work: Any) -> None:
+    """Wait for a collective, and keep its handle until the next one is done.
+
+    Otherwise a thread of gloo's may be the last to let go of the tensor, for which it needs Python:
+    where that ends meanwhile, the process aborts (github.com/pytorch/pytorch/pull/179291).
+    """
+    work.wait()
+    _last[:] = [work]
 
 
 @contextmanager

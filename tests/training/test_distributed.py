@@ -11,13 +11,15 @@ SCRIPT = Path(__file__).with_name("one_step.py")
 
 def _run(launcher: list[str], *arguments: object) -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, *launcher, str(SCRIPT), *map(str, arguments)],
-        check=True,
         capture_output=True,
+        text=True,
         timeout=300,
         env=environment | {"OMP_NUM_THREADS": "1"},
     )
+    assert done.returncode == 0, done.stderr
+    assert "FutureWarning" not in done.stderr
 
 
 @pytest.mark.parametrize("method", ["unfold", "coarse+cgan"])
