@@ -13,21 +13,69 @@ import argparse
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from invertdesc._atomic import atomic_write
+from invertdesc.descriptors import resolve_descriptor
 from invertdesc.evaluation.evaluate import evaluate, format_table
 from invertdesc.evaluation.metrics import vgg_distance
-from invertdesc.reconstructors import create_method
+from invertdesc.features import FeatureBatch
+from invertdesc.reconstructors._network import network_input
 from invertdesc.reconstructors.networks.coarse import CoarseConfig
 from invertdesc.reconstructors.networks.unet import UNetConfig
 from invertdesc.reconstructors.networks.upconv import UpconvConfig
 from invertdesc.reconstructors.networks.vgg16 import load_vgg16
+from invertdesc.reconstructors.unfold import Unfold
 from invertdesc.training.config import LossWeights, TrainConfig, preset
-from invertdesc.training.loop import train
+from invertdesc.training.loop import METHODS, train
 
-L1_SSIM = LossWeights(l1=1.0, ssim=0.2)
+OCTAVES = (4.0, 8.0)  # widths of cells in pixels that part one octave's keypoints from the next's
+
+
+class Channels(Unfold):
+    """`unfold` that sees some channels of the field."""
+
+    seen: ClassVar[slice] = slice(None)
+    signs: ClassVar[tuple[int, ...]] = (1, 1, -1, 1)  # mirrored, gx changes its sign
+
+    def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
+        return (super().inputs(batch)[0][:, self.seen],)
+
+    def mirror(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        (field,) = inputs
+        signs = torch.tensor(self.signs).to(field)[self.seen]
+        return (field.flip(-1) * signs[:, None, None],)
+
+
+class PictureAlone(Channels):
+    name = "unfold, picture and coverage"
+    seen = slice(0, 2)
+
+
+class GradientsAlone(Channels):
+    name = "unfold, gradients and coverage"
+    seen = slice(1, 4)
+
+
+class Octaves(Channels):
+    """`unfold` that sees the field of all keypoints, and then one of each octave's."""
+
+    name = "unfold, octaves"
+    signs = Channels.signs * (len(OCTAVES) + 2)
+
+    def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
+        adapter = resolve_descriptor(self.descriptor or batch.descriptor)
+        cells = adapter.unfolding.frame.sides(batch) / adapter.unfolding.grid
+        octaves = torch.bucketize(cells, cells.new_tensor(OCTAVES))
+        parts = [batch]
+        for octave in range(len(OCTAVES) + 1):
+            kept = octaves == octave
+            each = [batch[image].subset(kept[batch.images == image]) for image in range(len(batch))]
+            parts.append(FeatureBatch.collate(each))
+        return (torch.cat([network_input(self.rasterizer(part)) for part in parts], 1),)
 
 
 def seed_variants(width: int = 24) -> dict[str, TrainConfig]:
@@ -56,9 +104,17 @@ def unfold_variants() -> dict[str, TrainConfig]:
         "l1, l2, ssim": LossWeights(l1=0.5, l2=2.0, ssim=0.2),
         "l1, ssim, perceptual": LossWeights(l1=1.0, ssim=0.2, perceptual=5.0),
     }
+    METHODS.update({one.name: one for one in (PictureAlone, GradientsAlone, Octaves)})
+    channels = {
+        one.name.removeprefix("unfold, "): replace(
+            base, method=one.name, network=UNetConfig(inputs=len(one.signs[one.seen]))
+        )
+        for one in (PictureAlone, GradientsAlone, Octaves)
+    }
     return (
         {"width 24, depth 4, stride 2; l1, ssim": base}
         | {name: replace(base, network=network) for name, network in sizes.items()}
+        | channels
         | {name: replace(base, losses=one) for name, one in losses.items()}
     )
 
@@ -104,7 +160,7 @@ def main() -> None:
             cache=options.cache or options.output / "cache",
             resume=True,
         )
-        method = create_method(recipe.method, descriptor="sift", weights=weights)
+        method = METHODS[recipe.method]("sift", weights=weights)
         parameters = sum(p.numel() for p in method.network.parameters())
         (row,) = evaluate(held_out, method=method, data=name, floors=False, distances=distances)
         rows.append(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from invertdesc._feature_checks import (
     checked_size,
 )
 from invertdesc.errors import InputError, MissingFieldError
+
+if TYPE_CHECKING:
+    from invertdesc.image import GrayMode
 
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -36,6 +39,11 @@ class Provenance:
     gray: str | None = None
     producer: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def gray_mode(self) -> GrayMode:
+        """`gray`; where that is unknown `"luma"`, which nearly all extractors take."""
+        return cast("GrayMode", self.gray or "luma")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch
-from invertdesc.image import GrayMode, to_gray, to_image
+from invertdesc.image import to_gray, to_image
 from invertdesc.unfolding import FALLOFF, Unfolding
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _patches(
         if len(features):
             batch = FeatureBatch.collate([features])
             batch.require(frame.needs, needed_by=f"the frame of {descriptor.name!r}")
-            gray = to_gray(image, cast("GrayMode", features.provenance.gray or "luma"))
+            gray = to_gray(image, features.provenance.gray_mode)
             sides, turns = frame.sides(batch), frame.turns(batch)
             targets = gradients_around(gray, batch.keypoints, sides, turns, grid)
             cell = (sides / grid).clamp(min=1).log()

@@ -17,6 +17,7 @@ from invertdesc._atomic import atomic_write
 from invertdesc.errors import FileError, InputError
 
 GrayMode: TypeAlias = Literal["gamma", "luma"]
+GAMMA = 2.2
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in OpenCV
 
 
@@ -135,11 +136,22 @@ def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
     if image.ndim < 3 or image.shape[-3] != 3:
         raise InputError(f"Expected RGB of shape (..., 3, H, W), got {tuple(image.shape)}.")
     if mode == "gamma":
-        return image.clamp(min=0).pow(1 / 2.2).mean(-3)
+        return image.clamp(min=0).pow(1 / GAMMA).mean(-3)
     if mode == "luma":
         weights = image.new_tensor(LUMA)
         return torch.einsum("...chw,c->...hw", image, weights)
     raise InputError(f"Expected a gray mode among {', '.join(get_args(GrayMode))}; got {mode!r}.")
+
+
+def with_gray(image: Tensor, gray: Tensor, mode: GrayMode = "gamma") -> Tensor:
+    """Give an image (..., 3, H, W) another gray (..., H, W) and leave it its colours.
+
+    What would leave [0, 1] is cut. Otherwise `to_gray` of the result is `gray`.
+    """
+    change = (gray - to_gray(image, mode)).unsqueeze(-3)
+    if mode == "luma":
+        return (image + change).clamp(0, 1)
+    return (image.clamp(min=0).pow(1 / GAMMA) + change).clamp(0, 1).pow(GAMMA)
 
 
 def _from_pil(image: Image.Image) -> Tensor:

@@ -3,10 +3,10 @@ import torch
 from skimage import data
 
 from invertdesc import FeatureBatch, LocalFeatures, create_descriptor, create_method, extract
+from invertdesc.descriptors._histograms import SoftHistograms
 from invertdesc.errors import InputError, MissingFieldError
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image
-from invertdesc.reconstructors._histograms import SoftHistograms
 from invertdesc.reconstructors.maxent import MaxEnt
 
 

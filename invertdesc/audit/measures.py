@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from invertdesc.audit.consistency import agreement, can_describe
 from invertdesc.audit.faces import count_found, find_faces
 from invertdesc.evaluation.metrics import SSIM_WINDOW, gradient_correlation, ncc, psnr, ssim
-from invertdesc.image import GrayMode, to_gray
+from invertdesc.image import to_gray
 
 if TYPE_CHECKING:
     from invertdesc.audit.identity import Identity
@@ -103,7 +103,7 @@ class Ruler:
 
     def _grays(self, subject: Subject, picture: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Return both as the descriptor saw them; what is gray already stays."""
-        mode = cast("GrayMode", subject.features.provenance.gray or "luma")
+        mode = subject.features.provenance.gray_mode
         made = to_gray(picture, mode) if bool(picture.std(0).any()) else picture[0]
         return made, to_gray(truth, mode)
 

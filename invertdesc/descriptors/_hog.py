@@ -162,15 +162,7 @@ class DenseHog:
     def _grid(self, batch: FeatureBatch) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Return blocks (B, ny, nx, c, c, bins), which are known, and where each row went."""
         cells = self.cells_per_block
-        side = float(self.pixels_per_cell) if batch.scales is None else float(batch.scales[0])
-        if batch.scales is not None and not bool((batch.scales == side).all()):
-            raise InputError(
-                f"Expected one scale, the cells' side, in all rows of {self.name!r}; got several. "
-                "Reconstruct them apart."
-            )
-        column, row = ((batch.keypoints - (cells * side - 1) / 2) / side).round().long().unbind(1)
-        height, width = (max(1, int(length / side) - cells + 1) for length in batch.image_size)
-        row, column = row.clamp(0, height - 1), column.clamp(0, width - 1)
+        (height, width), row, column = self._places(batch)
         places = (batch.images, row, column)
         blocks = batch.keypoints.new_zeros(
             len(batch), height, width, cells, cells, self.orientations
@@ -179,3 +171,16 @@ class DenseHog:
         known = blocks.new_zeros(blocks.shape[:3])
         known[places] = 1.0
         return blocks, known, places
+
+    def _places(self, batch: FeatureBatch) -> tuple[tuple[int, int], Tensor, Tensor]:
+        """Return rows and columns of a picture's grid of blocks, and each keypoint's own."""
+        cells = self.cells_per_block
+        side = float(self.pixels_per_cell) if batch.scales is None else float(batch.scales[0])
+        if batch.scales is not None and not bool((batch.scales == side).all()):
+            raise InputError(
+                f"Expected one scale, the cells' side, in all rows of {self.name!r}; got several. "
+                "Reconstruct them apart."
+            )
+        column, row = ((batch.keypoints - (cells * side - 1) / 2) / side).round().long().unbind(1)
+        height, width = (max(1, int(length / side) - cells + 1) for length in batch.image_size)
+        return (height, width), row.clamp(0, height - 1), column.clamp(0, width - 1)

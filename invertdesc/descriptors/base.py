@@ -9,7 +9,7 @@ from torch import Tensor
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
-    from invertdesc.features import LocalFeatures
+    from invertdesc.features import FeatureBatch, LocalFeatures
     from invertdesc.unfolding import Frame, Unfolding
 
 
@@ -52,6 +52,16 @@ class Describer(Descriptor, Protocol):
 
         The result has the scales and orientations that were used; keypoints that cannot be
         described there are left out.
+        """
+
+
+class Differentiable(Descriptor, Protocol):
+    """A descriptor whose vectors can be computed so that gradients pass to the picture."""
+
+    def respond(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
+        """Describe one gray image (H, W) in [0, 1] at the keypoints of a batch of one.
+
+        The result is (M, ...), as `encode` takes it.
         """
 
 

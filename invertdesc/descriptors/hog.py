@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from invertdesc.descriptors._hog import DenseHog
+from invertdesc.errors import InputError
 from invertdesc.features import LocalFeatures
 from invertdesc.image import to_gray, to_uint8
+
+if TYPE_CHECKING:
+    from invertdesc.features import FeatureBatch
+
+CLIP = 0.2  # of a block of length 1, above which L2-Hys cuts
+FLOOR = 1e-5  # of a block's norm, as scikit-image adds
 
 BlockNorm: TypeAlias = Literal["L1", "L1-sqrt", "L2", "L2-Hys"]
 
@@ -64,3 +73,55 @@ class Hog(DenseHog):
         features = self.from_vector(vector, (height, width))
         origin = replace(features.provenance, producer=f"scikit-image {version('scikit-image')}")
         return replace(features, provenance=origin)
+
+    def respond(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
+        """Describe one gray image (H, W) at the blocks of a batch of one; differentiable.
+
+        The numbers are scikit-image's. Its bins are hard, and a direction's gradient would be 0: so
+        gradients are those of bins that share a direction out between the two nearest.
+
+        Raises:
+            InputError: Cells of another side than `pixels_per_cell`.
+        """
+        side, cells = self.pixels_per_cell, self.cells_per_block
+        if not len(batch.keypoints):
+            return gray.new_zeros(0, self.dim)
+        if batch.scales is not None and not bool((batch.scales == side).all()):
+            raise InputError(
+                f"Expected blocks of cells of {side} pixels, got others. Make the descriptor with "
+                "pixels_per_cell as they have."
+            )
+        picture = _root(gray) if self.transform_sqrt else gray
+        right = F.pad(picture[:, 2:] - picture[:, :-2], (1, 1))
+        down = F.pad(picture[2:] - picture[:-2], (0, 0, 1, 1))
+        strength = _root(right.square() + down.square())
+        bin_ = torch.atan2(down, right + (strength == 0)) * (self.orientations / math.pi)
+        bin_ = bin_ % self.orientations  # bin b holds the directions from b to b + 1
+        numbers = torch.arange(self.orientations, device=gray.device)
+        apart = (bin_[..., None] - numbers - 0.5 + self.orientations / 2) % self.orientations
+        soft = (1 - (apart - self.orientations / 2).abs()).clamp(min=0)
+        hard = bin_.detach().floor().clamp(max=self.orientations - 1)[..., None] == numbers
+        spread = strength[..., None] * (soft + (hard.to(gray) - soft).detach())
+        height, width = (length // side * side for length in gray.shape)
+        pixels = spread[:height, :width].reshape(height // side, side, width // side, side, -1)
+        blocks = pixels.mean((1, 3)).unfold(0, cells, 1).unfold(1, cells, 1)  # (by, bx, b, c, c)
+        _, row, column = self._places(batch)
+        return self._normalised(blocks.movedim(2, -1).flatten(2)[row, column])
+
+    def _normalised(self, blocks: Tensor) -> Tensor:
+        """Normalise blocks (N, D) as `block_norm` says."""
+        if self.block_norm.startswith("L1"):
+            blocks = blocks / (blocks.sum(1, keepdim=True) + FLOOR)
+            return blocks if self.block_norm == "L1" else _root(blocks)
+        blocks = _unit(blocks)
+        return _unit(blocks.clamp(max=CLIP)) if self.block_norm == "L2-Hys" else blocks
+
+
+def _unit(blocks: Tensor) -> Tensor:
+    return blocks / (blocks.square().sum(1, keepdim=True) + FLOOR**2).sqrt()
+
+
+def _root(values: Tensor) -> Tensor:
+    """Return the square root of values from 0; its gradient is 0 at 0, where it has no end."""
+    zero = values == 0
+    return (values + zero).sqrt() * ~zero

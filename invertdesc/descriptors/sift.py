@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc.descriptors._histograms import SoftHistograms, find_level
 from invertdesc.descriptors._opencv import Array, OpenCVDescriptor, find_class
 from invertdesc.errors import InputError
 from invertdesc.unfolding import Frame, Unfolding
+
+if TYPE_CHECKING:
+    from invertdesc.features import FeatureBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,23 @@ class Sift(OpenCVDescriptor):
         """
         return Unfolding.from_histograms(cells=4, bins=8, frame=self.frame, window=2.0)
 
+    def respond(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
+        """Describe one gray image (H, W) at the keypoints of a batch of one; differentiable.
+
+        Near to what OpenCV computes, not the same: see `SoftHistograms`. Vectors are of length 1.
+        """
+        if not len(batch.keypoints):
+            return gray.new_zeros(0, self.dim)
+        vectors, _ = self.histograms(batch)(gray)
+        return self._emit(vectors)
+
+    def histograms(self, batch: FeatureBatch) -> SoftHistograms:
+        """Return what takes a gray image's histograms at the keypoints of a batch of one."""
+        by_opencv = (batch.provenances[0].producer or "").startswith("opencv")
+        return SoftHistograms(
+            batch, self.frame, layers=self.octave_layers, sigma=self.sigma, rounded=by_opencv
+        )
+
     def _tool(self) -> Any:
         # OpenCV's default upscaling moves every keypoint by a quarter pixel; this one does not.
         return find_class("SIFT").create(
@@ -80,11 +101,10 @@ class Sift(OpenCVDescriptor):
 
     def _level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
         # As OpenCV packs it: the octave, from -1, in the low byte and the layer, from 1, above.
-        level = self.octave_layers * np.log2(scales / self.sigma)
-        highest = int(math.log2(max(2, min(image_size)))) - 2
-        octave = np.clip(np.floor((level - 0.5) / self.octave_layers), -1, max(highest, -1))
-        layer = np.clip(np.rint(level - self.octave_layers * octave), 1, self.octave_layers)
-        packed = (octave.astype(int) & 255) | (layer.astype(int) << 8)
+        level, octave = find_level(
+            torch.from_numpy(scales), image_size, layers=self.octave_layers, sigma=self.sigma
+        )
+        packed = ((octave & 255) | (level - self.octave_layers * octave << 8)).numpy()
         return packed, np.zeros_like(packed)
 
 

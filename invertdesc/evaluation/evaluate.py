@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.evaluation.metrics import gradient_correlation, ncc, psnr, ssim
 from invertdesc.features import Box, FeatureBatch, LocalFeatures
-from invertdesc.image import GrayMode, to_gray, to_image
+from invertdesc.image import to_gray, to_image
 from invertdesc.ops import place_keypoints
 from invertdesc.reconstructors import create_method
 
@@ -325,7 +325,7 @@ def _run(
 
 def _gray_like(features: LocalFeatures, image: Tensor) -> Tensor:
     """Turn RGB into the gray that the descriptor was computed on."""
-    return to_gray(image, cast("GrayMode", features.provenance.gray or "luma"))
+    return to_gray(image, features.provenance.gray_mode)
 
 
 def _collisions(features: LocalFeatures) -> list[float]:

@@ -26,6 +26,7 @@ methods: Registry[Reconstructor] = Registry(
         "tv": "invertdesc.reconstructors.tv:Tv",
         "unfold": "invertdesc.reconstructors.unfold:Unfold",
         "unfold+cgan": "invertdesc.reconstructors.cgan:UnfoldCGAN",
+        "unfold+gradient": "invertdesc.reconstructors.gradient:UnfoldGradient",
         "upconv": "invertdesc.reconstructors.upconv:Upconv",
     },
 )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch
-from invertdesc.image import GrayMode, to_gray
+from invertdesc.image import to_gray
 from invertdesc.reconstructors._database import Database, Origin, extract_all
 from invertdesc.reconstructors._merge import PatchMethod, Windows
 from invertdesc.unfolding import LARGEST
@@ -74,7 +74,7 @@ def gather_pairs(
         count += 1
         batch = FeatureBatch.collate([features])
         batch.require(windows.frame.needs, needed_by=f"the frame of {windows.adapter.name!r}")
-        gray = to_gray(image, cast("GrayMode", features.provenance.gray or "luma"))
+        gray = to_gray(image, features.provenance.gray_mode)
         chosen = torch.randperm(len(features), generator=draw)[:most]
         vectors.append(windows.vectors(batch)[chosen])
         patches.append(windows.patches(gray, batch)[chosen])

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch
-from invertdesc.image import GrayMode, to_gray
+from invertdesc.image import to_gray
 from invertdesc.reconstructors._arrange import (
     Placement,
     improve_arrangement,
@@ -133,7 +133,7 @@ class Bovw(PatchMethod):
         for image, features in extract_all(images, windows.adapter, progress=progress):
             batch = FeatureBatch.collate([features])
             shape, order = grid_order(batch.keypoints)
-            gray = to_gray(image, cast("GrayMode", features.provenance.gray or "luma"))
+            gray = to_gray(image, features.provenance.gray_mode)
             vectors.append(windows.vectors(batch)[order])
             patches.append(windows.patches(gray, batch)[order].half())
             shapes.append(shape)

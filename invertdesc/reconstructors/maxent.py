@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -12,12 +12,12 @@ from tqdm import trange
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch
-from invertdesc.reconstructors._histograms import SoftHistograms
 from invertdesc.reconstructors.poisson import Poisson
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
-    from invertdesc.unfolding import Unfolding
+    from invertdesc.descriptors._histograms import SoftHistograms
+    from invertdesc.descriptors.sift import Sift
 
 PACE = 0.5  # share of the way back to the reference that a Langevin step goes
 COOLING = 10  # steps after which those of the multipliers are half as long
@@ -88,7 +88,7 @@ class MaxEnt:
                 f"got steps={steps}, samples={samples}, noise={noise}, rate={rate}."
             )
         if descriptor is not None:
-            self._bins(resolve_descriptor(descriptor))
+            self._known(resolve_descriptor(descriptor))
         self.descriptor = descriptor
         self.steps, self.samples = steps, samples
         self.noise, self.rate, self.seed = noise, rate, seed
@@ -112,14 +112,12 @@ class MaxEnt:
             InputError: The descriptor is not made of histograms.
             MissingFieldError: The features lack scales or orientations.
         """
-        adapter = resolve_descriptor(self.descriptor or one.descriptor)
-        bins = self._bins(adapter)
+        adapter = self._known(resolve_descriptor(self.descriptor or one.descriptor))
         centre = Poisson(adapter)(one)[0, 0]
         given = adapter.encode(one.descriptors)
         if not len(given):
             return Chain(centre, given, given)
-        cells = math.isqrt(given.shape[1] // bins)
-        histograms = SoftHistograms(one, adapter.frame, cells, bins)
+        histograms = adapter.histograms(one)
         noise = torch.Generator().manual_seed(self.seed)
         start, contrast = histograms(centre)
 
@@ -150,17 +148,16 @@ class MaxEnt:
         spread = self.noise * math.sqrt(1 - stay**2)
         return centre + stay * (picture - centre) - PACE * pull + spread * drawn
 
-    def _bins(self, adapter: Descriptor) -> int:
-        """Return the bins of a descriptor's histograms."""
-        known: Unfolding | None = getattr(adapter, "known_unfolding", None)
-        if known is None or known.bins is None:
+    def _known(self, adapter: Descriptor) -> Sift:
+        """Return the adapter as one whose vectors are known to be histograms."""
+        if not hasattr(adapter, "histograms"):
             instead = "'gradient'" if hasattr(adapter, "respond") else "'poisson' or 'unfold'"
             raise InputError(
                 "Expected a descriptor that is known to be histograms of gradient directions, "
                 f"'sift' or 'rootsift', for the method {self.name!r}; got {adapter.name!r}. "
                 f"Choose method {instead}."
             )
-        return known.bins
+        return cast("Sift", adapter)
 
 
 def _pull(
