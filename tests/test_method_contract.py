@@ -19,10 +19,10 @@ from invertdesc.reconstructors._database import Collector
 DESCRIPTOR = {  # of methods that do not serve SIFT
     "biht": "brisk",
     "bovw": "sift-dense",
-    "gradient": "sift-kornia",
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "gradient": {"steps": 5},
+    "unfold+gradient": {"steps": 5},
     "maxent": {"steps": 8, "samples": 4},
     "tv": {"steps": 30},
 }

@@ -160,6 +160,12 @@ def find_level(
     return (layers * octave + layer).long(), octave.long()
 
 
+def root(values: Tensor) -> Tensor:
+    """Return the square root of values from 0, with a gradient of 0 at 0 instead of none."""
+    zero = values == 0
+    return (values + zero).sqrt() * ~zero
+
+
 def _blurred(picture: Tensor, deviation: float) -> Tensor:
     """Blur (1, 1, H, W) by a Gaussian, the border repeated."""
     radius = math.ceil(3 * deviation)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc.descriptors._histograms import root
 from invertdesc.descriptors._hog import DenseHog
 from invertdesc.errors import InputError
 from invertdesc.features import LocalFeatures
@@ -91,10 +92,10 @@ class Hog(DenseHog):
                 f"Expected blocks of cells of {side} pixels, got others. Make the descriptor with "
                 "pixels_per_cell as they have."
             )
-        picture = _root(gray) if self.transform_sqrt else gray
+        picture = root(gray) if self.transform_sqrt else gray
         right = F.pad(picture[:, 2:] - picture[:, :-2], (1, 1))
         down = F.pad(picture[2:] - picture[:-2], (0, 0, 1, 1))
-        strength = _root(right.square() + down.square())
+        strength = root(right.square() + down.square())
         bin_ = torch.atan2(down, right + (strength == 0)) * (self.orientations / math.pi)
         bin_ = bin_ % self.orientations  # bin b holds the directions from b to b + 1
         numbers = torch.arange(self.orientations, device=gray.device)
@@ -112,16 +113,10 @@ class Hog(DenseHog):
         """Normalise blocks (N, D) as `block_norm` says."""
         if self.block_norm.startswith("L1"):
             blocks = blocks / (blocks.sum(1, keepdim=True) + FLOOR)
-            return blocks if self.block_norm == "L1" else _root(blocks)
+            return blocks if self.block_norm == "L1" else root(blocks)
         blocks = _unit(blocks)
         return _unit(blocks.clamp(max=CLIP)) if self.block_norm == "L2-Hys" else blocks
 
 
 def _unit(blocks: Tensor) -> Tensor:
     return blocks / (blocks.square().sum(1, keepdim=True) + FLOOR**2).sqrt()
-
-
-def _root(values: Tensor) -> Tensor:
-    """Return the square root of values from 0; its gradient is 0 at 0, where it has no end."""
-    zero = values == 0
-    return (values + zero).sqrt() * ~zero

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc.descriptors._histograms import SoftHistograms, find_level
+from invertdesc.descriptors._histograms import SoftHistograms, find_level, root
 from invertdesc.descriptors._opencv import Array, OpenCVDescriptor, find_class
 from invertdesc.errors import InputError
 from invertdesc.unfolding import Frame, Unfolding
@@ -127,4 +127,4 @@ class RootSift(Sift):
         return super().encode(raw.float().square())
 
     def _emit(self, vectors: Tensor) -> Tensor:
-        return F.normalize(vectors, p=1, dim=1).sqrt()
+        return root(F.normalize(vectors, p=1, dim=1))
