@@ -92,9 +92,10 @@ class SoftHistograms:
         parts, rows = [], []
         for level, picture, octave in self._scales(gray):
             chosen = (self.levels == level).nonzero().flatten()
-            parts.append(self._histograms(picture, octave, chosen))
+            parts.append(self._slopes(picture, octave, chosen))
             rows.append(chosen)
-        mass = torch.cat(parts)[torch.cat(rows).argsort()]
+        gx, gy = torch.cat(parts, 1)[:, torch.cat(rows).argsort()]
+        mass = self._collect(gx * self.cos + gy * self.sin, gy * self.cos - gx * self.sin)
         contrast = mass.norm(dim=1, keepdim=True)
         cut = (mass / (contrast + TINY)).clamp(max=CLIP)
         return F.normalize(cut, dim=1), contrast
@@ -115,8 +116,8 @@ class SoftHistograms:
             found.append((level, fine, octave))
         return found
 
-    def _histograms(self, picture: Tensor, octave: int, chosen: Tensor) -> Tensor:
-        """Return the mass (n, 128) around some keypoints, per pixel."""
+    def _slopes(self, picture: Tensor, octave: int, chosen: Tensor) -> Tensor:
+        """Return (2, n, P, P), a picture's gradients around some keypoints, per pixel."""
         height, width = (side * 2**octave for side in picture.shape[-2:])
         x, y, steps = self.x[chosen], self.y[chosen], self.steps[chosen]
         across = torch.stack([x + steps, x - steps, x, x])
@@ -125,15 +126,19 @@ class SoftHistograms:
         points = x.shape[1]
         found = F.grid_sample(
             picture, where.view(1, -1, points, 2), padding_mode="border", align_corners=False
-        ).view(4, -1, points, points)
-        gx, gy = (found[0] - found[1]) / (2 * steps), (found[2] - found[3]) / (2 * steps)
-        cos, sin = self.cos[chosen], self.sin[chosen]
-        right, down = gx * cos + gy * sin, gy * cos - gx * sin
-        mass = (right.square() + down.square() + TINY**4).sqrt() * self.weights[chosen]
+        ).view(2, 2, -1, points, points)
+        return (found[:, 0] - found[:, 1]) / (2 * steps)
+
+    def _collect(self, right: Tensor, down: Tensor) -> Tensor:
+        """Return the mass (N, 128) of gradients (N, P, P) in the keypoints' frames."""
+        mass = (right.square() + down.square() + TINY**4).sqrt() * self.weights
         bin_ = torch.atan2(-down, right) * (BINS / (2 * math.pi))
-        apart = bin_[..., None] - torch.arange(BINS, device=bin_.device)
-        apart = (apart + BINS / 2) % BINS - BINS / 2
-        spread = mass[..., None] * (1 - apart.abs()).clamp(min=0)  # (n, P, P, bins)
+        lower = bin_.detach().floor()
+        share = mass * (bin_ - lower)
+        first = lower.long() % BINS
+        spread = mass.new_zeros(*mass.shape, BINS)
+        for bins, part in ((first, mass - share), ((first + 1) % BINS, share)):
+            spread = spread.scatter(-1, bins[..., None], part[..., None])
         cells = torch.einsum("nijb,ip,jq->npqb", spread, self.shares, self.shares)
         return cells.flatten(1) / SAMPLES**2
 
@@ -171,16 +176,14 @@ def _blurred(picture: Tensor, deviation: float) -> Tensor:
     radius = math.ceil(3 * deviation)
     steps = torch.arange(-radius, radius + 1, dtype=torch.float64)
     kernel = torch.exp(-(steps**2) / (2 * deviation**2))
-    weights = (kernel / kernel.sum()).tolist()
+    weights: list[float] = (kernel / kernel.sum()).tolist()
     height, width = picture.shape[-2:]
     # Sums of shifted pictures: the CPU takes twice as long for the gradient of a convolution.
     wide = F.pad(picture, (radius,) * 4, mode="replicate")
-    rows = _total([w * wide[..., k : k + width] for k, w in enumerate(weights)])
-    return _total([w * rows[..., k : k + height, :] for k, w in enumerate(weights)])
-
-
-def _total(parts: list[Tensor]) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+    rows: Tensor = wide[..., :width] * weights[0]
+    for k, weight in enumerate(weights[1:], 1):
+        rows = rows.add(wide[..., k : k + width], alpha=weight)
+    blurred: Tensor = rows[..., :height, :] * weights[0]
+    for k, weight in enumerate(weights[1:], 1):
+        blurred = blurred.add(rows[..., k : k + height, :], alpha=weight)
+    return blurred
