@@ -20,7 +20,8 @@ from invertdesc.drawing import side_by_side
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features import LocalFeatures
 from invertdesc.image import read_image, write_image
-from invertdesc.reconstructors import Reconstructor, create_method
+from invertdesc.reconstructors import Reconstructor, create_method, list_methods, methods
+from invertdesc.reconstructors._database import Collector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,11 @@ def offered_descriptors() -> list[str]:
             _ = create_descriptor(name).unfolding
             names.append(name)
     return names
+
+
+def offered_methods() -> list[str]:
+    """List the methods that run as they are, sorted; the others work from a database first."""
+    return [name for name in list_methods() if not isinstance(methods.get(name), Collector)]
 
 
 def store(path: str | os.PathLike[str], descriptor: str, side: int) -> Stored:

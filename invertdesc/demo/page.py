@@ -11,8 +11,7 @@ from PIL import Image
 
 from invertdesc.cli.sources import EXAMPLES, example_path
 from invertdesc.demo.answers import Answers, Seen, View, forget, mask_of
-from invertdesc.demo.attack import offered_descriptors
-from invertdesc.reconstructors import list_methods
+from invertdesc.demo.attack import offered_descriptors, offered_methods
 
 ABOUT = """# What do local descriptors give away?
 On the left a photograph. In the middle what an app would store of it: keypoints, each with a
@@ -97,7 +96,9 @@ def _build_controls() -> Sequence[Any]:
             descriptor = gr.Dropdown(
                 offered_descriptors(), value="sift", label="Descriptor", elem_id="descriptor"
             )
-            method = gr.Dropdown(list_methods(), value="unfold", label="Method", elem_id="method")
+            method = gr.Dropdown(
+                offered_methods(), value="unfold", label="Method", elem_id="method"
+            )
         with gr.Column(min_width=200):
             share = gr.Slider(1, 100, 100, step=1, label="% of keypoints", elem_id="share")
             hidden = gr.CheckboxGroup(

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from invertdesc import LocalFeatures, reconstruct
+from invertdesc import LocalFeatures, create_method, reconstruct
 from invertdesc.cli import main
 from invertdesc.demo.answers import Answers, Seen, View, forget
 from invertdesc.demo.attack import (
@@ -22,6 +22,7 @@ from invertdesc.demo.attack import (
     is_erased,
     kept,
     offered_descriptors,
+    offered_methods,
     store,
 )
 from invertdesc.demo.serve import with_headers
@@ -126,6 +127,14 @@ def test_only_descriptors_that_need_no_download_are_offered() -> None:
     names = offered_descriptors()
     assert {"sift", "orb", "hog", "mkd"} <= set(names)
     assert not {"hardnet", "sosnet", "hynet"} & set(names)
+
+
+def test_only_methods_that_need_no_database_are_offered() -> None:
+    names = offered_methods()
+    assert {"unfold", "poisson", "coarse", "gradient", "unfold+gradient"} <= set(names)
+    assert not {"bovw", "paired-dictionary", "patch-database", "ridge"} & set(names)
+    for name in names:
+        create_method(name)
 
 
 def test_view_shows_what_was_made(answers: Answers, photo: Path, stored: Stored) -> None:
