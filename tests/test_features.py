@@ -415,3 +415,8 @@ def test_require_names_the_missing_and_who_needs_them() -> None:
 def test_batch_is_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         FeatureBatch.collate([make()]).descriptor = "orb"
+
+
+def test_gray_is_luma_where_nobody_told() -> None:
+    assert Provenance().gray_mode == "luma"
+    assert Provenance(gray="gamma").gray_mode == "gamma"

@@ -10,7 +10,15 @@ from PIL import Image
 from torch import Tensor
 
 from invertdesc.errors import FileError, InputError, InvertDescError
-from invertdesc.image import read_image, to_gray, to_image, to_uint8, write_image
+from invertdesc.image import (
+    GrayMode,
+    read_image,
+    to_gray,
+    to_image,
+    to_uint8,
+    with_gray,
+    write_image,
+)
 
 # How pixels are stored under each EXIF orientation, from the upright picture.
 STORED = {
@@ -469,3 +477,15 @@ def test_gray_needs_three_channels(shape: tuple[int, ...], mode: Any) -> None:
     message = f"Expected RGB of shape (..., 3, H, W), got {shape}"
     with pytest.raises(InputError, match=re.escape(message)):
         to_gray(torch.zeros(shape), mode)
+
+
+@pytest.mark.parametrize("mode", ["gamma", "luma"])
+def test_an_image_takes_another_gray_and_keeps_its_colours(mode: GrayMode) -> None:
+    image = 0.3 + 0.3 * torch.rand(2, 3, 5, 7, generator=torch.Generator().manual_seed(0))
+    gray = to_gray(image, mode) + 0.1
+    changed = with_gray(image, gray, mode)
+    torch.testing.assert_close(to_gray(changed, mode), gray)
+    order = [one.argsort(1) for one in (image, changed)]  # of the channels: the hue
+    assert torch.equal(*order)
+    cut = with_gray(image, gray + 2, mode)
+    assert torch.equal(cut, torch.ones_like(cut))
