@@ -14,7 +14,14 @@ from PIL import Image
 from skimage import data
 from torch.nn import functional as F
 
-from invertdesc import LocalFeatures, check, create_descriptor, open_store, reconstruct
+from invertdesc import (
+    FeatureBatch,
+    LocalFeatures,
+    check,
+    create_descriptor,
+    open_store,
+    reconstruct,
+)
 from invertdesc.descriptors.base import Describer
 from invertdesc.descriptors.sift import Sift
 from invertdesc.evaluation.metrics import ncc
@@ -120,3 +127,16 @@ def test_reconstruction_is_as_good_as_from_opencvs_own_features(pictures: Path) 
                 for f in (features, sift.extract(picture))
             )
             assert abs(theirs - ours) < 0.02, file
+
+
+def test_sift_responds_as_colmap_does(pictures: Path) -> None:
+    adapter = create_descriptor("rootsift")
+    assert isinstance(adapter, Sift)
+    with open_store(database(pictures, "L1_ROOT")) as store:
+        for file, features in store:
+            levels = np.asarray(Image.open(pictures / file)).astype(float) @ REC709
+            gray = torch.from_numpy(np.rint(levels) / 255).float()
+            few = features[:: max(1, len(features) // 300)]
+            made = adapter.respond(gray, FeatureBatch.collate([few]))
+            apart = adapter.encode(made) - adapter.encode(few.descriptors)
+            assert float(apart.square().sum(1).mean()) < 0.01, file
