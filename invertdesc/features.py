@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -19,9 +19,7 @@ from invertdesc._feature_checks import (
     checked_size,
 )
 from invertdesc.errors import InputError, MissingFieldError
-
-if TYPE_CHECKING:
-    from invertdesc.image import GrayMode
+from invertdesc.image import GrayMode
 
 Box: TypeAlias = tuple[float, float, float, float]
 

@@ -153,7 +153,7 @@ def places_around(
         turns: (N,) radians.
         grid: G.
     """
-    places = (torch.arange(grid) + 0.5) / grid - 0.5
+    places = (torch.arange(grid, device=keypoints.device) + 0.5) / grid - 0.5
     down, right = torch.meshgrid(places, places, indexing="ij")
     cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
     side = sides[:, None, None]

@@ -143,6 +143,14 @@ def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
     raise InputError(f"Expected a gray mode among {', '.join(get_args(GrayMode))}; got {mode!r}.")
 
 
+def as_seen(picture: Tensor, mode: GrayMode) -> Tensor:
+    """Return (H, W), the gray that an extractor would see of a reconstruction (3, H, W).
+
+    A gray one stands for what the extractor saw; only colour is to be converted.
+    """
+    return to_gray(picture, mode) if picture.std(0).any() else picture[0]
+
+
 def with_gray(image: Tensor, gray: Tensor, mode: GrayMode = "gamma") -> Tensor:
     """Give an image (..., 3, H, W) another gray (..., H, W) and leave it its colours.
 

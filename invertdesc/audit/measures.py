@@ -12,7 +12,7 @@ from torch import Tensor
 from invertdesc.audit.consistency import agreement, can_describe
 from invertdesc.audit.faces import count_found, find_faces
 from invertdesc.evaluation.metrics import SSIM_WINDOW, gradient_correlation, ncc, psnr, ssim
-from invertdesc.image import to_gray
+from invertdesc.image import as_seen, to_gray
 
 if TYPE_CHECKING:
     from invertdesc.audit.identity import Identity
@@ -104,8 +104,7 @@ class Ruler:
     def _grays(self, subject: Subject, picture: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Return both as the descriptor saw them; what is gray already stays."""
         mode = subject.features.provenance.gray_mode
-        made = to_gray(picture, mode) if bool(picture.std(0).any()) else picture[0]
-        return made, to_gray(truth, mode)
+        return as_seen(picture, mode), to_gray(truth, mode)
 
     def _consistency(self, subject: Subject, picture: Tensor) -> dict[str, float]:
         if not can_describe(self.adapter) or not len(subject.features):

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc.fitting import places_around
+
 if TYPE_CHECKING:
     from invertdesc.features import FeatureBatch
     from invertdesc.unfolding import Frame
 
 CELLS, BINS = 4, 8
 SAMPLES = 4  # along a cell's side
-REACH = (
-    CELLS + 1
-)  # cells along the side of what is sampled: a cell's share ends at half a cell more
+REACH = CELLS + 1  # cells along the side of what is sampled: shares end half a cell further out
 WINDOW = 2.0  # cells, deviation of the Gaussian that weighs a patch
 CLIP = 0.2  # of a vector of length 1, above which values are cut
 INHERENT = 0.5  # pixels of blur that a picture is taken to have
@@ -67,20 +67,17 @@ class SoftHistograms:
         centers = (one.keypoints / pixels).round() * pixels if rounded else one.keypoints
 
         points = REACH * SAMPLES
-        places = ((torch.arange(points, device=one.device) + 0.5) / points - 0.5) * REACH
-        down, right = torch.meshgrid(places, places, indexing="ij")
+        self.x, self.y = places_around(centers, sides * (REACH / CELLS), turns, points)
         self.cos, self.sin = turns.cos()[:, None, None], turns.sin()[:, None, None]
-        x, y = (part[:, None, None] for part in centers.unbind(1))
-        cell = sides[:, None, None] / CELLS
-        self.x = x + cell * (right * self.cos - down * self.sin)  # (N, P, P)
-        self.y = y + cell * (right * self.sin + down * self.cos)
         self.steps = pixels[..., None]
 
         height, width = one.image_size
         margin = self.steps - 0.5
         inside = (self.x > margin) & (self.x < width - 1 - margin)
         inside &= (self.y > margin) & (self.y < height - 1 - margin)
-        self.weights = inside * torch.exp(-(down**2 + right**2) / (2 * WINDOW**2))
+        places = ((torch.arange(points, device=one.device) + 0.5) / points - 0.5) * REACH
+        window = torch.exp(-(places**2) / (2 * WINDOW**2))
+        self.weights = inside * window[:, None] * window
         middles = torch.arange(CELLS, device=one.device) - (CELLS - 1) / 2
         self.shares = (1 - (places[:, None] - middles).abs()).clamp(min=0)  # (P, cells)
 

@@ -19,7 +19,7 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.evaluation.metrics import gradient_correlation, ncc, psnr, ssim
 from invertdesc.features import Box, FeatureBatch, LocalFeatures
-from invertdesc.image import to_gray, to_image
+from invertdesc.image import as_seen, to_gray, to_image
 from invertdesc.ops import place_keypoints
 from invertdesc.reconstructors import create_method
 
@@ -255,9 +255,8 @@ class _Ruler:
         self.hole, self.distances = hole, distances
 
     def __call__(self, features: LocalFeatures, picture: Tensor, image: Tensor) -> list[float]:
-        # A gray picture stands for what the extractor saw; only colour is to be converted.
-        seen = _gray_like(features, picture) if picture.std(0).any() else picture[0]
-        gray = _gray_like(features, image)
+        mode = features.provenance.gray_mode
+        seen, gray = as_seen(picture, mode), to_gray(image, mode)
         if self.hole is not None:
             x0, y0, x1, y1 = map(int, self.hole)
             seen, gray, picture, image = (
@@ -321,11 +320,6 @@ def _run(
     with torch.no_grad():
         batch = FeatureBatch.collate(features)
         return list(run(batch if device is None else batch.to(device)).cpu())
-
-
-def _gray_like(features: LocalFeatures, image: Tensor) -> Tensor:
-    """Turn RGB into the gray that the descriptor was computed on."""
-    return to_gray(image, features.provenance.gray_mode)
 
 
 def _collisions(features: LocalFeatures) -> list[float]:

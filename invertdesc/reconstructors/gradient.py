@@ -12,7 +12,7 @@ from tqdm import trange
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch
-from invertdesc.image import to_gray, with_gray
+from invertdesc.image import as_seen, with_gray
 from invertdesc.reconstructors import create_method
 
 if TYPE_CHECKING:
@@ -103,9 +103,8 @@ class Gradient:
     def _picture(self, adapter: Differentiable, one: FeatureBatch) -> Tensor:
         """Return (3, H, W) of a batch of one."""
         start, mode = self._start(one), one.provenances[0].gray_mode
-        if not start.std(0).any():  # a gray picture stands for what the extractor saw
-            return self._descend(adapter, one, start[0]).expand(3, -1, -1)
-        return with_gray(start, self._descend(adapter, one, to_gray(start, mode)), mode)
+        found = self._descend(adapter, one, as_seen(start, mode))
+        return with_gray(start, found, mode) if start.std(0).any() else found.expand(3, -1, -1)
 
     def _start(self, one: FeatureBatch) -> Tensor:
         """Return (3, H, W) in [0, 1]."""
@@ -128,8 +127,7 @@ class Gradient:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         with torch.enable_grad():
             for _ in trange(self.steps, desc="descend", leave=False, disable=None):
-                loss = distance(adapter, picture, one, given)
-                loss = loss + self._prior(picture, variation)
+                loss = distance(adapter, picture, one, given) + self._prior(picture, variation)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
