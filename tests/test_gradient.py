@@ -66,6 +66,7 @@ def test_hog_responds_as_scikit_image_does(photo: torch.Tensor, options: dict[st
     gray = _as_seen(image).requires_grad_()
     made = adapter.respond(gray, FeatureBatch.collate([features]))
     torch.testing.assert_close(made.detach(), features.descriptors, atol=1e-4, rtol=0)
+    assert bool(adapter.respond(gray - 0.5, FeatureBatch.collate([features])).isfinite().all())
     made.square().sum().backward()
     assert gray.grad is not None
     assert bool(gray.grad.isfinite().all())

@@ -92,7 +92,7 @@ class Hog(DenseHog):
                 f"Expected blocks of cells of {side} pixels, got others. Make the descriptor with "
                 "pixels_per_cell as they have."
             )
-        picture = root(gray) if self.transform_sqrt else gray
+        picture = root(gray.clamp(min=0)) if self.transform_sqrt else gray
         right = F.pad(picture[:, 2:] - picture[:, :-2], (1, 1))
         down = F.pad(picture[2:] - picture[:-2], (0, 0, 1, 1))
         strength = root(right.square() + down.square())
