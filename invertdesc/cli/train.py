@@ -64,6 +64,14 @@ def train(
         str | None,
         typer.Option(help="cosine or constant learning rate.", show_default="the method's"),
     ] = None,
+    average: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Save a moving average of the weights with this decay a step, such as 0.999.",
+            show_default="none",
+        ),
+    ] = 0.0,
     width: Annotated[
         int | None,
         typer.Option(
@@ -149,6 +157,7 @@ def train(
         crop=crop,
         patch=patch,
         steps=steps,
+        average=average,
         batch=batch_size,
         seed=seed,
         threads=threads,

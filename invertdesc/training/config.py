@@ -79,7 +79,10 @@ class TrainConfig:
         steps: Updates of the weights.
         batch: Pictures a step, over all processes.
         rate: Learning rate, after 100 steps of warming up.
-        schedule: `"cosine"` lets the rate fall to 0, `"constant"` does not.
+        schedule: `"cosine"` lets the rate fall to 0, `"constant"` does not, so that a run can be
+            resumed for more steps.
+        average: Decay, per step, of a moving average of the weights, which is then what is shown
+            and saved; 0 for none. 0.999 suits a constant rate.
         drop: Share of pictures that lose keypoints at random, keeping 10 to 100 % of them.
         seed: Of everything drawn.
         autocast: Compute in bfloat16 where the device does it well.
@@ -101,6 +104,7 @@ class TrainConfig:
     batch: int = 8
     rate: float = 2e-3
     schedule: Literal["cosine", "constant"] = "cosine"
+    average: float = 0.0
     drop: float = 0.3
     seed: int = 0
     autocast: bool = True
@@ -119,6 +123,8 @@ class TrainConfig:
                 raise InputError(f"Expected {name} of at most {most} pixels, got {side}.")
         if self.schedule not in ("cosine", "constant"):
             raise InputError(f"Expected schedule cosine or constant, got {self.schedule!r}.")
+        if not 0 <= self.average < 1:
+            raise InputError(f"Expected average in [0, 1), got {self.average}.")
         if not any(getattr(self.losses, one.name) for one in fields(self.losses)):
             raise InputError("Expected a loss with a weight above 0, got none.")
 
@@ -136,7 +142,7 @@ def preset(method: str) -> TrainConfig:
     >>> preset("coarse").losses
     LossWeights(l1=0.0, l2=1.0, ssim=0.0, perceptual=1.0, style=0.0001, adversarial=0.0)
 
-    Source: Wu, Zhou, Li 2019, section IV-A.
+    Source: Wu, Zhou, Li 2019, section III-D.
     """
     seed: dict[str, Any] = {"rate": 1e-4, "schedule": "constant", "drop": 0.0}
     recipes = {

@@ -119,8 +119,6 @@ def train(
         if state is not None:
             run.restore(state)
         _steps(run, method, out, shown, tensorboard, until)
-        if config.patch is not None:
-            run.settle()
         card = {
             "recipe": asdict(config),
             "start": None if start is None else start.name,
@@ -130,8 +128,11 @@ def train(
             "torch": torch.__version__,
         }
         weights = out / f"{config.method}.safetensors"
-        if members.rank == 0:
-            save_weights(weights, method, config, card)
+        with run.averaged():
+            if config.patch is not None or run.average is not None:
+                run.settle()
+            if members.rank == 0:
+                save_weights(weights, method, config, card)
     return weights
 
 
@@ -257,7 +258,8 @@ def _steps(
             if run.step % SAVE_EVERY == 0 or ended:
                 log.flush()
                 save_checkpoint(out, run.step, run.state())
-                sheet = _sheet(run.config, method, shown, run.team)
+                with run.averaged():
+                    sheet = _sheet(run.config, method, shown, run.team)
                 write_image(sheet, out / "sheet.png")
                 if board is not None:
                     board.add_image("held out", sheet, run.step)

@@ -1,8 +1,8 @@
 """Losses, each a pure function.
 
 Pictures are (B, 3, H, W) in [0, 1], features (B, C, h, w) after a layer of `VGG16`, logits
-(B, 1, h, w) of `PatchGAN`. Squared error, perceptual, style and adversarial loss are the seed's,
-its equations (4) to (8): Wu, Zhou, Li 2019, section III-D.
+(B, 1, h, w) of `PatchGAN`. Squared error, perceptual, style and adversarial loss are those of
+equations (4) to (8) of Wu, Zhou, Li 2019.
 """
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 def l2(picture: Tensor, truth: Tensor) -> Tensor:
     """Return the mean squared error.
 
-    Source: Wu, Zhou, Li 2019, section III-D.
+    Source: Wu, Zhou, Li 2019, section III-B, equation (4).
     """
     return F.mse_loss(picture, truth)
 
@@ -26,20 +26,21 @@ def l1(picture: Tensor, truth: Tensor) -> Tensor:
 def perceptual(made: Tensor, true: Tensor) -> Tensor:
     """Return the mean squared difference of features.
 
-    Source: Wu, Zhou, Li 2019, section III-D, after Johnson, Alahi, Fei-Fei 2016, equation (2).
+    Source: Wu, Zhou, Li 2019, section III-B, after Johnson, Alahi, Fei-Fei 2016, equation (2).
     """
     return F.mse_loss(made, true)
 
 
 def style(made: Tensor, true: Tensor) -> Tensor:
-    """Return the mean squared difference of the features' Gram matrices.
+    """Return the mean absolute difference of the features' Gram matrices.
 
-    The matrices are sums over pixels, not means: to such un-normalised ones the seed's small
-    weights belong. So the loss grows with the square of the pictures' area.
+    The matrices are sums over pixels, not means, since the small weights of the paper belong to
+    such ones. So the loss grows with the area of the pictures. The paper writes an L1 norm; the
+    mean over the entries is that norm up to a constant.
 
-    Source: Wu, Zhou, Li 2019, section III-D, after Gatys, Ecker, Bethge 2016, equation (4).
+    Source: Wu, Zhou, Li 2019, section III-B, equation (6).
     """
-    return F.mse_loss(gram(made), gram(true))
+    return F.l1_loss(gram(made), gram(true))
 
 
 def gram(features: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ def gram(features: Tensor) -> Tensor:
 def adversarial(fake: Tensor) -> Tensor:
     """Return G's loss: how far D is from taking what G made for real.
 
-    Source: Wu, Zhou, Li 2019, section III-D, in the form that does not saturate (Goodfellow et al.
+    Source: Wu, Zhou, Li 2019, section III-C, in the form that does not saturate (Goodfellow et al.
     2014, section 3).
     """
     return F.softplus(-fake).mean()
@@ -64,7 +65,7 @@ def adversarial(fake: Tensor) -> Tensor:
 def discrimination(real: Tensor, fake: Tensor) -> Tensor:
     """Return D's loss: how far it is from telling real pictures from made ones.
 
-    Source: Wu, Zhou, Li 2019, section III-D; halved as in Isola et al. 2017, section 3.3.
+    Source: Wu, Zhou, Li 2019, section III-C; halved as in Isola et al. 2017, section 3.3.
     """
     return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
 

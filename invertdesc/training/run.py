@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from invertdesc.errors import InputError
 from invertdesc.reconstructors.networks.patchgan import PatchGAN
@@ -53,6 +56,9 @@ class Run:
         self.network = _placed(method.network, team.device)
         self.vgg = None if vgg is None else _placed(vgg, team.device)
         self.optimizer = self._adam(self.network)
+        self.average: AveragedModel | None = None
+        if config.average > 0:
+            self.average = AveragedModel(self.network, avg_fn=_decay(config.average))
         wrapped = team.wrap(self.network)
         self.forward: nn.Module = torch.compile(wrapped) if config.compile else wrapped  # type: ignore[assignment]
         self.critic: Critic | None = None
@@ -85,9 +91,24 @@ class Run:
         self.optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
         self.step += 1
         values = self.team.mean(torch.stack([value.detach() for value in parts.values()]))
         return dict(zip(parts, values.tolist(), strict=True))
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the network hold the average of its weights, where there is one, inside the block."""
+        if self.average is None:
+            yield
+            return
+        latest = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.network.load_state_dict(self.average.module.state_dict())
+        try:
+            yield
+        finally:
+            self.network.load_state_dict(latest)
 
     def settle(self, batches: int = 16) -> None:
         """Take the statistics of batch norms anew, over whole pictures.
@@ -137,7 +158,7 @@ class Run:
                 parts["perceptual"] = loss.perceptual(seen, true)
             if weights.style > 0:
                 # Gram matrices are sums: those of a patch stand for the whole picture.
-                whole = (truth[0].numel() / patch[0].numel()) ** 2
+                whole = self.config.crop**2 / (patch.shape[-2] * patch.shape[-1])
                 parts["style"] = whole * loss.style(seen, true)
         if self.critic is not None and coarse is not None:
             self.critic.requires_grad_(False)
@@ -178,6 +199,8 @@ class Run:
             "generator": self.sampler.generator.get_state(),
             "dropout": torch.get_rng_state(),
         }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
         if self.critic is not None:
             state["critic"] = self.critic.state_dict()
             state["critic_optimizer"] = self.critic_optimizer.state_dict()
@@ -187,20 +210,39 @@ class Run:
         """Go on from a state.
 
         Raises:
-            InputError: It is of a run with other options.
+            InputError: It is of a run with other options; at a constant rate the number of steps
+                may differ.
         """
-        if state["config"] != json.dumps(asdict(self.config)):
+        if self._recipe(json.loads(state["config"])) != self._recipe(asdict(self.config)):
             raise InputError(
                 f"Expected to resume with the options of the run, {state['config']}; got others."
             )
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.sampler.generator.set_state(state["generator"])
         torch.set_rng_state(state["dropout"])
         if self.critic is not None:
             self.critic.load_state_dict(state["critic"])
             self.critic_optimizer.load_state_dict(state["critic_optimizer"])
         self.step = state["step"]
+
+    def _recipe(self, options: dict[str, Any]) -> str:
+        """Return what two runs must have in common to be one."""
+        if self.config.schedule == "constant":
+            options = options | {"steps": None}
+        return json.dumps(options)
+
+
+def _decay(most: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Return one step of a moving average, which first forgets the untrained weights quickly."""
+
+    def average(kept: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
+        number = float(count)
+        return torch.lerp(new, kept, min(most, (1 + number) / (10 + number)))
+
+    return average
 
 
 def _placed(module: M, device: torch.device) -> M:

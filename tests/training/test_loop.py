@@ -15,6 +15,7 @@ from invertdesc.reconstructors.networks.unet import UNetConfig
 from invertdesc.training.config import TrainConfig
 from invertdesc.training.data import FeatureData, drop_keypoints
 from invertdesc.training.loop import train
+from invertdesc.training.run import _decay
 
 CONFIG = TrainConfig(
     descriptors=("sift", "rootsift"),
@@ -114,3 +115,32 @@ def test_dropping_keeps_a_share() -> None:
     assert len(drop_keypoints(features, 0.25, generator)) == round(0.25 * len(features))
     assert len(drop_keypoints(features, 0.0, generator)) == 1
     assert len(drop_keypoints(features[:0], 0.5, generator)) == 0
+
+
+def test_the_average_of_the_weights_is_saved_and_resumes_to_the_last_bit(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    config = replace(CONFIG, schedule="constant", average=0.9)
+    whole = train(pictures, tmp_path / "a", config, held_out=1, cache=cache, workers=0)
+    plain = replace(config, average=0.0)
+    latest = train(pictures, tmp_path / "b", plain, held_out=1, cache=cache, workers=0)
+    assert _losses(tmp_path / "a") == _losses(tmp_path / "b")  # averaging changes no step
+    assert whole.read_bytes() != latest.read_bytes()
+    short = replace(config, steps=4)
+    train(pictures, tmp_path / "c", short, held_out=1, cache=cache, workers=0)
+    again = train(pictures, tmp_path / "c", config, held_out=1, cache=cache, resume=True)
+    assert whole.read_bytes() == again.read_bytes()
+    with pytest.raises(InputError, match=r"average in \[0, 1\)"):
+        replace(CONFIG, average=1.0)
+
+
+def test_an_average_forgets_the_first_weights_quickly_and_then_slowly() -> None:
+    average = _decay(0.75)
+    values = [torch.tensor(0.0)]
+    for count in range(1, 5):
+        values.append(average(values[-1], torch.tensor(1.0), torch.tensor(count)))
+    # Shares kept: 2 / 11, 3 / 12, 4 / 13, 5 / 14; none of them is above 0.75 yet.
+    kept = (2 / 11) * (3 / 12) * (4 / 13) * (5 / 14)
+    assert float(values[-1]) == pytest.approx(1 - kept)
+    assert float(average(torch.tensor(0.0), torch.tensor(1.0), 1000)) == 0.25

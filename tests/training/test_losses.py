@@ -43,7 +43,7 @@ def test_ssim_is_0_for_the_same_and_has_gradients() -> None:
 def test_gram_sums_over_pixels_and_style_compares_it() -> None:
     features = torch.tensor([[[[1.0, 2.0]], [[0.0, -1.0]]]])  # (1, 2, 1, 2)
     assert gram(features).tolist() == [[[5.0, -2.0], [-2.0, 1.0]]]
-    assert float(style(features, torch.zeros_like(features))) == (25 + 4 + 4 + 1) / 4
+    assert float(style(features, torch.zeros_like(features))) == (5 + 2 + 2 + 1) / 4
     assert float(perceptual(features, torch.zeros_like(features))) == 6 / 4
     moved = features.flip(-1)
     assert float(style(features, moved)) == 0
