@@ -118,7 +118,8 @@ def train(
     """Train a method's network on your own pictures, for any descriptors.
 
     Features are extracted once and kept. The folder of the run shows how it goes: `sheet.png`,
-    `log.jsonl`. Several processes share the work when `torchrun` starts them.
+    `log.jsonl`. Ctrl-C saves what was learned, and --resume goes on from there. Several processes
+    share the work when `torchrun` starts them.
 
     **Examples**
 
@@ -135,6 +136,7 @@ def train(
     import time
 
     from invertdesc.reconstructors.networks.patchgan import PatchGANConfig
+    from invertdesc.training.checkpoint import list_checkpoints
     from invertdesc.training.config import LossWeights, preset
     from invertdesc.training.loop import train as run
 
@@ -165,17 +167,22 @@ def train(
         **changes,
     )
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
-    weights = run(
-        [path for folder in data for path in spread(find_sources([str(folder)]), images)],
-        output,
-        config,
-        start=start,
-        vgg16=vgg16,
-        resume=resume,
-        device=device or "cpu",
-        cache=cache,
-        workers=workers,
-        tensorboard=tensorboard,
-        until=lambda: time.monotonic() > end,
-    )
+    try:
+        weights = run(
+            [path for folder in data for path in spread(find_sources([str(folder)]), images)],
+            output,
+            config,
+            start=start,
+            vgg16=vgg16,
+            resume=resume,
+            device=device or "cpu",
+            cache=cache,
+            workers=workers,
+            tensorboard=tensorboard,
+            until=lambda: time.monotonic() > end,
+        )
+    except KeyboardInterrupt:
+        if saved := list_checkpoints(output):
+            typer.echo(f"Saved {saved[-1]}; go on from there with --resume.", err=True)
+        raise
     typer.echo(f"Wrote {weights}.")

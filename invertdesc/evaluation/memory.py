@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from invertdesc._workers import begin_worker
 from invertdesc.descriptors import create_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features import FeatureBatch, LocalFeatures
@@ -51,7 +52,7 @@ def peak_memory(
         InvertDescError: The method does not serve the descriptor or these features.
         InputError: The process died, as for want of memory.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), begin_worker) as pool:
         future = pool.submit(_measure, name, descriptor, features, dict(options or {}), device)
         try:
             return future.result()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, is_dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +17,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from invertdesc._version import __version__
+from invertdesc._workers import map_in_processes
 from invertdesc.descriptors import create_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features import LocalFeatures
@@ -123,20 +122,14 @@ class _Job(NamedTuple):
 
 def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
     missing = [job for job in todo if not job.target.is_file()]
-    if not workers:
-        for job in tqdm(missing, desc="extract", unit="image", disable=None):
-            _extract(job)
-    elif missing:
-        # Forked children of a process that runs torch's threads can hang, so start afresh.
-        with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
-            for _ in tqdm(
-                pool.map(_extract, missing, chunksize=8),
-                total=len(missing),
-                desc="extract",
-                unit="image",
-                disable=None,
-            ):
-                pass
+    if missing:
+        done = (
+            map_in_processes(_extract, missing, workers, _one_thread)
+            if workers
+            else map(_extract, missing)
+        )
+        for _ in tqdm(done, total=len(missing), desc="extract", unit="image", disable=None):
+            pass
     bar = tqdm(todo, desc="load", unit="image", disable=None)
     return [replace(LocalFeatures.load(job.target), scores=None) for job in bar]
 

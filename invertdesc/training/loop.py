@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -15,9 +16,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from invertdesc._atomic import atomic_write
 from invertdesc.descriptors import create_descriptor
 from invertdesc.drawing import contact_sheet
-from invertdesc.errors import InputError, MissingDependencyError
+from invertdesc.errors import FileError, InputError, MissingDependencyError
 from invertdesc.features import FeatureBatch
 from invertdesc.image import write_image
 from invertdesc.rasterizer import GEOMETRY
@@ -31,6 +33,7 @@ from invertdesc.training.checkpoint import load_checkpoint, save_checkpoint
 from invertdesc.training.config import TrainConfig
 from invertdesc.training.data import FeatureData
 from invertdesc.training.distributed import Team, team
+from invertdesc.training.interrupt import delay_interruption
 from invertdesc.training.run import Run
 from invertdesc.weights._files import load_state, read_network, save_network
 
@@ -60,7 +63,8 @@ def train(
 ) -> Path:
     """Train a method's network on a folder of pictures.
 
-    Under `torchrun` all its processes train together, each on a part of every batch.
+    Under `torchrun` all its processes train together, each on a part of every batch. Ctrl-C and
+    SIGTERM end the run after the step at hand, saved; a second one ends it at once.
 
     Args:
         paths: Image files; `held_out` of them, evenly spaced, are shown in the contact
@@ -71,8 +75,9 @@ def train(
         start: Weights to start from: the method's own, or for one with a refiner those of the
             network in front of it, which it needs.
         vgg16: Weights of VGG16; see `load_vgg16`.
-        resume: Go on from the newest checkpoint in `out`; on a CPU the losses are the same to the
-            last bit as those of a run that was never stopped.
+        resume: Go on from the newest checkpoint in `out`, or, with a warning, start where there is
+            none; on a CPU the losses are the same to the last bit as those of a run that was never
+            stopped.
         device: Where to train.
         cache: Folder for extracted features; None for one inside `out`.
         workers: Processes that extract features; 0 for this one, as where the caller's main module
@@ -94,6 +99,8 @@ def train(
     state = load_checkpoint(out)
     if state is not None and not resume:
         raise InputError(f"Expected an empty folder, got {out} with a run in it. Add --resume.")
+    if state is None and resume:
+        warnings.warn(f"Found nothing to resume in {out}: starting anew.", stacklevel=2)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     with team(device) as members:
@@ -227,6 +234,7 @@ def _steps(
 ) -> None:
     total, lead = run.config.steps, run.team.rank == 0
     with ExitStack() as stack:
+        interruption = stack.enter_context(delay_interruption())
         bar = stack.enter_context(
             tqdm(
                 total=total,
@@ -236,27 +244,29 @@ def _steps(
                 disable=None if lead else True,
             )
         )
-        log = stack.enter_context(_log(out).open("a")) if lead else None
+        log = out / "log.jsonl"
+        if lead:
+            _trim_log(log, run.step)
         board = stack.enter_context(_board(out)) if lead and tensorboard else None
         start = time.perf_counter()
         ended = run.step >= total
         while not ended:
             losses = run.advance()
-            ended = run.step >= total or run.team.agree(until())
+            asked = until() or interruption.signal is not None
+            ended = run.step >= total or run.team.agree(asked)
             images = run.config.batch / max(time.perf_counter() - start, 1e-9)
             start = time.perf_counter()
             bar.set_postfix(
                 {k: f"{v:.3g}" for k, v in losses.items()} | {"images/s": f"{images:.0f}"}
             )
             bar.update()
-            if log is None:
+            if not lead:
                 continue
-            log.write(json.dumps({"step": run.step, **losses}) + "\n")
+            _append(log, {"step": run.step, **losses})
             if board is not None:
                 for name, value in losses.items():
                     board.add_scalar(name, value, run.step)
             if run.step % SAVE_EVERY == 0 or ended:
-                log.flush()
                 save_checkpoint(out, run.step, run.state())
                 with run.averaged():
                     sheet = _sheet(run.config, method, shown, run.team)
@@ -265,9 +275,26 @@ def _steps(
                     board.add_image("held out", sheet, run.step)
 
 
-def _log(out: Path) -> Path:
-    out.mkdir(parents=True, exist_ok=True)
-    return out / "log.jsonl"
+def _trim_log(path: Path, step: int) -> None:
+    """Take out of the log of losses the steps that will be done once more.
+
+    Raises:
+        FileError: It cannot be read or written.
+    """
+    try:
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    except OSError as error:
+        raise FileError(f"Cannot read {path}: {error.strerror}.") from error
+    with atomic_write(path) as log:
+        log.writelines(lines[:step])
+
+
+def _append(path: Path, losses: dict[str, float]) -> None:
+    try:
+        with path.open("a") as log:
+            log.write(json.dumps(losses) + "\n")
+    except OSError as error:
+        raise FileError(f"Cannot write {path}: {error.strerror}. Make room for it.") from error
 
 
 def _board(out: Path) -> SummaryWriter:

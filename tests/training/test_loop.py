@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,11 +9,12 @@ import torch
 from skimage import data
 
 from invertdesc import FieldRasterizer, create_method, extract, reconstruct
-from invertdesc.errors import InputError
+from invertdesc.errors import FileError, InputError
 from invertdesc.features import FeatureBatch
 from invertdesc.image import to_image
 from invertdesc.reconstructors._network import mirror_field, network_input
 from invertdesc.reconstructors.networks.unet import UNetConfig
+from invertdesc.training.checkpoint import list_checkpoints
 from invertdesc.training.config import TrainConfig
 from invertdesc.training.data import FeatureData, drop_keypoints
 from invertdesc.training.loop import train
@@ -144,3 +147,38 @@ def test_an_average_forgets_the_first_weights_quickly_and_then_slowly() -> None:
     kept = (2 / 11) * (3 / 12) * (4 / 13) * (5 / 14)
     assert float(values[-1]) == pytest.approx(1 - kept)
     assert float(average(torch.tensor(0.0), torch.tensor(1.0), 1000)) == 0.25
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_saves_and_the_log_of_a_resumed_run_repeats_nothing(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    options = {"held_out": 1, "cache": cache, "workers": 0}
+    train(pictures, tmp_path / "a", CONFIG, **options)
+    steps = iter(range(10))
+
+    def stop() -> bool:
+        if next(steps) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        train(pictures, tmp_path / "b", CONFIG, until=stop, **options)
+    assert [path.name for path in list_checkpoints(tmp_path / "b")] == ["step-00000004.ckpt"]
+    log = tmp_path / "b" / "log.jsonl"
+    with log.open("a") as file:  # steps after the checkpoint, the last one cut off by a kill
+        file.write('{"step": 5, "l1": 9}\n{"step": 6,')
+    train(pictures, tmp_path / "b", CONFIG, resume=True, **options)
+    assert _losses(tmp_path / "b") == _losses(tmp_path / "a")
+
+
+def test_nothing_to_resume_is_said(pictures: list[Path], tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="nothing to resume"):
+        train(pictures, tmp_path, replace(CONFIG, steps=1), held_out=1, workers=0, resume=True)
+
+
+def test_a_log_that_cannot_be_written_is_said(pictures: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").mkdir()
+    with pytest.raises(FileError, match=r"log\.jsonl"):
+        train(pictures, tmp_path, CONFIG, held_out=1, workers=0)

@@ -1,0 +1,68 @@
+"""Processes that work for this one, are deaf to Ctrl-C, and end when this one does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def map_in_processes(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    workers: int,
+    prepare: Callable[[], None] | None = None,
+) -> Iterator[R]:
+    """Call a function of a module on each item, in other processes; yield results in order.
+
+    Args:
+        function: What is called.
+        items: What it is called on.
+        workers: Number of processes.
+        prepare: Called once in each process.
+    """
+    # Forked children of a process that runs torch's threads can hang, so start afresh.
+    with ProcessPoolExecutor(workers, get_context("spawn"), begin_worker, (prepare,)) as pool:
+        try:
+            with _deaf():  # workers are started as items are submitted, and inherit the mask
+                results = pool.map(function, items, chunksize=8)
+            yield from results
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def begin_worker(prepare: Callable[[], None] | None = None) -> None:
+    """Set up a worker process: let it end with its parent, and leave Ctrl-C to that one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if prepare is not None:
+        prepare()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()  # also returns when the parent was killed
+        os._exit(1)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Hold Ctrl-C back inside the block, also from processes that are started in it, for good."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
