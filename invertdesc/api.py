@@ -28,16 +28,17 @@ if TYPE_CHECKING:
     Source: TypeAlias = Picture | LocalFeatures
 
 
+# A str is a sequence too, so that the overloads for one image must come first.
 @overload
-def extract(  # type: ignore[overload-overlap]  # a str is a sequence, but of no pictures
-    source: Sequence[Picture], *, descriptor: str | Descriptor = ..., progress: bool = ...
-) -> list[LocalFeatures]: ...
+def extract(  # type: ignore[overload-overlap]
+    source: Picture, *, descriptor: str | Descriptor = ..., progress: bool = ...
+) -> LocalFeatures: ...
 
 
 @overload
 def extract(
-    source: Picture, *, descriptor: str | Descriptor = ..., progress: bool = ...
-) -> LocalFeatures: ...
+    source: Sequence[Picture], *, descriptor: str | Descriptor = ..., progress: bool = ...
+) -> list[LocalFeatures]: ...
 
 
 def extract(
@@ -71,18 +72,6 @@ def extract(
 
 @overload
 def reconstruct(  # type: ignore[overload-overlap]
-    source: Sequence[Source],
-    *,
-    descriptor: str | Descriptor = ...,
-    method: str | Reconstructor = ...,
-    device: str | torch.device | None = ...,
-    batch_size: int = ...,
-    progress: bool = ...,
-) -> list[Tensor]: ...
-
-
-@overload
-def reconstruct(
     source: Source,
     *,
     descriptor: str | Descriptor = ...,
@@ -91,6 +80,18 @@ def reconstruct(
     batch_size: int = ...,
     progress: bool = ...,
 ) -> Tensor: ...
+
+
+@overload
+def reconstruct(
+    source: Sequence[Source],
+    *,
+    descriptor: str | Descriptor = ...,
+    method: str | Reconstructor = ...,
+    device: str | torch.device | None = ...,
+    batch_size: int = ...,
+    progress: bool = ...,
+) -> list[Tensor]: ...
 
 
 def reconstruct(

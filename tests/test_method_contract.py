@@ -28,12 +28,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+def _create(name: str, database: Callable[[str], Path]) -> Reconstructor:
+    options = OPTIONS.get(name, {})
+    if isinstance(methods.get(name), Collector):
+        options = options | {"database": database(name)}
+    return create_method(name, **options)
+
+
 @pytest.fixture(scope="module", params=list_methods())
 def method(request: pytest.FixtureRequest, database: Callable[[str], Path]) -> Reconstructor:
-    options = OPTIONS.get(request.param, {})
-    if isinstance(methods.get(request.param), Collector):
-        options = options | {"database": database(request.param)}
-    return create_method(request.param, **options)
+    return _create(request.param, database)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,14 @@ def test_it_carries_its_registry_name(method: Reconstructor) -> None:
     assert method.name in list_methods()
     assert isinstance(method, Reconstructor)
     assert all(isinstance(need, str) for need in method.needs)
+
+
+def test_nothing_is_drawn_from_the_global_generator(
+    method: Reconstructor, features: list[LocalFeatures], database: Callable[[str], Path]
+) -> None:
+    before = torch.get_rng_state()
+    _create(method.name, database)(FeatureBatch.collate(features[:1]))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_pictures_have_the_size_range_and_likeness_of_the_image(

@@ -35,7 +35,7 @@ from invertdesc.training.data import FeatureData
 from invertdesc.training.distributed import Team, team
 from invertdesc.training.interrupt import delay_interruption
 from invertdesc.training.run import Run
-from invertdesc.weights._files import load_state, read_network, save_network
+from invertdesc.weights._files import build_network, read_network, save_network
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -178,8 +178,7 @@ def make_method(config: TrainConfig, start: Path | None) -> tuple[NetworkMethod,
                 raise
             loaded, state, whole = *read_network(start, kind.base), False
         found = kind if whole else METHODS[kind.base or ""]
-        network = found.build(loaded.config)
-        load_state(network, state, start)
+        network = build_network(found.build, loaded.config, state, start)
         size = network.config if whole else replace(config.network, base=network.config)
         config = replace(config, network=size)
     method = kind(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,18 +135,35 @@ def find_weights(
     return path
 
 
-def load_state(network: nn.Module, state: Mapping[str, Tensor], path: object) -> None:
-    """Fill a network with weights.
+def build_network(
+    build: Callable[[dict[str, Any]], nn.Module],
+    config: dict[str, Any],
+    state: Mapping[str, Tensor],
+    path: object,
+) -> nn.Module:
+    """Make a network from its config and fill it with weights.
+
+    It is made on the meta device: nothing is drawn from PyTorch's generator for weights that are
+    replaced at once, and a config that lies about its size takes no memory.
 
     Raises:
-        FileError: They do not fit.
+        FileError: The weights do not fit the config.
     """
+    with torch.device("meta"):
+        network = build(config)
+    counts = {
+        name: torch.zeros_like(value, device="cpu")
+        for name, value in network.state_dict().items()
+        if name.endswith("num_batches_tracked")
+    }
     try:
-        missing, unexpected = network.load_state_dict(state, strict=False)
+        missing, unexpected = network.load_state_dict(
+            {**counts, **state}, strict=False, assign=True
+        )
     except RuntimeError as error:
         raise FileError(f"Expected weights that fit the config in {path}: {error}") from error
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise FileError(f"Expected weights that fit the config in {path}, got others: {missing}.")
     if not all(torch.isfinite(value).all() for value in state.values()):
         raise FileError(f"Expected finite weights in {path}, got NaN or infinity.")
+    return network
