@@ -176,8 +176,8 @@ def to_vlfeat(vectors: Array) -> Array:
     return mirrored
 
 
-def to_openmvg(vectors: Array) -> Array:
-    """VLFeat's, with the grid of cells written column by column."""
+def to_anatomy(vectors: Array) -> Array:
+    """VLFeat's, with the grid of cells written column by column, as OpenMVG's SIFT_Anatomy does."""
     mirrored, out = to_vlfeat(vectors), np.empty_like(vectors)
     for row in range(4):
         for column in range(4):
@@ -194,17 +194,33 @@ def write_vlfeat(folder: Path, images: Images) -> Path:
     return folder
 
 
-def write_openmvg(folder: Path, images: Images) -> Path:
+DESCRIBERS = {"SIFT_Image_describer": to_vlfeat, "SIFT_Anatomy_Image_describer": to_anatomy}
+
+
+def write_openmvg(
+    folder: Path,
+    images: Images,
+    *,
+    describer: str = "SIFT_Image_describer",
+    regions: str = "SIFT_Regions",
+) -> Path:
+    """Write what `openMVG_main_ComputeFeatures -m SIFT`, its default, leaves in its folder."""
     views = []
     for name, features in images.items():
         height, width = features.image_size
-        _write_pair(_file(folder, name, ".feat"), features, to_openmvg)
+        _write_pair(_file(folder, name, ".feat"), features, DESCRIBERS[describer])
         data = {"filename": f"{name}.jpg", "width": width, "height": height}
         views.append({"key": 0, "value": {"ptr_wrapper": {"data": data}}})
     (folder / "sfm_data.json").write_text(json.dumps({"sfm_data_version": "0.3", "views": views}))
-    kind = {"regions_type": {"polymorphic_name": "SIFT_Regions"}}
-    (folder / "image_describer.json").write_text(json.dumps(kind))
+    told = {"image_describer": describer, "regions_type": regions}
+    kinds = {part: {"polymorphic_id": 1, "polymorphic_name": name} for part, name in told.items()}
+    (folder / "image_describer.json").write_text(json.dumps(kinds))
     return folder
+
+
+def write_openmvg_anatomy(folder: Path, images: Images) -> Path:
+    """Write what `-m SIFT_ANATOMY` leaves."""
+    return write_openmvg(folder, images, describer="SIFT_Anatomy_Image_describer")
 
 
 def write_alicevision(folder: Path, images: Images) -> Path:
@@ -314,13 +330,23 @@ WRITERS: dict[str, Callable[[Path, Images], Path]] = {
     "lowe": write_lowe,
     "vlfeat": write_vlfeat,
     "openmvg": write_openmvg,
+    "openmvg-anatomy": write_openmvg_anatomy,
     "alicevision": write_alicevision,
     "kapture": write_kapture,
     "kapture-tar": write_kapture_tar,
     "visualsfm": write_visualsfm,
     "oxford": write_oxford,
 }
-SIZES_STORED = ("colmap", "hloc", "npz", "openmvg", "alicevision", "kapture", "kapture-tar")
+SIZES_STORED = (
+    "colmap",
+    "hloc",
+    "npz",
+    "openmvg",
+    "openmvg-anatomy",
+    "alicevision",
+    "kapture",
+    "kapture-tar",
+)
 FILES = {  # that make up a store of the images "101" and "102"
     "colmap": ["database.db"],
     "colmap-text": ["101.txt"],
@@ -330,6 +356,7 @@ FILES = {  # that make up a store of the images "101" and "102"
     "lowe": ["101.key"],
     "vlfeat": ["101.sift"],
     "openmvg": ["101.feat", "101.desc", "sfm_data.json", "image_describer.json"],
+    "openmvg-anatomy": ["image_describer.json"],
     "alicevision": ["101.sift.feat", "101.sift.desc", "cameraInit.sfm"],
     "kapture": [
         "reconstruction/keypoints/SIFT/keypoints.txt",
