@@ -98,6 +98,18 @@ def is_packed(name: str) -> bool | None:
     return None if adapter is None else bool(getattr(adapter, "packed", False))
 
 
+def fits(name: str, width: int, dtype: Any) -> bool:
+    """Say whether vectors of so many numbers or bytes can be those of the descriptor of a name."""
+    adapter = adapter_of(name)
+    if adapter is None or (is_packed(name) and dtype != np.uint8):
+        return False
+    try:
+        adapter.encode(torch.zeros(0, width, dtype=torch.uint8 if is_packed(name) else None))
+    except InputError:
+        return False
+    return True
+
+
 def check_count(count: object, width: object = 1) -> tuple[int, int]:
     """Return a number of keypoints and a vector length, before anything is allocated for them.
 

@@ -234,25 +234,37 @@ def write_alicevision(folder: Path, images: Images) -> Path:
     return folder
 
 
-def write_kapture(folder: Path, images: Images, *, columns: int = 6) -> Path:
-    points = folder / "reconstruction" / "keypoints" / "SIFT"
-    vectors = folder / "reconstruction" / "descriptors" / "SIFT"
+def write_kapture(
+    folder: Path,
+    images: Images,
+    *,
+    columns: int = 6,
+    types: tuple[str, str] = ("SIFT", "SIFT"),
+    name: str = "SIFT",
+    dtype: str = "float32",
+    order: Callable[[Array], Array] = np.asarray,
+) -> Path:
+    """Write one type of keypoints and one of descriptors, in folders called as they are."""
+    points = folder / "reconstruction" / "keypoints" / types[0]
+    vectors = folder / "reconstruction" / "descriptors" / types[1]
     sensors = folder / "sensors"
     for place in (points, vectors, sensors):
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
     head = "# kapture format: 1.1\n"
-    (points / "keypoints.txt").write_text(f"{head}# name, dtype, dsize\nSIFT, float32, {columns}\n")
-    (vectors / "descriptors.txt").write_text(f"{head}SIFT, uint8, 128, SIFT, L2\n")
+    told = f"{head}# name, dtype, dsize\nSIFT, {dtype}, {columns}\n"
+    (points / "keypoints.txt").write_text(told)
+    (vectors / "descriptors.txt").write_text(f"{head}{name}, uint8, 128, {types[0]}, L2\n")
     cameras, records = head, head
-    for number, (name, features) in enumerate(images.items()):
+    for number, (image, features) in enumerate(images.items()):
         height, width = features.image_size
         table = colmap_table(features, columns)
         if columns == 4:
             table[:, :2] -= 0.5
-        _file(points, name, ".kpt").write_bytes(table.tobytes())
-        _file(vectors, name, ".desc").write_bytes(root_bytes(fields(features)[3]).tobytes())
+        _file(points, image, ".kpt").write_bytes(table.astype(dtype).tobytes())
+        written = order(root_bytes(fields(features)[3]))
+        _file(vectors, image, ".desc").write_bytes(written.tobytes())
         cameras += f"cam{number}, , camera, SIMPLE_PINHOLE, {width}, {height}, 300, 50, 50\n"
-        records += f"{number}, cam{number}, {name}\n"
+        records += f"{number}, cam{number}, {image}\n"
     (sensors / "sensors.txt").write_text(cameras)
     (sensors / "records_camera.txt").write_text(records)
     return folder
