@@ -159,6 +159,18 @@ def write_lowe(folder: Path, images: Images) -> Path:
     return folder
 
 
+def write_siftgpu(folder: Path, images: Images) -> Path:
+    """Write SiftGPU's ASCII form: from the pixel's corner, angles as ours from 0 to 2 pi."""
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        lines = [f"{len(xy)} 128"]
+        for (x, y), sigma, angle, vector in zip(xy, scale, turn, sift_bytes(vectors), strict=True):
+            lines.append(f"{y + 0.5:.2f} {x + 0.5:.2f} {sigma:.3f} {angle % (2 * np.pi):.3f}")
+            lines += [" ".join(map(str, vector[k : k + 20])) + " " for k in range(0, 128, 20)]
+        _file(folder, name, ".sift").write_text("\n".join(lines) + "\n")
+    return folder
+
+
 def write_colmap_text(folder: Path, images: Images) -> Path:
     for name, features in images.items():
         xy, scale, turn, vectors = fields(features)
@@ -340,6 +352,7 @@ WRITERS: dict[str, Callable[[Path, Images], Path]] = {
     "npz": write_npz,
     "opencv": write_opencv,
     "lowe": write_lowe,
+    "siftgpu": write_siftgpu,
     "vlfeat": write_vlfeat,
     "openmvg": write_openmvg,
     "openmvg-anatomy": write_openmvg_anatomy,
@@ -366,6 +379,7 @@ FILES = {  # that make up a store of the images "101" and "102"
     "npz": ["101.npz"],
     "opencv": ["101.yml"],
     "lowe": ["101.key"],
+    "siftgpu": ["101.sift"],
     "vlfeat": ["101.sift"],
     "openmvg": ["101.feat", "101.desc", "sfm_data.json", "image_describer.json"],
     "openmvg-anatomy": ["image_describer.json"],

@@ -50,7 +50,7 @@ def test_description_tells_what_was_decided(kind: str, tmp_path: Path, images: I
     assert told.descriptor == ("rootsift" if rooted else "sift")
     assert told.dim == 128
     assert (told.image_size == "stored") == (kind in SIZES_STORED)
-    moved = kind.startswith(("colmap", "hloc", "kapture", "visualsfm"))
+    moved = kind.startswith(("colmap", "hloc", "kapture", "siftgpu", "visualsfm"))
     assert ("moved by half a pixel" in told.positions) == moved
     lacking = {"hloc": (), "npz": (), "opencv": (), "oxford": ("orientations", "scores")}
     assert told.missing == lacking.get(kind, ("scores",))
