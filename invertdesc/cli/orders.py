@@ -15,7 +15,14 @@ from invertdesc.cli.bulk import FAILED, MADE, Clock, Job, Loaded, Work, run_jobs
 from invertdesc.cli.metrics import THERE, Metrics, metrics_path
 from invertdesc.cli.options import make_method
 from invertdesc.cli.sources import BAD_INPUT
-from invertdesc.cli.stores import check_inside, is_there, left_over, open_named, plan_images
+from invertdesc.cli.stores import (
+    check_inside,
+    is_there,
+    left_over,
+    open_named,
+    plan_images,
+    warn_of_left_out,
+)
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
@@ -159,6 +166,7 @@ def carry_out(
     """
     with order.open() as store:
         _check_descriptor(store)
+        warn_of_left_out(store)
         places = partial(plan_images, list(store.names()), order.out, pattern, shard)
         total = sum(1 for _ in places())
         if not total and pattern is not None and shard == (0, 1):

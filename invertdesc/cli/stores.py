@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from invertdesc.cli.sources import IMAGES, parse_options
 from invertdesc.errors import InputError, InvertDescError
 
@@ -176,6 +178,12 @@ def open_named(path: Path, descriptor: str | None, size: str | None) -> Store:
 
         create_descriptor(descriptor)  # an unknown name is told at once, with a suggestion
     return open_store(path, descriptor=descriptor, image_size=parse_size(size))
+
+
+def warn_of_left_out(store: Store) -> None:
+    """Say what was found in a store and beside it, and is not read."""
+    for sentence in store.description.left_out:
+        typer.echo(f"warning: {sentence}", err=True)
 
 
 def _is_store(path: Path) -> bool:
