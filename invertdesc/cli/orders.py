@@ -197,11 +197,13 @@ def carry_out(
 
 def _check_descriptor(store: Store) -> None:
     """Say once, and not for each image, that no method can read the vectors."""
+    from invertdesc.io._decide import UNKNOWN
     from invertdesc.io._record import adapter_of
 
     told = store.description
     if told.dim and adapter_of(told.descriptor) is None:
+        advice = told.notes[0] if told.descriptor == UNKNOWN else "Name theirs with -d."
         raise InputError(
             f"Expected descriptors with an adapter (see `invertdesc list`), got "
-            f"{told.descriptor!r} of {told.dim} numbers. Name theirs with -d."
+            f"{told.descriptor!r} of {told.dim} numbers. {advice}"
         )

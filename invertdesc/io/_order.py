@@ -1,4 +1,4 @@
-"""Tell the order of SIFT's 128 numbers by what they look like, where a store does not say."""
+"""Tell the order or the kind of vectors by what they look like, where a store does not say."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from invertdesc.io._record import Array
 ENOUGH = 3000  # vectors to judge by
 
 
-def see_order(parts: Iterable[Array]) -> Check:
-    """Compare vectors with the statistics of SIFT in each order that is known.
+def see_order(parts: Iterable[Array], name: str = "rootsift", width: int = 128) -> Check:
+    """Compare vectors with the statistics of a descriptor in each order that is known.
 
     Args:
-        parts: (N, 128) of an image each; no more are taken than it needs.
+        parts: (N, width) of an image each; no more are taken than it needs.
+        name: Of the descriptor; one form of SIFT stands for both.
+        width: Numbers of a vector.
 
     Returns:
-        What they look like; its `order` are the columns that bring them into OpenCV's order.
+        What they look like; its `order` are the columns that bring them into our order.
     """
     taken: list[Array] = []
     count = 0
@@ -30,14 +32,14 @@ def see_order(parts: Iterable[Array]) -> Check:
         count += len(part)
         if count >= ENOUGH:
             break
-    vectors = torch.from_numpy(np.concatenate(taken or [np.zeros((0, 128), np.float32)]))
+    vectors = torch.from_numpy(np.concatenate(taken or [np.zeros((0, width), np.float32)]))
     vectors = vectors[vectors.isfinite().all(1)]
     return check(
         LocalFeatures(
             keypoints=torch.zeros(len(vectors), 2),
             descriptors=vectors,
             image_size=(1, 1),
-            descriptor="rootsift",
+            descriptor=name,
         )
     )
 

@@ -13,10 +13,10 @@ from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from invertdesc.errors import BadImageWarning, InvertDescError
+from invertdesc.errors import BadImageWarning, InputError, InvertDescError
 from invertdesc.features import LocalFeatures, Provenance
 from invertdesc.io._decide import Decision, decide
-from invertdesc.io._record import ORIGINS, Record, pinned, sized, to_tensor
+from invertdesc.io._record import ORIGINS, Record, check_pixels, inside, sized, to_tensor
 
 OnError: TypeAlias = Callable[[str, InvertDescError], None]
 SAMPLE, TRIES = 8, 64  # images that a store is judged by, and those looked at to find as many
@@ -180,7 +180,7 @@ class Store(ABC):
             size,
             missing,
             (*decision.notes, *notes, *self._notes()),
-            (*self._beside(), *self._left_out()),
+            (*self._beside(), *self._left_out(), *self._outside()),
         )
 
     def _notes(self) -> tuple[str, ...]:
@@ -198,6 +198,23 @@ class Store(ABC):
         more = len(self.also_found) - SHOWN
         names = "; ".join(self.also_found[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
         return (f"Also found, not read: {names}.",)
+
+    def _outside(self) -> tuple[str, ...]:
+        """Return a sentence about keypoints outside of their images."""
+        count = sum(len(one.xy) - len(self._inside(one).xy) for one in self._sample)
+        if not count:
+            return ()
+        total = sum(len(one.xy) for one in self._sample)
+        return (
+            f"{count} of {total} keypoints of the first {len(self._sample)} images lie outside of "
+            "them and are left out, as are such of the others.",
+        )
+
+    def _inside(self, record: Record) -> Record:
+        try:
+            return inside(record, sized(record, self._image_size))
+        except InputError:  # reported when its turn comes
+            return record
 
     @cached_property
     def _sample(self) -> list[Record]:
@@ -221,9 +238,11 @@ class Store(ABC):
         name = self._decision.descriptor
         if self._told is None and record.descriptor is not None:
             name = record.descriptor
+        check_pixels(record.xy, self._image_size or record.image_size)
         size = sized(record, self._image_size)
+        record = inside(record, size)
         return LocalFeatures(
-            keypoints=to_tensor(pinned(record.xy, size)),
+            keypoints=to_tensor(record.xy),
             descriptors=record.as_emitted(name),
             image_size=size,
             descriptor=name,
