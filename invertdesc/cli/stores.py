@@ -27,7 +27,7 @@ _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
 def find_store(sources: Sequence[str], others: bool) -> Path | None:
     """Return the store that a command line names, or None where it names images and .npz files.
 
-    A folder with images or .npz files in it is read as those.
+    A folder with images or .npz files in it is read as those; a store in it is then told.
 
     Args:
         sources: What the user typed.
@@ -194,6 +194,8 @@ def _is_store(path: Path) -> bool:
             return True
         pictures = (*IMAGES, ".npz")
         if path.is_dir() and any(p.suffix.lower() in pictures for p in path.iterdir()):
+            for other in sorted(p for p in path.iterdir() if p.suffix.lower() in STORES):
+                typer.echo(f"warning: Also found, not read: {other}. Pass it by itself.", err=True)
             return False
     except OSError:
         return False

@@ -154,6 +154,28 @@ def test_second_database_is_told_by_inspect_and_reconstruct(
     assert (status, err) == (0, f"warning: {told}\n")
 
 
+def test_database_beside_photographs_is_told(run: Run, tmp_path: Path, images: Images) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    cv2.imwrite(
+        str(folder / "a.png"), np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    )
+    path = write_colmap(folder, images)
+    status, _, err = run("reconstruct", folder, "-o", "out", "-m", "poisson")
+    assert status == 0
+    assert err == f"warning: Also found, not read: {path}. Pass it by itself.\n"
+
+
+def test_scene_file_in_another_folder_of_the_cache(tmp_path: Path, images: Images) -> None:
+    features, scene = tmp_path / "FeatureExtraction", tmp_path / "CameraInit"
+    features.mkdir()
+    scene.mkdir()
+    write_alicevision(features, images)
+    (features / "cameraInit.sfm").rename(scene / "cameraInit.sfm")
+    with open_store(tmp_path) as store:
+        assert store.load("FeatureExtraction/101").image_size == images["101"].image_size
+
+
 def test_only_some_of_many_others_are_named(tmp_path: Path, images: Images) -> None:
     database = write_colmap(tmp_path, images)
     for number in range(9):
