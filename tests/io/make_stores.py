@@ -10,11 +10,11 @@ from pathlib import Path
 import cv2
 import h5py
 import numpy as np
+from forms import Array, fields, file_of, root_bytes, sift_bytes, to_anatomy, to_vlfeat
 
 from invertdesc import LocalFeatures
 
 Images = Mapping[str, LocalFeatures]
-Array = np.ndarray
 
 OLD = (
     "CREATE TABLE descriptors (image_id INTEGER PRIMARY KEY, rows INTEGER, cols INTEGER, data BLOB)"
@@ -27,29 +27,6 @@ CREATE TABLE cameras (camera_id INTEGER PRIMARY KEY, model INTEGER, width INTEGE
 CREATE TABLE images (image_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, camera_id INTEGER);
 CREATE TABLE keypoints (image_id INTEGER PRIMARY KEY, rows INTEGER, cols INTEGER, data BLOB);
 """
-
-
-def fields(features: LocalFeatures) -> tuple[Array, Array, Array, Array]:
-    """Return x and y, scales, orientations, vectors."""
-    assert features.scales is not None
-    assert features.orientations is not None
-    return (
-        features.keypoints.numpy(),
-        features.scales.numpy(),
-        features.orientations.numpy(),
-        features.descriptors.numpy(),
-    )
-
-
-def root_bytes(vectors: Array) -> Array:
-    """Return RootSIFT as bytes, 512 times."""
-    rooted = np.sqrt(vectors / np.maximum(vectors.sum(1, keepdims=True), 1e-9))
-    return np.rint(512 * rooted).clip(0, 255).astype(np.uint8)
-
-
-def sift_bytes(vectors: Array) -> Array:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.rint(512 * vectors / np.maximum(lengths, 1e-9)).clip(0, 255).astype(np.uint8)
 
 
 def colmap_table(features: LocalFeatures, columns: int) -> Array:
@@ -119,7 +96,7 @@ def write_hloc(folder: Path, images: Images, *, half: bool = False) -> Path:
 
 def write_npz(folder: Path, images: Images) -> Path:
     for name, features in images.items():
-        features.save(_file(folder, name, ".npz"))
+        features.save(file_of(folder, name, ".npz"))
     return folder
 
 
@@ -130,7 +107,7 @@ def write_opencv(
     mode = cv2.FILE_STORAGE_WRITE | (cv2.FILE_STORAGE_BASE64 if packed else 0)
     for name, features in images.items():
         xy, scale, turn, vectors = fields(features)
-        file = cv2.FileStorage(str(_file(folder, name, suffix)), mode)
+        file = cv2.FileStorage(str(file_of(folder, name, suffix)), mode)
         kind = cv2.FileNode_SEQ | (cv2.FileNode_FLOW if flat else 0)
         file.startWriteStruct("keypoints", kind)
         for (x, y), sigma, angle in zip(xy.tolist(), scale.tolist(), turn.tolist(), strict=True):
@@ -155,7 +132,7 @@ def write_lowe(folder: Path, images: Images) -> Path:
         for (x, y), sigma, angle, vector in zip(xy, scale, turn, sift_bytes(vectors), strict=True):
             lines.append(f"{y:.4f} {x:.4f} {sigma:.4f} {-angle:.5f}")
             lines += [" " + " ".join(map(str, vector[k : k + 20])) for k in range(0, 128, 20)]
-        _file(folder, name, ".key").write_text("\n".join(lines) + "\n")
+        file_of(folder, name, ".key").write_text("\n".join(lines) + "\n")
     return folder
 
 
@@ -167,7 +144,7 @@ def write_siftgpu(folder: Path, images: Images) -> Path:
         for (x, y), sigma, angle, vector in zip(xy, scale, turn, sift_bytes(vectors), strict=True):
             lines.append(f"{y + 0.5:.2f} {x + 0.5:.2f} {sigma:.3f} {angle % (2 * np.pi):.3f}")
             lines += [" ".join(map(str, vector[k : k + 20])) + " " for k in range(0, 128, 20)]
-        _file(folder, name, ".sift").write_text("\n".join(lines) + "\n")
+        file_of(folder, name, ".sift").write_text("\n".join(lines) + "\n")
     return folder
 
 
@@ -175,34 +152,15 @@ def write_colmap_text(folder: Path, images: Images) -> Path:
     for name, features in images.items():
         xy, scale, turn, vectors = fields(features)
         table = np.column_stack([xy + 0.5, scale, turn, root_bytes(vectors)])
-        _write_lines(_file(folder, name, ".txt"), table, head=f"{len(xy)} 128\n")
+        _write_lines(file_of(folder, name, ".txt"), table, head=f"{len(xy)} 128\n")
     return folder
-
-
-def to_vlfeat(vectors: Array) -> Array:
-    """Count directions the other way: bin k of ours is bin -k of 8."""
-    mirrored = np.empty_like(vectors)
-    for cell in range(16):
-        for direction in range(8):
-            mirrored[:, 8 * cell + -direction % 8] = vectors[:, 8 * cell + direction]
-    return mirrored
-
-
-def to_anatomy(vectors: Array) -> Array:
-    """VLFeat's, with the grid of cells written column by column, as OpenMVG's SIFT_Anatomy does."""
-    mirrored, out = to_vlfeat(vectors), np.empty_like(vectors)
-    for row in range(4):
-        for column in range(4):
-            ours, theirs = 8 * (4 * row + column), 8 * (4 * column + row)
-            out[:, theirs : theirs + 8] = mirrored[:, ours : ours + 8]
-    return out
 
 
 def write_vlfeat(folder: Path, images: Images) -> Path:
     for name, features in images.items():
         xy, scale, turn, vectors = fields(features)
         table = np.column_stack([xy, scale, turn, to_vlfeat(sift_bytes(vectors))])
-        _write_lines(_file(folder, name, ".sift"), table)
+        _write_lines(file_of(folder, name, ".sift"), table)
     return folder
 
 
@@ -220,7 +178,7 @@ def write_openmvg(
     views = []
     for name, features in images.items():
         height, width = features.image_size
-        _write_pair(_file(folder, name, ".feat"), features, DESCRIBERS[describer])
+        _write_pair(file_of(folder, name, ".feat"), features, DESCRIBERS[describer])
         data = {"filename": f"{name}.jpg", "width": width, "height": height}
         views.append({"key": 0, "value": {"ptr_wrapper": {"data": data}}})
     (folder / "sfm_data.json").write_text(json.dumps({"sfm_data_version": "0.3", "views": views}))
@@ -240,7 +198,7 @@ def write_alicevision(folder: Path, images: Images) -> Path:
     views = []
     for name, features in images.items():
         height, width = features.image_size
-        _write_pair(_file(folder, name, ".sift.feat"), features, to_vlfeat)
+        _write_pair(file_of(folder, name, ".sift.feat"), features, to_vlfeat)
         views.append({"viewId": name, "width": str(width), "height": str(height)})
     (folder / "cameraInit.sfm").write_text(json.dumps({"views": views}))
     return folder
@@ -272,9 +230,9 @@ def write_kapture(
         table = colmap_table(features, columns)
         if columns == 4:
             table[:, :2] -= 0.5
-        _file(points, image, ".kpt").write_bytes(table.astype(dtype).tobytes())
+        file_of(points, image, ".kpt").write_bytes(table.astype(dtype).tobytes())
         written = order(root_bytes(fields(features)[3]))
-        _file(vectors, image, ".desc").write_bytes(written.tobytes())
+        file_of(vectors, image, ".desc").write_bytes(written.tobytes())
         cameras += f"cam{number}, , camera, SIMPLE_PINHOLE, {width}, {height}, 300, 50, 50\n"
         records += f"{number}, cam{number}, {image}\n"
     (sensors / "sensors.txt").write_text(cameras)
@@ -304,7 +262,7 @@ def write_visualsfm(folder: Path, images: Images) -> Path:
         table = np.stack([*(xy + 0.5).T, np.zeros(len(xy)), scale, turn], 1).astype("<f4")
         counts = np.array([len(xy), 5, 128], "<i4").tobytes()
         parts = (b"SIFT", b"V4.0", counts, table.tobytes(), sift_bytes(vectors).tobytes())
-        _file(folder, name, ".sift").write_bytes(b"".join(parts) + b"\xffEOF")
+        file_of(folder, name, ".sift").write_bytes(b"".join(parts) + b"\xffEOF")
     return folder
 
 
@@ -320,14 +278,8 @@ def write_oxford(folder: Path, images: Images) -> Path:
         for place, shape, vector in zip(xy, shapes, to_vlfeat(sift_bytes(vectors)), strict=True):
             values = (*place, shape[0, 0], shape[0, 1], shape[1, 1])
             lines.append(" ".join([*(f"{v:.9g}" for v in values), *map(str, vector)]))
-        _file(folder, name, ".hesaff.sift").write_text("\n".join(lines) + "\n")
+        file_of(folder, name, ".hesaff.sift").write_text("\n".join(lines) + "\n")
     return folder
-
-
-def _file(folder: Path, name: str, suffix: str) -> Path:
-    path = folder / f"{name}{suffix}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _write_lines(path: Path, table: Array, head: str = "") -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from alike import assert_alike
-from make_stores import to_vlfeat, write_kapture
+from forms import to_vlfeat
+from make_stores import write_kapture
 
 from invertdesc import LocalFeatures, open_store
 from invertdesc.errors import FileError
