@@ -202,7 +202,8 @@ def _check_descriptor(store: Store) -> None:
 
     told = store.description
     if told.dim and adapter_of(told.descriptor) is None:
-        advice = told.notes[0] if told.descriptor == UNKNOWN else "Name theirs with -d."
+        guessed = told.descriptor == UNKNOWN and told.notes
+        advice = told.notes[0] if guessed else "Name theirs with -d."
         raise InputError(
             f"Expected descriptors with an adapter (see `invertdesc list`), got "
             f"{told.descriptor!r} of {told.dim} numbers. {advice}"

@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,11 @@ def find_store(sources: Sequence[str], others: bool) -> Path | None:
     found = [source for source in sources if _is_store(Path(source))]
     if found and (len(sources) > 1 or others):
         raise InputError(f"Expected one store and nothing beside it, got {found[0]} with more.")
-    return Path(found[0]) if found else None
+    if found:
+        return Path(found[0])
+    for source in sources:
+        _warn_of_stores_in(Path(source))
+    return None
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
@@ -186,6 +191,14 @@ def warn_of_left_out(store: Store) -> None:
         typer.echo(f"warning: {sentence}", err=True)
 
 
+def _warn_of_stores_in(folder: Path) -> None:
+    with suppress(OSError):  # reported when it is read
+        inside = sorted(folder.iterdir()) if folder.is_dir() else []
+        for path in inside:
+            if path.suffix.lower() in STORES:
+                typer.echo(f"warning: Also found, not read: {path}. Pass it by itself.", err=True)
+
+
 def _is_store(path: Path) -> bool:
     try:
         if not path.exists() or path.suffix.lower() in (*IMAGES, ".npz"):
@@ -194,8 +207,6 @@ def _is_store(path: Path) -> bool:
             return True
         pictures = (*IMAGES, ".npz")
         if path.is_dir() and any(p.suffix.lower() in pictures for p in path.iterdir()):
-            for other in sorted(p for p in path.iterdir() if p.suffix.lower() in STORES):
-                typer.echo(f"warning: Also found, not read: {other}. Pass it by itself.", err=True)
             return False
     except OSError:
         return False

@@ -207,7 +207,7 @@ class Store(ABC):
         total = sum(len(one.xy) for one in self._sample)
         return (
             f"{count} of {total} keypoints of the first {len(self._sample)} images lie outside of "
-            "them and are left out, as are such of the others.",
+            "their image: such are left out, in all images.",
         )
 
     def _inside(self, record: Record) -> Record:

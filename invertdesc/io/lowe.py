@@ -102,14 +102,14 @@ class LoweStore(FileStore):
 
     @cached_property
     def _usual(self) -> str | None:
-        """Who wrote the first file that tells it."""
+        """Who wrote the first file of a vector on several lines that tells it."""
         for name in islice(self.names(), TRIES):
             try:
-                writer = _read_text(self._file(name)).writer
+                text = _read_text(self._file(name))
             except InvertDescError:  # reported when its turn comes
                 continue
-            if writer is not None:
-                return writer
+            if text.writer is not None and not text.on_one_line:
+                return text.writer
         return None
 
 

@@ -44,9 +44,9 @@ _BROKEN = (  # what reading a damaged or foreign archive raises
 
 # Arrays that other programs put into .npz files, by what those are.
 _FOREIGN = {
-    ("descriptors", "points"): "OpenSfM's features",
-    ("frequencies", "words"): "OpenSfM's words, which are no features of images",
-    ("descriptors", "keypoints"): "features as D2-Net, R2D2 and SuperPoint's scripts write them",
+    ("descriptors", "points"): "OpenSfM's features, which are not read yet",
+    ("frequencies", "words"): "OpenSfM's vocabulary, which holds no features of images",
+    ("descriptors", "keypoints"): "features as D2-Net and R2D2 write them, which are not read yet",
 }
 
 
@@ -67,8 +67,8 @@ def whose(file: Path) -> str | None:
         return None
     for names, words in _FOREIGN.items():
         if set(names) <= set(arrays):
-            return f"{words}: these are not read yet"
-    return f"an .npz file of other arrays: {', '.join(arrays[:SHOWN]) or 'none'}"
+            return words
+    return f"an .npz file of other arrays ({', '.join(arrays[:SHOWN]) or 'none'})"
 
 
 class NpzStore(FileStore):

@@ -20,7 +20,7 @@ from invertdesc.io._files import FileStore, read_bytes
 from invertdesc.io._record import Array, Record, check_count, numbers
 from invertdesc.io.vlfeat import from_vlfeat
 
-_BARE = re.compile(rb"\s*1(\.0*)?\s*\n\s*\d{1,10}\s*\n\s*(\S+[ \t]+){4}\S+[ \t]*\r?\n")
+_BARE = re.compile(rb"1(\.0*)?[ \t]*\r?\n\d{1,10}[ \t]*\r?\n[ \t]*(\S+[ \t]+){4}\S+[ \t]*\r?\n")
 _HEAD = re.compile(rb"\s*128\s+\d{1,10}[ \t]*(\r?\n|$)")
 SHAPE, WIDTH = 5, 128
 # The region's diameter holds the grid's 4 cells and half a cell of border on both sides, and a cell

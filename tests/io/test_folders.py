@@ -187,8 +187,9 @@ def test_only_some_of_many_others_are_named(tmp_path: Path, images: Images) -> N
 
 FOREIGN = {
     "OpenSfM's features": ("points", "descriptors", "colors"),
-    "D2-Net, R2D2": ("keypoints", "scores", "descriptors"),
-    "other arrays: a, b": ("a", "b"),
+    "D2-Net and R2D2": ("keypoints", "scores", "descriptors"),
+    "OpenSfM's vocabulary": ("words", "frequencies"),
+    "other arrays": ("a", "b"),
 }
 
 

@@ -50,6 +50,13 @@ def test_angles_of_other_files_tell(
     assert (xy, producer) == expected
 
 
+def test_texts_for_colmap_tell_nothing_of_others(tmp_path: Path) -> None:
+    write(tmp_path, 1.0)
+    (tmp_path / "0.sift").write_text("1 128\n4.5 3.5 2 1 " + "1 " * 128)
+    xy, _, producer = load(tmp_path)
+    assert (xy, producer) == LOWE
+
+
 @pytest.mark.parametrize(("start", "end", "expected"), [(" ", "", LOWE), ("", " ", SIFTGPU)])
 def test_lines_tell_where_no_angle_does(
     start: str, end: str, expected: tuple[list[float], str], tmp_path: Path

@@ -28,7 +28,7 @@ def test_few_keypoints_outside_are_left_out_and_counted(
     with open_store(path) as store:
         features = store.load("a")
         (told,) = store.description.left_out
-    assert told.startswith("3 of 120 keypoints of the first 2 images lie outside of them")
+    assert told.startswith("3 of 120 keypoints of the first 2 images lie outside of their")
     assert torch.equal(features.descriptors, load(path, "b").descriptors[3:])
     assert features.scales is not None
     assert len(features) == len(features.scales) == 57
