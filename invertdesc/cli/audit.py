@@ -24,7 +24,7 @@ from invertdesc.cli.options import (
     make_method,
 )
 from invertdesc.cli.sources import BAD_INPUT, IMAGES, find_sources, spread
-from invertdesc.cli.stores import find_store, open_named, warn_of_left_out
+from invertdesc.cli.stores import find_store, open_named
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
@@ -227,7 +227,6 @@ def _from_store(
 
     with open_named(place, descriptor, image_size) as store:
         told = store.description
-        warn_of_left_out(store)
         gathered = Gathered(create_descriptor(told.descriptor), side, originals)
         gathered.notes += [f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes]
         gathered.notes += told.left_out

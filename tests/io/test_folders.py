@@ -154,6 +154,15 @@ def test_second_database_is_told_by_inspect_and_reconstruct(
     assert (status, err) == (0, f"warning: {told}\n")
 
 
+def test_second_database_is_told_by_audit(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
+    write_colmap(tmp_path, {"a": some[:2]}).rename(tmp_path / "backup.db")
+    write_colmap(tmp_path, {"a": some[:2]})
+    few = ("--threat", "random=0.5", "--defence", "quantise", "--no-curves", "--no-faces")
+    status, _, err = run("audit", tmp_path, "-m", "poisson", *few)
+    assert status == 0
+    assert err.count("Also found, not read: database.db") == 1
+
+
 def test_database_beside_photographs_is_told(run: Run, tmp_path: Path, images: Images) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
