@@ -229,6 +229,7 @@ def _from_store(
         told = store.description
         gathered = Gathered(create_descriptor(told.descriptor), side, originals)
         gathered.notes += [f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes]
+        gathered.notes += told.left_out
         gathered.add_store(store, spread(list(store.names()), most))
     return gathered
 

@@ -168,6 +168,7 @@ def _print(
         ("empty", f"{contents.without:,} images without keypoints" if contents.without else None),
         *(("cost", sentence) for sentence in cost),
         *(("note", sentence) for sentence in told.notes),
+        *(("left out", sentence) for sentence in told.left_out),
     ]
     typer.echo(f"{told.kind}: {store}")
     for title, value in lines:

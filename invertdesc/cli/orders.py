@@ -15,7 +15,14 @@ from invertdesc.cli.bulk import FAILED, MADE, Clock, Job, Loaded, Work, run_jobs
 from invertdesc.cli.metrics import THERE, Metrics, metrics_path
 from invertdesc.cli.options import make_method
 from invertdesc.cli.sources import BAD_INPUT
-from invertdesc.cli.stores import check_inside, is_there, left_over, open_named, plan_images
+from invertdesc.cli.stores import (
+    check_inside,
+    is_there,
+    left_over,
+    open_named,
+    plan_images,
+    warn_of_left_out,
+)
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
@@ -159,6 +166,7 @@ def carry_out(
     """
     with order.open() as store:
         _check_descriptor(store)
+        warn_of_left_out(store)
         places = partial(plan_images, list(store.names()), order.out, pattern, shard)
         total = sum(1 for _ in places())
         if not total and pattern is not None and shard == (0, 1):
@@ -189,11 +197,14 @@ def carry_out(
 
 def _check_descriptor(store: Store) -> None:
     """Say once, and not for each image, that no method can read the vectors."""
+    from invertdesc.io._decide import UNKNOWN
     from invertdesc.io._record import adapter_of
 
     told = store.description
     if told.dim and adapter_of(told.descriptor) is None:
+        guessed = told.descriptor == UNKNOWN and told.notes
+        advice = told.notes[0] if guessed else "Name theirs with -d."
         raise InputError(
             f"Expected descriptors with an adapter (see `invertdesc list`), got "
-            f"{told.descriptor!r} of {told.dim} numbers. Name theirs with -d."
+            f"{told.descriptor!r} of {told.dim} numbers. {advice}"
         )

@@ -6,9 +6,12 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 from invertdesc.cli.sources import IMAGES, parse_options
 from invertdesc.errors import InputError, InvertDescError
@@ -25,7 +28,7 @@ _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
 def find_store(sources: Sequence[str], others: bool) -> Path | None:
     """Return the store that a command line names, or None where it names images and .npz files.
 
-    A folder with images or .npz files in it is read as those.
+    A folder with images or .npz files in it is read as those; a store in it is then told.
 
     Args:
         sources: What the user typed.
@@ -37,7 +40,11 @@ def find_store(sources: Sequence[str], others: bool) -> Path | None:
     found = [source for source in sources if _is_store(Path(source))]
     if found and (len(sources) > 1 or others):
         raise InputError(f"Expected one store and nothing beside it, got {found[0]} with more.")
-    return Path(found[0]) if found else None
+    if found:
+        return Path(found[0])
+    for source in sources:
+        _warn_of_stores_in(Path(source))
+    return None
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
@@ -176,6 +183,20 @@ def open_named(path: Path, descriptor: str | None, size: str | None) -> Store:
 
         create_descriptor(descriptor)  # an unknown name is told at once, with a suggestion
     return open_store(path, descriptor=descriptor, image_size=parse_size(size))
+
+
+def warn_of_left_out(store: Store) -> None:
+    """Say what was found in a store and beside it, and is not read."""
+    for sentence in store.description.left_out:
+        typer.echo(f"warning: {sentence}", err=True)
+
+
+def _warn_of_stores_in(folder: Path) -> None:
+    with suppress(OSError):  # reported when it is read
+        inside = sorted(folder.iterdir()) if folder.is_dir() else []
+        for path in inside:
+            if path.suffix.lower() in STORES:
+                typer.echo(f"warning: Also found, not read: {path}. Pass it by itself.", err=True)
 
 
 def _is_store(path: Path) -> bool:

@@ -47,6 +47,22 @@ def read_pair(file: Path) -> tuple[Array, Array]:
     return table, vectors
 
 
+def nearest(file: Path, top: Path, name: str) -> Path | None:
+    """Return the file of that name beside another file, or else in a folder above it.
+
+    Args:
+        file: In `top`, or in a folder in it.
+        top: The last folder to look in.
+        name: What is looked for.
+    """
+    folder = file.parent
+    while not (folder / name).is_file():
+        if folder == top or folder == folder.parent:
+            return None
+        folder = folder.parent
+    return folder / name
+
+
 def read_json(file: Path) -> Any:
     """Return what is in a JSON file, or None where there is none.
 

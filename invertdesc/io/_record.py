@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, overload
 
 import numpy as np
@@ -19,6 +19,8 @@ MOST_KEYPOINTS = 2**20  # in an image; a file may claim any number, and extracto
 MOST_WIDTH = 2**14  # bytes of a vector
 MOST_VALUES = 2**28  # of one array
 MOST_PIXELS = 2**28
+OUTSIDE = 0.1  # share of an image's keypoints that may lie outside of it
+FEW = 16  # keypoints, and pixels of a side, that positions of parts of an image are told by
 ROUNDING = 2.0**-9  # float16, in which some stores keep positions, has 11 bits
 BYTE_LENGTH = 512.0  # of SIFT as bytes: COLMAP, OpenMVG and AliceVision alike
 
@@ -98,6 +100,18 @@ def is_packed(name: str) -> bool | None:
     return None if adapter is None else bool(getattr(adapter, "packed", False))
 
 
+def fits(name: str, width: int, dtype: Any) -> bool:
+    """Say whether vectors of so many numbers or bytes can be those of the descriptor of a name."""
+    adapter = adapter_of(name)
+    if adapter is None or (is_packed(name) and dtype != np.uint8):
+        return False
+    try:
+        adapter.encode(torch.zeros(0, width, dtype=torch.uint8 if is_packed(name) else None))
+    except InputError:
+        return False
+    return True
+
+
 def check_count(count: object, width: object = 1) -> tuple[int, int]:
     """Return a number of keypoints and a vector length, before anything is allocated for them.
 
@@ -153,6 +167,49 @@ def sized(record: Record, given: tuple[int, int] | None) -> tuple[int, int]:
     if size[0] * size[1] > MOST_PIXELS:
         raise InputError(f"Expected an image of at most {MOST_PIXELS} pixels, got (H, W) = {size}.")
     return size
+
+
+def check_pixels(xy: Array, size: tuple[int, int] | None) -> None:
+    """Check that positions are in pixels, and not in parts of the image.
+
+    Args:
+        xy: (N, 2).
+        size: (H, W) where it is known.
+
+    Raises:
+        InputError: All lie within a pixel of the origin of a larger image, or of one whose size is
+            known by them alone.
+    """
+    if len(xy) < FEW or not np.abs(xy).max() <= 1 or not np.ptp(xy) > 0:
+        return
+    if size is None or min(size) >= FEW:
+        where = "an image of unknown size" if size is None else f"a {size[1]} x {size[0]} image"
+        raise InputError(
+            f"Expected keypoints in pixels, got {len(xy)} within a pixel of the first one of "
+            f"{where}. Are they from 0 to 1, or from -0.5 to 0.5 as OpenSfM's? Scale them first."
+        )
+
+
+def inside(record: Record, size: tuple[int, int]) -> Record:
+    """Return a record with its keypoints in an image of (H, W); the few outside are left out.
+
+    Where many are outside, the size is wrong, and all stay, to be refused together.
+    """
+    xy = pinned(record.xy, size)
+    out = ((xy < -0.5) | (xy > np.array([size[1] - 0.5, size[0] - 0.5]))).any(1)
+    others = (record.scales, record.orientations, record.scores)
+    uneven = any(rows is not None and len(rows) != len(xy) for rows in others)
+    if uneven or not out.any() or out.mean() > OUTSIDE:
+        return replace(record, xy=xy)
+    scales, turns, scores = (None if rows is None else rows[~out] for rows in others)
+    return replace(
+        record,
+        xy=xy[~out],
+        vectors=record.vectors[~out],
+        scales=scales,
+        orientations=turns,
+        scores=scores,
+    )
 
 
 def pinned(xy: Array, size: tuple[int, int]) -> Array:

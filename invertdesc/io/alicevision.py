@@ -1,7 +1,7 @@
 """AliceVision's and Meshroom's `<viewId>.<describer>.feat` and `.desc`.
 
-Vectors are in VLFeat's order, RootSIFT as bytes, 512 times. A scene file (.sfm) in the same folder
-tells the pictures' sizes; images go by their view's number.
+Vectors are in VLFeat's order, RootSIFT as bytes, 512 times. A scene file (.sfm) tells the pictures'
+sizes; Meshroom keeps it in another folder of its cache. Images go by their view's number.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from invertdesc.errors import InputError
 from invertdesc.io._feat import pictures, read_json, read_pair, size_of
-from invertdesc.io._files import FileStore
+from invertdesc.io._files import FileStore, walk
 from invertdesc.io._record import Record
 from invertdesc.io.vlfeat import from_vlfeat
 
@@ -47,8 +47,8 @@ class AlicevisionStore(FileStore):
     def _sizes(self) -> dict[str, tuple[int, int]]:
         folder = self.path if self.path.is_dir() else self.path.parent
         sizes: dict[str, tuple[int, int]] = {}
-        for scene in sorted(folder.glob("*.sfm")):
-            for part in pictures(read_json(scene)):
+        for scene in (name for name in walk(folder) if name.endswith(".sfm")):
+            for part in pictures(read_json(folder / scene)):
                 size = size_of(part)
                 if size and "viewId" in part:
                     sizes[str(part["viewId"])] = size

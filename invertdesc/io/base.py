@@ -13,13 +13,14 @@ from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from invertdesc.errors import BadImageWarning, InvertDescError
+from invertdesc.errors import BadImageWarning, InputError, InvertDescError
 from invertdesc.features import LocalFeatures, Provenance
 from invertdesc.io._decide import Decision, decide
-from invertdesc.io._record import ORIGINS, Record, pinned, sized, to_tensor
+from invertdesc.io._record import ORIGINS, Record, check_pixels, inside, sized, to_tensor
 
 OnError: TypeAlias = Callable[[str, InvertDescError], None]
 SAMPLE, TRIES = 8, 64  # images that a store is judged by, and those looked at to find as many
+SHOWN = 5  # names of what is left out
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Description:
         missing: The fields of `LocalFeatures` that the store does not tell; `"descriptors"` where
             no image with keypoints was found.
         notes: What else there is to know, a sentence each.
+        left_out: What was found and is not read, a sentence each.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Description:
     image_size: str
     missing: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Store(ABC):
@@ -58,9 +61,11 @@ class Store(ABC):
     Attributes:
         path: The file or folder.
         kind: What kind of store it is, in words.
+        also_found: What else there is in the folder that was opened, and is not read.
     """
 
     kind: ClassVar[str]
+    also_found: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -175,11 +180,41 @@ class Store(ABC):
             size,
             missing,
             (*decision.notes, *notes, *self._notes()),
+            (*self._beside(), *self._left_out(), *self._outside()),
         )
 
     def _notes(self) -> tuple[str, ...]:
         """Return sentences about the store as a whole."""
         return ()
+
+    def _left_out(self) -> tuple[str, ...]:
+        """Return sentences about what is in the store and is not read."""
+        return ()
+
+    def _beside(self) -> tuple[str, ...]:
+        """Return a sentence about what was found beside the store."""
+        if not self.also_found:
+            return ()
+        more = len(self.also_found) - SHOWN
+        names = "; ".join(self.also_found[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        return (f"Also found, not read: {names}.",)
+
+    def _outside(self) -> tuple[str, ...]:
+        """Return a sentence about keypoints outside of their images."""
+        count = sum(len(one.xy) - len(self._inside(one).xy) for one in self._sample)
+        if not count:
+            return ()
+        total = sum(len(one.xy) for one in self._sample)
+        return (
+            f"{count} of {total} keypoints of the first {len(self._sample)} images lie outside of "
+            "their image: such are left out, in all images.",
+        )
+
+    def _inside(self, record: Record) -> Record:
+        try:
+            return inside(record, sized(record, self._image_size))
+        except InputError:  # reported when its turn comes
+            return record
 
     @cached_property
     def _sample(self) -> list[Record]:
@@ -203,9 +238,11 @@ class Store(ABC):
         name = self._decision.descriptor
         if self._told is None and record.descriptor is not None:
             name = record.descriptor
+        check_pixels(record.xy, self._image_size or record.image_size)
         size = sized(record, self._image_size)
+        record = inside(record, size)
         return LocalFeatures(
-            keypoints=to_tensor(pinned(record.xy, size)),
+            keypoints=to_tensor(record.xy),
             descriptors=record.as_emitted(name),
             image_size=size,
             descriptor=name,

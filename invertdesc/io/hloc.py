@@ -121,6 +121,11 @@ class HlocStore(Store):
             raise InputError("Expected an image of that name, found none.")
         xy = self._required(group, "keypoints", MOST_KEYPOINTS, 2)
         vectors = self._required(group, "descriptors", MOST_WIDTH, MOST_KEYPOINTS).T
+        if len(vectors) != len(xy) == vectors.shape[1]:
+            raise InputError(
+                f"Expected descriptors of shape (D, N) with N = {len(xy)} keypoints, got "
+                f"{vectors.shape[::-1]}. Are they transposed?"
+            )
         check_rows_alike(len(xy), len(vectors))
         scales, turns, scores = (
             self._array(group, part, len(xy)) for part in ("scales", "oris", "scores")

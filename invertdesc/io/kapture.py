@@ -1,10 +1,11 @@
 """kapture 1.0 and 1.1: raw numbers beside text that says what they are.
 
 `reconstruction/keypoints/<type>/keypoints.txt` has name, dtype and dsize; each image's numbers are
-in `<image>.kpt` beside it and in `reconstruction/descriptors/<type>/<image>.desc`. In 1.0 there is
-no folder <type>. In 1.1 the numbers may be packed, in a `keypoints.tar` and a `descriptors.tar`
+in `<image>.kpt` beside it and in `reconstruction/descriptors/<other type>/<image>.desc`, whose
+`descriptors.txt` names the type of keypoints in its fourth column. In 1.0 there are no types and no
+folders of them. In 1.1 the numbers may be packed, in a `keypoints.tar` and a `descriptors.tar`
 beside the text. What the columns mean depends on who wrote them: six are COLMAP's, of four the
-others are scale and orientation.
+others are scale and orientation. So does the order of SIFT's numbers, which the vectors tell.
 """
 
 from __future__ import annotations
@@ -12,18 +13,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from invertdesc.errors import FileError, InputError
+from invertdesc.checking import Check
+from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.io._colmap_frames import read_frames
 from invertdesc.io._files import read_bytes, walk
-from invertdesc.io._record import MOST_KEYPOINTS, Array, Record, check_count, check_rows_alike
+from invertdesc.io._order import reordered, see_order
+from invertdesc.io._record import (
+    MOST_KEYPOINTS,
+    Array,
+    Record,
+    adapter_of,
+    check_count,
+    check_rows_alike,
+    fits,
+)
 from invertdesc.io._tar import Tar
-from invertdesc.io.base import Store
+from invertdesc.io.base import TRIES, Store
 
+PYTHONS = {"float": "float64", "int": "int64"}  # kapture writes Python's own types so
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16")
 SENSORS = Path("sensors", "sensors.txt")
 RECORDS = Path("sensors", "records_camera.txt")
@@ -39,6 +52,19 @@ class _Kind:
     name: str
     dtype: np.dtype[np.generic]
     size: int
+    points: str | None = None  # the type of keypoints that descriptors belong to
+
+    @property
+    def descriptor(self) -> str | None:
+        """The registry name that the type's name is, where vectors of that one are as wide.
+
+        None for what may be SIFT of one form or the other: OpenSfM calls its 128 bytes HOG.
+        """
+        name = self.name.lower()
+        if "sift" in name or adapter_of(name) is None:
+            likely = "sift" in name or (self.size == 128 and self.dtype == np.uint8)
+            return None if likely else name
+        return name if fits(name, self.size, self.dtype) else None
 
     def files(self) -> Iterable[str]:
         """Return the names of all files with numbers."""
@@ -63,7 +89,7 @@ def recognise_folder(folder: Path) -> bool:
 
 
 class KaptureStore(Store):
-    """Read a folder of kapture's; of several types of keypoints, the first that has descriptors."""
+    """Read a folder of kapture's; of several types of descriptors, the first that is known."""
 
     kind: ClassVar[str] = "kapture"
 
@@ -76,7 +102,7 @@ class KaptureStore(Store):
     def _record(self, name: str) -> Record:
         points_of, vectors_of = self._kinds
         points = points_of.read(f"{name}.kpt").astype(np.float64)
-        vectors = vectors_of.read(f"{name}.desc")
+        vectors, order = self._ordered(vectors_of.read(f"{name}.desc"))
         check_rows_alike(len(points), len(vectors))
         columns = points.shape[1]
         notes: tuple[str, ...] = ()
@@ -97,20 +123,44 @@ class KaptureStore(Store):
             image_size=self._sizes.get(name),
             scales=scales,
             orientations=turns,
-            descriptor=self._made_by,
+            descriptor=vectors_of.descriptor,
             producer=f"kapture {vectors_of.name}",
             origin="corner" if columns == 6 else "centre",
-            notes=notes,
+            notes=(*notes, *order),
         )
 
-    @property
-    def _made_by(self) -> str | None:
-        """What made the vectors, where that is not SIFT of one form or the other."""
-        name = self._kinds[1].name.lower()
-        return None if "sift" in name else name
+    def _ordered(self, vectors: Array) -> tuple[Array, tuple[str, ...]]:
+        """Return vectors in our order, and what there is to say about it."""
+        kind = self._kinds[1]
+        is_sift = kind.descriptor is None and self._told in (None, "sift", "rootsift")
+        if not is_sift or kind.size != 128 or self._seen.order is None:
+            return vectors, ()
+        seen = self._seen
+        note = f"The vectors look like {seen.looks_like!r} ({seen.confidence:.0%} sure), and are"
+        return reordered(vectors, seen), (f"{note} read as such.",)
 
     @cached_property
+    def _seen(self) -> Check:
+        return see_order(self._vectors())
+
+    def _vectors(self) -> Iterator[Array]:
+        for name in islice(self.names(), TRIES):
+            try:
+                yield self._kinds[1].read(f"{name}.desc")
+            except InvertDescError:  # reported when its turn comes
+                continue
+
+    @property
     def _kinds(self) -> tuple[_Kind, _Kind]:
+        return self._pairs[0]
+
+    def _left_out(self) -> tuple[str, ...]:
+        others = ", ".join(vectors.name for _, vectors in self._pairs[1:])
+        return (f"Also found, not read: descriptors of the types {others}.",) if others else ()
+
+    @cached_property
+    def _pairs(self) -> list[tuple[_Kind, _Kind]]:
+        """All types of keypoints with descriptors of theirs, those that are known first."""
         place = self.path / "reconstruction"
         found = {
             file.parent.relative_to(place / "keypoints"): file
@@ -118,14 +168,24 @@ class KaptureStore(Store):
         }
         if not found:
             raise FileError(f"Expected reconstruction/keypoints in {self.path}, found none.")
-        for inside, file in found.items():
-            other = place / "descriptors" / inside / "descriptors.txt"
-            if other.is_file():
-                return _kind(file), _kind(other)
-        raise FileError(
-            f"Expected descriptors for the keypoints {', '.join(map(str, found))} in {place}, found"
-            " none."
-        )
+        pairs, errors = [], []
+        for file in sorted((place / "descriptors").glob("**/descriptors.txt")):
+            try:
+                vectors = _kind(file)
+                inside = file.parent.relative_to(place / "descriptors")
+                points = found.get(Path(vectors.points) if vectors.points else inside)
+                if points is not None:
+                    pairs.append((_kind(points), vectors))
+            except FileError as error:
+                errors.append(error)
+        if not pairs and errors:
+            raise errors[0]
+        if not pairs:
+            raise FileError(
+                f"Expected descriptors for the keypoints {', '.join(map(str, found))} in {place}, "
+                "found none."
+            )
+        return sorted(pairs, key=lambda pair: adapter_of(pair[1].descriptor or "sift") is None)
 
     @cached_property
     def _sizes(self) -> dict[str, tuple[int, int]]:
@@ -148,6 +208,7 @@ def _kind(file: Path) -> _Kind:
         raise FileError(f"Expected name, dtype and dsize in {file}, got {rows[:1]}.")
     name, dtype, size = rows[0][:3]
     dtype = dtype.removeprefix("<class 'numpy.").removesuffix("'>").removeprefix("numpy.")
+    dtype = PYTHONS.get(dtype, dtype)
     if dtype not in DTYPES or not size.isdigit():
         raise FileError(f"Expected a dtype of NumPy and a size in {file}, got {rows[0][1:3]}.")
     _, width = check_count(0, int(size[:9]))
@@ -156,7 +217,8 @@ def _kind(file: Path) -> _Kind:
         raise FileError(f"Expected at least {least} numbers a row in {file}, got {width}.")
     tar = file.with_suffix(".tar")
     packed = Tar(tar) if tar.is_file() else None
-    return _Kind(file.parent, packed, name, np.dtype(dtype).newbyteorder("<"), width)
+    points = rows[0][3] if len(rows[0]) > 3 else None
+    return _Kind(file.parent, packed, name, np.dtype(dtype).newbyteorder("<"), width, points)
 
 
 def _rows(file: Path) -> Iterator[list[str]]:

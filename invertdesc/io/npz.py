@@ -27,6 +27,7 @@ from invertdesc.io._record import Record
 
 FORMAT = "invertdesc-features"
 VERSION = 1
+SHOWN = 8  # names of arrays
 _REQUIRED = {"descriptor": str, "image_size": list, "provenance": dict}
 _BROKEN = (  # what reading a damaged or foreign archive raises
     OSError,
@@ -41,9 +42,33 @@ _BROKEN = (  # what reading a damaged or foreign archive raises
 )
 
 
-def recognise(head: bytes) -> bool:
-    """Say whether a file that begins so is a zip archive, as .npz files are."""
-    return head.startswith(b"PK\x03\x04")
+# Arrays that other programs put into .npz files, by what those are.
+_FOREIGN = {
+    ("descriptors", "points"): "OpenSfM's features, which are not read yet",
+    ("frequencies", "words"): "OpenSfM's vocabulary, which holds no features of images",
+    ("descriptors", "keypoints"): "features as D2-Net and R2D2 write them, which are not read yet",
+}
+
+
+def recognise(head: bytes, suffix: str) -> bool:
+    """Say whether a file that begins so is NumPy's archive, or a damaged one by its name."""
+    name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    return head.startswith(b"PK\x03\x04") and (name.endswith(b".npy") or suffix == ".npz")
+
+
+def whose(file: Path) -> str | None:
+    """Say in words what an archive that is not ours holds; None for ours and for a damaged one."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            arrays = [name.removesuffix(".npy") for name in archive.namelist()]
+    except _BROKEN:
+        return None
+    if "meta" in arrays:
+        return None
+    for names, words in _FOREIGN.items():
+        if set(names) <= set(arrays):
+            return words
+    return f"an .npz file of other arrays ({', '.join(arrays[:SHOWN]) or 'none'})"
 
 
 class NpzStore(FileStore):
@@ -133,8 +158,9 @@ def load_npz(path: str | os.PathLike[str]) -> LocalFeatures:
                 meta = _read_meta(archive)
                 arrays = {key: archive[key] for key in ROW_FIELDS if key in archive}
     except _BROKEN as error:
+        foreign = whose(name)
         raise FileError(
-            f"Expected an .npz file that invertdesc wrote, got {name}: {error}. "
+            f"Expected an .npz file that invertdesc wrote, got {name}: {foreign or error}. "
             "Make one with `invertdesc extract` or LocalFeatures.save."
         ) from error
     return _build(meta, arrays, name)
@@ -142,7 +168,7 @@ def load_npz(path: str | os.PathLike[str]) -> LocalFeatures:
 
 def _read_meta(archive: Any) -> dict[str, Any]:
     if "meta" not in archive:
-        raise ValueError(f"it has no 'meta' but {', '.join(archive.files) or 'nothing'}")
+        raise ValueError("it has no 'meta'")
     meta = json.loads(str(archive["meta"]))
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise ValueError("its 'meta' is not ours")

@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import os
-import zlib
-from collections.abc import Callable
-from itertools import islice
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from invertdesc._feature_checks import checked_size
-from invertdesc.errors import FileError
-from invertdesc.io import _feat, colmap, hloc, lowe, npz, opencv, oxford, visualsfm, vlfeat
-from invertdesc.io._files import FileStore, walk
-from invertdesc.io.alicevision import NAMES, AlicevisionStore
+from invertdesc.errors import FileError, InvertDescError
+from invertdesc.io._search import Found, look_at, search
 from invertdesc.io.base import Store
 from invertdesc.io.kapture import KaptureStore, recognise_folder
-from invertdesc.io.openmvg import OpenmvgStore
 
-HEAD = 4096  # bytes that a kind is told by
-TRIES = 1000  # files of a folder that are looked at
+MOST = 50  # stores of a folder that are tried
 
-_WHOLE: list[tuple[Callable[[bytes], bool], type[Store]]] = [
-    (colmap.recognise, colmap.ColmapStore),
-    (hloc.recognise, hloc.HlocStore),
-]
-_FILES: list[tuple[Callable[[bytes], bool], type[FileStore]]] = [
-    (npz.recognise, npz.NpzStore),
-    (opencv.recognise, opencv.OpencvStore),
-    (lowe.recognise, lowe.LoweStore),
-    (visualsfm.recognise, visualsfm.VisualsfmStore),
-    (oxford.recognise, oxford.OxfordStore),
-    (vlfeat.recognise, vlfeat.VlfeatStore),
-]
 KNOWN = (
     "COLMAP's database.db, hloc's features.h5, invertdesc's .npz, OpenCV's FileStorage, Lowe's "
-    ".key, VLFeat's text, VisualSFM's .sift, Oxford's regions, OpenMVG's and AliceVision's .feat "
-    "with .desc, kapture"
+    ".key, VLFeat's text, VisualSFM's and SiftGPU's .sift, Oxford's regions, OpenMVG's and "
+    "AliceVision's .feat with .desc, kapture"
 )
 
 
@@ -48,12 +30,14 @@ def open_store(
 ) -> Store:
     """Open what holds the features of many images, of whatever kind it is.
 
-    The kind is told by content, for a folder by that of the first file of a kind that is known.
-    What was decided, such as SIFT or RootSIFT, is in the result's `description`.
+    The kind is told by content. Of a folder the nearest that holds descriptors is taken, and of
+    what is equally near a whole store, such as `database.db`, before loose files; `also_found` of
+    the result names what else there is. What was decided, such as SIFT or RootSIFT, is in its
+    `description`.
 
     Args:
         path: A COLMAP database, an hloc file, a folder of kapture's, or a file or folder of .npz,
-            OpenCV's FileStorage, Lowe's, VLFeat's, VisualSFM's, Oxford's, OpenMVG's or
+            OpenCV's FileStorage, Lowe's, SiftGPU's, VLFeat's, VisualSFM's, Oxford's, OpenMVG's or
             AliceVision's files.
         descriptor: Registry name of the vectors, where the store does not tell or is wrong.
         image_size: (H, W) of all images, where the store does not tell.
@@ -82,77 +66,81 @@ def open_store(
         raise FileError(f"Expected a store of features, found none at {text!r}.")
     if place.is_dir():
         return _open_folder(place, options)
-    found = _find_kind(place)
-    if found is None:
-        raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {place}.")
-    return _open_file(found, place, place, options)
+    found = look_at(place)
+    if found is None or found.kind is None:
+        what = place if found is None else f"{place}, {found.words}"
+        raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {what}.")
+    return _open(found, place, options)
 
 
 def is_store(path: Path) -> bool:
-    """Say whether a path leads to what `open_store` would try to open."""
+    """Say whether a path leads to what `open_store` would try to open, or knows to be foreign."""
     try:
         if path.is_dir():
-            return recognise_folder(path) or _first_known(path) is not None
-        return _find_kind(path) is not None
+            return recognise_folder(path) or next(search(path), None) is not None
+        return look_at(path) is not None
     except OSError:
         return False
 
 
 def _open_folder(folder: Path, options: dict[str, Any]) -> Store:
+    found = sorted(search(folder), key=lambda one: (len(one.file.parts), not one.is_whole))
     if recognise_folder(folder):
-        return KaptureStore(folder, **options)
-    first = _first_known(folder)
-    if first is None:
+        store: Store = KaptureStore(folder, **options)
+        store.also_found = tuple(one.name_in(folder) for one in found)
+        return store
+    known = [one for one in found if one.kind is not None]
+    if not known:
+        what = "; ".join(one.name_in(folder) for one in found) or "none"
         raise FileError(
-            f"Expected files of a kind that is known ({KNOWN}) in the folder {folder}, found none."
+            f"Expected files of a kind that is known ({KNOWN}) in the folder {folder}, found "
+            f"{what}."
         )
-    file, kind = first
-    return _open_file(kind, folder, file, options)
+    return _open_best(known[:MOST], found, folder, options)
 
 
-def _open_file(kind: type[Store], place: Path, file: Path, options: dict[str, Any]) -> Store:
-    """Open a store of which `file` is the first, or the only one."""
-    if not issubclass(kind, FileStore):
-        return kind(file, **options)
-    return kind(place, suffix=_suffix(kind, file), **options)
+def _open_best(
+    known: list[Found], found: list[Found], folder: Path, options: dict[str, Any]
+) -> Store:
+    """Open the first that holds descriptors; where none does, the first that opens.
 
-
-def _suffix(kind: type[Store], file: Path) -> str:
-    """Return the end of a file's name that all files of the store share."""
-    parts = file.suffixes
-    packed = len(parts) > 1 and parts[-1] == ".gz"
-    # .sift.feat, .hesaff.sift
-    described = len(parts) > 1 and kind in (AlicevisionStore, oxford.OxfordStore)
-    return "".join(parts[-2:]) if packed or described else file.suffix
-
-
-def _first_known(folder: Path) -> tuple[Path, type[Store]] | None:
-    for name in islice(walk(folder), TRIES):
-        kind = _find_kind(folder / name)
-        if kind is not None:
-            return folder / name, kind
-    return None
-
-
-def _find_kind(file: Path) -> type[Store] | None:
-    head = _head(file)
-    for recognise, store in (*_WHOLE, *_FILES):
-        if recognise(head):
+    Raises:
+        InvertDescError: None opens; of the first.
+    """
+    empty: Store | None = None
+    errors: list[InvertDescError] = []
+    for one in known:
+        try:
+            store = _open(one, folder, options)
+        except InvertDescError as error:
+            errors.append(error)
+            continue
+        store.also_found = tuple(other.name_in(folder) for other in found if other is not one)
+        if len(known) == 1 or _holds_descriptors(store):
+            if empty is not None:
+                empty.close()
             return store
-    if file.suffix == ".feat" and _feat.recognise(head):
-        return AlicevisionStore if NAMES.fullmatch(file.name) else OpenmvgStore
-    return None
+        if empty is None:
+            empty = store
+        else:
+            store.close()
+    if empty is None:
+        raise errors[0]
+    return empty
 
 
-def _head(file: Path) -> bytes:
-    """Return how a regular file begins, unpacked where gzip packed it; nothing of any other."""
-    if not file.is_file():
-        return b""
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(HEAD)
-        if head.startswith(b"\x1f\x8b"):
-            return zlib.decompressobj(wbits=31).decompress(head, HEAD)
-    except (OSError, zlib.error):
-        return b""
-    return head
+def _holds_descriptors(store: Store) -> bool:
+    with suppress(InvertDescError):
+        return bool(store.description.dim)
+    return False
+
+
+def _open(found: Found, place: Path, options: dict[str, Any]) -> Store:
+    """Open a store, which of loose files is all that `place` has of them."""
+    kind: Any = found.kind
+    store: Store = (
+        kind(found.file, **options)
+        if found.is_whole
+        else kind(place, suffix=found.suffix, **options)
+    )
+    return store

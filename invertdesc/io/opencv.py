@@ -11,6 +11,7 @@ columns are taken to be the same, as many as there are.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,16 +24,38 @@ from invertdesc.io._files import FileStore, read_bytes, walk
 from invertdesc.io._filestorage import Node, parse
 from invertdesc.io._record import Array, Record, check_count, check_rows_alike
 
+_NAME = re.compile(rb"(?i)(key_?points?|descriptors?)")
+_YAML = re.compile(rb"(?im)^\"?(key_?points?|descriptors?)\w*\"? *:")
+_XML = re.compile(rb"(?i)<(key_?points?|descriptors?)[\w]*[ >]")
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[][{}]')
 FIELDS = 7  # numbers of a cv2.KeyPoint
 MOST_UNPACKED = 2**30  # bytes
 
 
 def recognise(head: bytes) -> bool:
-    """Say whether a file that begins so looks like FileStorage with features."""
+    """Say whether a file that begins so is FileStorage with something called as features are.
+
+    Calibrations and the annotations of other programs are none: theirs lie deeper, if anywhere.
+    """
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    marks = (b"opencv-matrix", b"keypoints", b"descriptors")
-    starts = (b"%YAML", b"{", b"<?xml", b"<opencv_storage")
-    return text.startswith(starts) and any(mark in text for mark in marks)
+    if text.startswith(b"{"):
+        return any(_NAME.match(key) for key in _keys(text))
+    if text.startswith(b"%YAML"):
+        return _YAML.search(text) is not None
+    return text.startswith((b"<?xml", b"<opencv_storage")) and _XML.search(text) is not None
+
+
+def _keys(text: bytes) -> Iterator[bytes]:
+    """Yield the names of what lies outermost in JSON, of which the end may be missing."""
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        mark = token[0][:1]
+        if mark in b"[{":
+            depth += 1
+        elif mark in b"]}":
+            depth -= 1
+        elif depth == 1 and token[2]:
+            yield token[1]
 
 
 class OpencvStore(FileStore):

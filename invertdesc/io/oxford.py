@@ -20,6 +20,7 @@ from invertdesc.io._files import FileStore, read_bytes
 from invertdesc.io._record import Array, Record, check_count, numbers
 from invertdesc.io.vlfeat import from_vlfeat
 
+_BARE = re.compile(rb"1(\.0*)?[ \t]*\r?\n\d{1,10}[ \t]*\r?\n[ \t]*(\S+[ \t]+){4}\S+[ \t]*\r?\n")
 _HEAD = re.compile(rb"\s*128\s+\d{1,10}[ \t]*(\r?\n|$)")
 SHAPE, WIDTH = 5, 128
 # The region's diameter holds the grid's 4 cells and half a cell of border on both sides, and a cell
@@ -30,6 +31,11 @@ RADIUS = 5 * 3 / 2  # in sigma
 def recognise(head: bytes) -> bool:
     """Say whether a file that begins so has 128 and a count before anything else."""
     return _HEAD.match(head) is not None
+
+
+def lacks_vectors(head: bytes) -> bool:
+    """Say whether a file that begins so has regions of five numbers a line and no vectors."""
+    return _BARE.match(head) is not None
 
 
 class OxfordStore(FileStore):

@@ -62,7 +62,7 @@ def from_vlfeat(vectors: Array) -> Array:
 
 
 def from_openmvg(vectors: Array) -> Array:
-    """Bring (N, 128) from OpenMVG's order, VLFeat's by columns, into OpenCV's.
+    """Bring (N, 128) from the order of OpenMVG's SIFT_Anatomy, VLFeat's by columns, into OpenCV's.
 
     >>> from_openmvg(np.arange(128)[None])[0, 6:11].tolist()
     [2, 1, 32, 39, 38]

@@ -10,11 +10,11 @@ from pathlib import Path
 import cv2
 import h5py
 import numpy as np
+from forms import Array, fields, file_of, root_bytes, sift_bytes, to_anatomy, to_vlfeat
 
 from invertdesc import LocalFeatures
 
 Images = Mapping[str, LocalFeatures]
-Array = np.ndarray
 
 OLD = (
     "CREATE TABLE descriptors (image_id INTEGER PRIMARY KEY, rows INTEGER, cols INTEGER, data BLOB)"
@@ -27,29 +27,6 @@ CREATE TABLE cameras (camera_id INTEGER PRIMARY KEY, model INTEGER, width INTEGE
 CREATE TABLE images (image_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, camera_id INTEGER);
 CREATE TABLE keypoints (image_id INTEGER PRIMARY KEY, rows INTEGER, cols INTEGER, data BLOB);
 """
-
-
-def fields(features: LocalFeatures) -> tuple[Array, Array, Array, Array]:
-    """Return x and y, scales, orientations, vectors."""
-    assert features.scales is not None
-    assert features.orientations is not None
-    return (
-        features.keypoints.numpy(),
-        features.scales.numpy(),
-        features.orientations.numpy(),
-        features.descriptors.numpy(),
-    )
-
-
-def root_bytes(vectors: Array) -> Array:
-    """Return RootSIFT as bytes, 512 times."""
-    rooted = np.sqrt(vectors / np.maximum(vectors.sum(1, keepdims=True), 1e-9))
-    return np.rint(512 * rooted).clip(0, 255).astype(np.uint8)
-
-
-def sift_bytes(vectors: Array) -> Array:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.rint(512 * vectors / np.maximum(lengths, 1e-9)).clip(0, 255).astype(np.uint8)
 
 
 def colmap_table(features: LocalFeatures, columns: int) -> Array:
@@ -119,7 +96,7 @@ def write_hloc(folder: Path, images: Images, *, half: bool = False) -> Path:
 
 def write_npz(folder: Path, images: Images) -> Path:
     for name, features in images.items():
-        features.save(_file(folder, name, ".npz"))
+        features.save(file_of(folder, name, ".npz"))
     return folder
 
 
@@ -130,7 +107,7 @@ def write_opencv(
     mode = cv2.FILE_STORAGE_WRITE | (cv2.FILE_STORAGE_BASE64 if packed else 0)
     for name, features in images.items():
         xy, scale, turn, vectors = fields(features)
-        file = cv2.FileStorage(str(_file(folder, name, suffix)), mode)
+        file = cv2.FileStorage(str(file_of(folder, name, suffix)), mode)
         kind = cv2.FileNode_SEQ | (cv2.FileNode_FLOW if flat else 0)
         file.startWriteStruct("keypoints", kind)
         for (x, y), sigma, angle in zip(xy.tolist(), scale.tolist(), turn.tolist(), strict=True):
@@ -155,7 +132,19 @@ def write_lowe(folder: Path, images: Images) -> Path:
         for (x, y), sigma, angle, vector in zip(xy, scale, turn, sift_bytes(vectors), strict=True):
             lines.append(f"{y:.4f} {x:.4f} {sigma:.4f} {-angle:.5f}")
             lines += [" " + " ".join(map(str, vector[k : k + 20])) for k in range(0, 128, 20)]
-        _file(folder, name, ".key").write_text("\n".join(lines) + "\n")
+        file_of(folder, name, ".key").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def write_siftgpu(folder: Path, images: Images) -> Path:
+    """Write SiftGPU's ASCII form: from the pixel's corner, angles as ours from 0 to 2 pi."""
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        lines = [f"{len(xy)} 128"]
+        for (x, y), sigma, angle, vector in zip(xy, scale, turn, sift_bytes(vectors), strict=True):
+            lines.append(f"{y + 0.5:.2f} {x + 0.5:.2f} {sigma:.3f} {angle % (2 * np.pi):.3f}")
+            lines += [" ".join(map(str, vector[k : k + 20])) + " " for k in range(0, 128, 20)]
+        file_of(folder, name, ".sift").write_text("\n".join(lines) + "\n")
     return folder
 
 
@@ -163,48 +152,45 @@ def write_colmap_text(folder: Path, images: Images) -> Path:
     for name, features in images.items():
         xy, scale, turn, vectors = fields(features)
         table = np.column_stack([xy + 0.5, scale, turn, root_bytes(vectors)])
-        _write_lines(_file(folder, name, ".txt"), table, head=f"{len(xy)} 128\n")
+        _write_lines(file_of(folder, name, ".txt"), table, head=f"{len(xy)} 128\n")
     return folder
-
-
-def to_vlfeat(vectors: Array) -> Array:
-    """Count directions the other way: bin k of ours is bin -k of 8."""
-    mirrored = np.empty_like(vectors)
-    for cell in range(16):
-        for direction in range(8):
-            mirrored[:, 8 * cell + -direction % 8] = vectors[:, 8 * cell + direction]
-    return mirrored
-
-
-def to_openmvg(vectors: Array) -> Array:
-    """VLFeat's, with the grid of cells written column by column."""
-    mirrored, out = to_vlfeat(vectors), np.empty_like(vectors)
-    for row in range(4):
-        for column in range(4):
-            ours, theirs = 8 * (4 * row + column), 8 * (4 * column + row)
-            out[:, theirs : theirs + 8] = mirrored[:, ours : ours + 8]
-    return out
 
 
 def write_vlfeat(folder: Path, images: Images) -> Path:
     for name, features in images.items():
         xy, scale, turn, vectors = fields(features)
         table = np.column_stack([xy, scale, turn, to_vlfeat(sift_bytes(vectors))])
-        _write_lines(_file(folder, name, ".sift"), table)
+        _write_lines(file_of(folder, name, ".sift"), table)
     return folder
 
 
-def write_openmvg(folder: Path, images: Images) -> Path:
+DESCRIBERS = {"SIFT_Image_describer": to_vlfeat, "SIFT_Anatomy_Image_describer": to_anatomy}
+
+
+def write_openmvg(
+    folder: Path,
+    images: Images,
+    *,
+    describer: str = "SIFT_Image_describer",
+    regions: str = "SIFT_Regions",
+) -> Path:
+    """Write what `openMVG_main_ComputeFeatures -m SIFT`, its default, leaves in its folder."""
     views = []
     for name, features in images.items():
         height, width = features.image_size
-        _write_pair(_file(folder, name, ".feat"), features, to_openmvg)
+        _write_pair(file_of(folder, name, ".feat"), features, DESCRIBERS[describer])
         data = {"filename": f"{name}.jpg", "width": width, "height": height}
         views.append({"key": 0, "value": {"ptr_wrapper": {"data": data}}})
     (folder / "sfm_data.json").write_text(json.dumps({"sfm_data_version": "0.3", "views": views}))
-    kind = {"regions_type": {"polymorphic_name": "SIFT_Regions"}}
-    (folder / "image_describer.json").write_text(json.dumps(kind))
+    told = {"image_describer": describer, "regions_type": regions}
+    kinds = {part: {"polymorphic_id": 1, "polymorphic_name": name} for part, name in told.items()}
+    (folder / "image_describer.json").write_text(json.dumps(kinds))
     return folder
+
+
+def write_openmvg_anatomy(folder: Path, images: Images) -> Path:
+    """Write what `-m SIFT_ANATOMY` leaves."""
+    return write_openmvg(folder, images, describer="SIFT_Anatomy_Image_describer")
 
 
 def write_alicevision(folder: Path, images: Images) -> Path:
@@ -212,31 +198,43 @@ def write_alicevision(folder: Path, images: Images) -> Path:
     views = []
     for name, features in images.items():
         height, width = features.image_size
-        _write_pair(_file(folder, name, ".sift.feat"), features, to_vlfeat)
+        _write_pair(file_of(folder, name, ".sift.feat"), features, to_vlfeat)
         views.append({"viewId": name, "width": str(width), "height": str(height)})
     (folder / "cameraInit.sfm").write_text(json.dumps({"views": views}))
     return folder
 
 
-def write_kapture(folder: Path, images: Images, *, columns: int = 6) -> Path:
-    points = folder / "reconstruction" / "keypoints" / "SIFT"
-    vectors = folder / "reconstruction" / "descriptors" / "SIFT"
+def write_kapture(
+    folder: Path,
+    images: Images,
+    *,
+    columns: int = 6,
+    types: tuple[str, str] = ("SIFT", "SIFT"),
+    name: str = "SIFT",
+    dtype: str = "float32",
+    order: Callable[[Array], Array] = np.asarray,
+) -> Path:
+    """Write one type of keypoints and one of descriptors, in folders called as they are."""
+    points = folder / "reconstruction" / "keypoints" / types[0]
+    vectors = folder / "reconstruction" / "descriptors" / types[1]
     sensors = folder / "sensors"
     for place in (points, vectors, sensors):
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
     head = "# kapture format: 1.1\n"
-    (points / "keypoints.txt").write_text(f"{head}# name, dtype, dsize\nSIFT, float32, {columns}\n")
-    (vectors / "descriptors.txt").write_text(f"{head}SIFT, uint8, 128, SIFT, L2\n")
+    told = f"{head}# name, dtype, dsize\nSIFT, {dtype}, {columns}\n"
+    (points / "keypoints.txt").write_text(told)
+    (vectors / "descriptors.txt").write_text(f"{head}{name}, uint8, 128, {types[0]}, L2\n")
     cameras, records = head, head
-    for number, (name, features) in enumerate(images.items()):
+    for number, (image, features) in enumerate(images.items()):
         height, width = features.image_size
         table = colmap_table(features, columns)
         if columns == 4:
             table[:, :2] -= 0.5
-        _file(points, name, ".kpt").write_bytes(table.tobytes())
-        _file(vectors, name, ".desc").write_bytes(root_bytes(fields(features)[3]).tobytes())
+        file_of(points, image, ".kpt").write_bytes(table.astype(dtype).tobytes())
+        written = order(root_bytes(fields(features)[3]))
+        file_of(vectors, image, ".desc").write_bytes(written.tobytes())
         cameras += f"cam{number}, , camera, SIMPLE_PINHOLE, {width}, {height}, 300, 50, 50\n"
-        records += f"{number}, cam{number}, {name}\n"
+        records += f"{number}, cam{number}, {image}\n"
     (sensors / "sensors.txt").write_text(cameras)
     (sensors / "records_camera.txt").write_text(records)
     return folder
@@ -264,7 +262,7 @@ def write_visualsfm(folder: Path, images: Images) -> Path:
         table = np.stack([*(xy + 0.5).T, np.zeros(len(xy)), scale, turn], 1).astype("<f4")
         counts = np.array([len(xy), 5, 128], "<i4").tobytes()
         parts = (b"SIFT", b"V4.0", counts, table.tobytes(), sift_bytes(vectors).tobytes())
-        _file(folder, name, ".sift").write_bytes(b"".join(parts) + b"\xffEOF")
+        file_of(folder, name, ".sift").write_bytes(b"".join(parts) + b"\xffEOF")
     return folder
 
 
@@ -280,14 +278,8 @@ def write_oxford(folder: Path, images: Images) -> Path:
         for place, shape, vector in zip(xy, shapes, to_vlfeat(sift_bytes(vectors)), strict=True):
             values = (*place, shape[0, 0], shape[0, 1], shape[1, 1])
             lines.append(" ".join([*(f"{v:.9g}" for v in values), *map(str, vector)]))
-        _file(folder, name, ".hesaff.sift").write_text("\n".join(lines) + "\n")
+        file_of(folder, name, ".hesaff.sift").write_text("\n".join(lines) + "\n")
     return folder
-
-
-def _file(folder: Path, name: str, suffix: str) -> Path:
-    path = folder / f"{name}{suffix}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _write_lines(path: Path, table: Array, head: str = "") -> None:
@@ -312,15 +304,26 @@ WRITERS: dict[str, Callable[[Path, Images], Path]] = {
     "npz": write_npz,
     "opencv": write_opencv,
     "lowe": write_lowe,
+    "siftgpu": write_siftgpu,
     "vlfeat": write_vlfeat,
     "openmvg": write_openmvg,
+    "openmvg-anatomy": write_openmvg_anatomy,
     "alicevision": write_alicevision,
     "kapture": write_kapture,
     "kapture-tar": write_kapture_tar,
     "visualsfm": write_visualsfm,
     "oxford": write_oxford,
 }
-SIZES_STORED = ("colmap", "hloc", "npz", "openmvg", "alicevision", "kapture", "kapture-tar")
+SIZES_STORED = (
+    "colmap",
+    "hloc",
+    "npz",
+    "openmvg",
+    "openmvg-anatomy",
+    "alicevision",
+    "kapture",
+    "kapture-tar",
+)
 FILES = {  # that make up a store of the images "101" and "102"
     "colmap": ["database.db"],
     "colmap-text": ["101.txt"],
@@ -328,8 +331,10 @@ FILES = {  # that make up a store of the images "101" and "102"
     "npz": ["101.npz"],
     "opencv": ["101.yml"],
     "lowe": ["101.key"],
+    "siftgpu": ["101.sift"],
     "vlfeat": ["101.sift"],
     "openmvg": ["101.feat", "101.desc", "sfm_data.json", "image_describer.json"],
+    "openmvg-anatomy": ["image_describer.json"],
     "alicevision": ["101.sift.feat", "101.sift.desc", "cameraInit.sfm"],
     "kapture": [
         "reconstruction/keypoints/SIFT/keypoints.txt",
