@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from invertdesc.errors import InputError
-from invertdesc.io._files import FileStore, read_bytes
+from invertdesc.io._files import FileStore, check_ended, read_bytes
 from invertdesc.io._record import Record, check_count, numbers
 
 _HEAD = re.compile(rb"\s*\d{1,10}[ \t]+128[ \t]*(\r?\n|$)")
@@ -31,6 +31,7 @@ class LoweStore(FileStore):
 
     def _read(self, file: Path) -> Record:
         data = read_bytes(file)
+        check_ended(data, file)
         first, _, rest = data.lstrip().partition(b"\n")
         head = first.split()
         if len(head) != 2 or not all(word.isdigit() for word in head):
