@@ -102,9 +102,13 @@ def test_change_that_did_not_reach_the_file_yet(path: Path, images: Images) -> N
         assert_read_without_a_trace(path, images)
 
 
-def test_writer_that_was_stopped_half_way(path: Path, images: Images) -> None:
+@pytest.mark.parametrize("head", [b"\1\1", b"\2\2"])
+def test_writer_that_was_stopped_half_way(head: bytes, path: Path, images: Images) -> None:
     with writer(path, *HALF):
         pass
+    with path.open("r+b") as file:  # 2: stopped on the way to write-ahead mode
+        file.seek(18)
+        file.write(head)
     before = contents(path.parent)
     with pytest.raises(FileError, match=r"unfinished changes.*: sqlite3 '.*/database.db' .tables"):
         open_store(path)
@@ -166,6 +170,9 @@ def test_write_ahead_mode_while_another_writes(path: Path, images: Images) -> No
         with open_store(path) as store:
             assert all((one.descriptors == 0).all() for _, one in store)
             assert len(store) == len(images)
+        link = path.parent.parent / "link.db"
+        link.symlink_to(path)
+        assert all((one.descriptors == 0).all() for one in read_all(link)[0].values())
         assert set(contents(path.parent)) == names
 
 
