@@ -42,7 +42,7 @@ LOCK_BYTE = 2**30  # of a database; SQLite never uses the page that it is in
 
 
 class Snapshot:
-    """An open database."""
+    """An open database, all of it read within one transaction."""
 
     def __init__(self, path: Path) -> None:
         """Open a database.
@@ -50,12 +50,12 @@ class Snapshot:
         Raises:
             FileError: Unreadable, in use, half changed or cut off.
         """
-        self._path = path
+        self._path, self._main = path, path.resolve()
         self._looks = self._most_looks = 0
         self._stamp: tuple[int, ...] | None = None  # where nobody may change the file
         try:
             with ExitStack() as stack:
-                self._database = self._open(path.resolve(), stack)
+                self._database = self._open(self._main, stack)
                 self._stack = stack.pop_all()
         except FileError:
             raise
@@ -82,7 +82,7 @@ class Snapshot:
                 f"Expected a whole COLMAP database at {self._path}: {error}."
             ) from error
         finally:
-            if self._stamp not in (None, _stamp(self._path)):
+            if self._stamp not in (None, _stamp(self._main)):
                 raise FileError(
                     f"Expected {self._path} to stay as it is while it is read, but another program "
                     "has changed it. Try again when that has ended."
@@ -205,7 +205,7 @@ def _copy(main: Path, folder: Path) -> Path:
     """Copy a database and its -wal, and return the path of the copy.
 
     Raises:
-        FileError: Too large, or changed meanwhile.
+        FileError: Too large, changed meanwhile, or there is no room for it.
     """
     files = (main, _beside(main, "-wal"))
     total = sum(map(_length, files))
@@ -215,8 +215,13 @@ def _copy(main: Path, folder: Path) -> Path:
             f"copy, got {total}. Move the -wal into the database first: {_remedy(main)}."
         )
     before = [_stamp(file) for file in files]
-    for file in files:
-        shutil.copyfile(file, folder / file.name)
+    try:
+        for file in files:
+            shutil.copyfile(file, folder / file.name)
+    except OSError as error:
+        raise FileError(
+            f"Cannot copy {main} and its -wal to {folder}: {error.strerror or error}."
+        ) from error
     if before != [_stamp(file) for file in files]:
         raise FileError(
             f"Expected {main} and its -wal to stay as they are while they are copied, but another "

@@ -55,7 +55,7 @@ class Tar:
                     for member in archive
                     if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
                 }
-                end = archive.offset
+                end = archive.offset  # where it found no more files: at the end, or at any mistake
             with self.path.open("rb") as stream:
                 stream.seek(end)
                 if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):

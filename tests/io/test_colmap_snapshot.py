@@ -1,5 +1,6 @@
 """COLMAP databases that others write to, or did until they were stopped."""
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -121,7 +122,7 @@ def test_writer_that_was_stopped_half_way(head: bytes, path: Path, images: Image
     assert_read_without_a_trace(path, images)
 
 
-@pytest.mark.parametrize("content", [b"", bytes(28), bytes(512)])
+@pytest.mark.parametrize("content", [b"", bytes(28)], ids=["empty", "blank"])
 @pytest.mark.parametrize("wal", [False, True])
 def test_journal_that_is_not_in_use(content: bytes, wal: bool, path: Path, images: Images) -> None:
     if wal:
@@ -217,6 +218,20 @@ def test_full_log_without_its_index(
     assert not list(temporary.iterdir())
 
 
+def test_log_for_whose_copy_there_is_no_room(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_wal_mode(path)
+    with writer(path, BLANK):
+        pass
+    beside(path, "-shm").unlink()
+
+    def copy(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    with pytest.raises(FileError, match=r"Cannot copy .* No space left"):
+        open_store(path)
+
+
 def test_log_that_changes_while_it_is_copied(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_wal_mode(path)
     with writer(path, BLANK):
@@ -230,6 +245,15 @@ def test_log_that_changes_while_it_is_copied(path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(shutil, "copyfile", copy)
     with pytest.raises(FileError, match="another program has changed them"):
         open_store(path)
+
+
+def test_working_folder_that_changes_while_it_is_read(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    with open_store(path.name) as store:
+        monkeypatch.chdir(tmp_path)
+        assert len(store.load("101")) == 60
 
 
 @pytest.mark.parametrize("remove", [False, True])
