@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from invertdesc.errors import FileError, InputError
-from invertdesc.io._files import read_bytes
+from invertdesc.io._files import read_bytes, read_words
 from invertdesc.io._record import Array, check_count, check_rows_alike, matrix, numbers
 
 COLUMNS = 4  # x, y, scale, orientation
@@ -33,7 +33,7 @@ def read_pair(file: Path) -> tuple[Array, Array]:
         FileError: One is missing or unreadable.
         InputError: They do not hold what they claim.
     """
-    words = read_bytes(file).split()
+    words = read_words(file)
     if len(words) % COLUMNS:
         raise InputError(f"Expected lines of 4 numbers in {file}, got {len(words)} numbers.")
     table = numbers(words, str(file)).reshape(-1, COLUMNS)

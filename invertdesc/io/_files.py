@@ -68,6 +68,31 @@ def walk(folder: Path) -> Iterator[str]:
                 yield name if inside == "." else f"{inside}/{name}"
 
 
+def read_words(file: Path) -> list[bytes]:
+    """Return the words of a text that ends with a line.
+
+    Raises:
+        FileError: As `read_bytes`.
+        InputError: It ends within a line.
+    """
+    data = read_bytes(file)
+    check_ended(data, file)
+    return data.split()
+
+
+def check_ended(text: bytes, file: Path) -> None:
+    """Check that a text does not end within a line: 12 may be what is left of 125.
+
+    Raises:
+        InputError: It does.
+    """
+    if text and not text.endswith((b"\n", b"\r")):
+        raise InputError(
+            f"Expected {file} to end with a line break, got {text[-12:]!r}. Was it cut off? If it "
+            "was not, add one."
+        )
+
+
 def read_bytes(file: Path, most: int = MOST_BYTES) -> bytes:
     """Return what is in a regular file of reasonable size.
 

@@ -109,6 +109,8 @@ def _parse_xml(text: str) -> dict[str, Node]:
 
 
 def _parse_yaml(text: str) -> dict[str, Node]:
+    if not text.endswith(("\n", "]")):  # a number at the end may be what is left of one
+        raise InputError(f"Expected a line break at the end, got {text[-12:]!r}. Was it cut off?")
     starts = list(_KEY.finditer(text))
     ends = [match.start() for match in starts[1:]] + [len(text)]
     nodes: dict[str, Node] = {}

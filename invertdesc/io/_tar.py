@@ -50,10 +50,16 @@ class Tar:
         """Where plain files start, and their lengths; links and holes lead elsewhere."""
         try:
             with tarfile.open(self.path, "r:") as archive:
-                return {
+                places = {
                     member.name: (member.offset_data, member.size)
                     for member in archive
                     if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
                 }
+                end = archive.offset  # where it found no more files: at the end, or at any mistake
+            with self.path.open("rb") as stream:
+                stream.seek(end)
+                if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                    raise tarfile.ReadError("its end is missing")
+            return places
         except _BROKEN as error:
             raise FileError(f"Expected a whole .tar file at {self.path}, got: {error}.") from error

@@ -5,32 +5,30 @@ GLOMAP and hloc write the same file. Images go by name: their ids differ from ru
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
+
 from invertdesc.errors import FileError, InputError
 from invertdesc.io._colmap_frames import read_frames
+from invertdesc.io._colmap_snapshot import Snapshot
 from invertdesc.io._record import Array, Record, check_count, check_rows_alike, matrix
 from invertdesc.io.base import Store
 
 MAGIC = b"SQLite format 3\0"
 T = TypeVar("T")
-# SQLite's messages quote what is in the file, and Python takes them for UTF-8.
-BROKEN = (sqlite3.Error, OverflowError, UnicodeDecodeError)
 COLUMNS = {
     "cameras": {"camera_id", "width", "height"},
     "descriptors": {"image_id", "rows", "cols", "data"},
     "images": {"image_id", "name", "camera_id"},
     "keypoints": {"image_id", "rows", "cols", "data"},
 }
+WIDTHS = {"keypoints": 6, "descriptors": 128}  # of those of an image that has none
 # Of the column `type`, which older databases lack: theirs is all SIFT.
 UNDEFINED, SIFT = -1, 0
-STEPS = 20  # of SQLite's machine, for each byte of a database: ten times what reading it all takes
-PAUSE = 50_000  # steps between two looks at how many there were
 TYPES = {1: "aliked-n16rot", 2: "aliked-n32", 3: "loma-b", 4: "loma-b128"}
 
 
@@ -57,10 +55,7 @@ class ColmapStore(Store):
             FileError: Unreadable, or no database of COLMAP's.
         """
         super().__init__(path, descriptor=descriptor, image_size=image_size)
-        self._database = _connect(path)
-        self._looks = 0
-        self._most_looks = 20 + STEPS * _size_of(path) // PAUSE
-        self._database.set_progress_handler(self._is_endless, PAUSE)
+        self._database = Snapshot(path)
         try:
             self._typed = self._reading(lambda: _check_tables(self._database, path))
         except FileError:
@@ -134,6 +129,8 @@ class ColmapStore(Store):
         where = f"FROM {table} WHERE image_id = ?"
         row = self._rows(f"SELECT rows, cols, typeof(data), length(data) {where}", image).fetchone()
         if row is None:
+            if self._is_empty(image):
+                return np.zeros((0, WIDTHS[table]), dtype)
             raise InputError(f"Expected a row of {table} for the image, found none.")
         rows, cols, kind, length = row
         rows, cols = check_count(rows, cols)
@@ -154,6 +151,13 @@ class ColmapStore(Store):
         data = self._rows(f"SELECT data {where}", image).fetchone()[0] if length else b""
         return matrix(data, rows, cols, dtype, table)
 
+    def _is_empty(self, image: object) -> bool:
+        """Say whether no features were found in an image, or not looked for yet."""
+        return not any(
+            self._rows(f"SELECT 1 FROM {table} WHERE image_id = ? AND rows", image).fetchone()
+            for table in WIDTHS
+        )
+
     def _size(self, camera: object) -> tuple[int, int] | None:
         row = self._rows("SELECT width, height FROM cameras WHERE camera_id = ?", camera).fetchone()
         if row is None:
@@ -171,61 +175,29 @@ class ColmapStore(Store):
     def _notes(self) -> tuple[str, ...]:
         if self._sample or not len(self):
             return ()
-        found = self._reading(lambda: self._rows("SELECT count(*) FROM descriptors").fetchone()[0])
-        if found:
+        points, vectors = (self._reading(partial(self._sum_rows, table)) for table in WIDTHS)
+        if vectors:
             return ()
-        return ("It has keypoints but no descriptors; hloc keeps those in a file features*.h5.",)
+        if points:
+            return (
+                "It has keypoints but no descriptors; hloc keeps those in a file features*.h5.",
+            )
+        return (
+            "It has images but neither keypoints nor descriptors: features were not extracted yet, "
+            "or none were found.",
+        )
+
+    def _sum_rows(self, table: str) -> float:
+        return float(self._rows(f"SELECT total(rows) FROM {table}").fetchone()[0])
 
     def _rows(self, query: str, *values: object) -> Any:
-        return self._database.execute(query, values)
-
-    def _is_endless(self) -> bool:
-        """Say whether SQLite has been at one question for longer than the database can take."""
-        self._looks += 1
-        return self._looks > self._most_looks
+        return self._database.execute(query, *values)
 
     def _reading(self, work: Callable[[], T]) -> T:
-        self._looks = 0
-        try:
-            return work()
-        except BROKEN as error:
-            raise FileError(f"Expected a whole COLMAP database at {self.path}: {error}.") from error
+        return self._database.read(work)
 
 
-def _size_of(path: Path) -> int:
-    """Return the bytes of a database and of what was not yet moved into it."""
-    files = (path, Path(f"{path}-wal"))
-    return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    try:
-        return _opened(address)
-    except BROKEN as error:
-        # COLMAP leaves its write-ahead mode on, for which SQLite wants to make files beside the
-        # database; on a read-only disk it cannot, and need not where nothing is pending.
-        if isinstance(error, sqlite3.OperationalError) and not Path(f"{path}-wal").exists():
-            with suppress(*BROKEN):
-                return _opened(f"{address}&immutable=1")
-        raise FileError(f"Expected a COLMAP database at {path}, got: {error}.") from error
-
-
-def _opened(address: str) -> sqlite3.Connection:
-    database = sqlite3.connect(address, uri=True, check_same_thread=False)
-    try:
-        database.execute("SELECT 1 FROM sqlite_master").fetchone()
-    except BROKEN:
-        database.close()
-        raise
-    database.text_factory = lambda text: text.decode(errors="replace")
-    for setting in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
-        with suppress(sqlite3.Error):  # an older SQLite does not know them all
-            database.execute(f"PRAGMA {setting}")
-    return database
-
-
-def _check_tables(database: sqlite3.Connection, path: Path) -> bool:
+def _check_tables(database: Snapshot, path: Path) -> bool:
     """Check that all tables are ones, with our columns; say whether there is a `type`."""
     found = {
         str(name).lower(): (kind, root)

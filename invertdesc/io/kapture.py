@@ -22,7 +22,7 @@ import numpy as np
 from invertdesc.checking import Check
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.io._colmap_frames import read_frames
-from invertdesc.io._files import read_bytes, walk
+from invertdesc.io._files import check_ended, read_bytes, walk
 from invertdesc.io._order import reordered, see_order
 from invertdesc.io._record import (
     MOST_KEYPOINTS,
@@ -40,7 +40,7 @@ PYTHONS = {"float": "float64", "int": "int64"}  # kapture writes Python's own ty
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16")
 SENSORS = Path("sensors", "sensors.txt")
 RECORDS = Path("sensors", "records_camera.txt")
-FIRST_PARAMETER = 4  # of a camera: model, width, height follow from here, after id, name and type
+SIDES = slice(4, 6)  # of a camera: after id, name, type and model
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class KaptureStore(Store):
         return Record(
             xy=xy,
             vectors=vectors,
-            image_size=self._sizes.get(name),
+            image_size=self._size(name),
             scales=scales,
             orientations=turns,
             descriptor=vectors_of.descriptor,
@@ -187,19 +187,35 @@ class KaptureStore(Store):
             )
         return sorted(pairs, key=lambda pair: adapter_of(pair[1].descriptor or "sift") is None)
 
+    def _size(self, name: str) -> tuple[int, int] | None:
+        """Return the size of an image; where files tell sizes, they have to tell this one too."""
+        records, sensors = self.path / RECORDS, self.path / SENSORS
+        if self._image_size is not None or not (records.is_file() and sensors.is_file()):
+            return None
+        camera = self._cameras.get(name)
+        if camera is None or camera not in self._sizes:
+            what, file = (name, records) if camera is None else (camera, sensors)
+            raise InputError(
+                f"Expected a line of {what!r} in {file}, found none. Was it cut off? If it was "
+                "not, give the image's size."
+            )
+        return self._sizes[camera]
+
     @cached_property
-    def _sizes(self) -> dict[str, tuple[int, int]]:
-        cameras: dict[str, tuple[int, int]] = {}
+    def _cameras(self) -> dict[str, str]:
+        """The cameras of images, by name."""
+        return {row[2]: row[1] for row in _rows(self.path / RECORDS) if len(row) == 3}
+
+    @cached_property
+    def _sizes(self) -> dict[str, tuple[int, int] | None]:
+        """The sizes of cameras, as far as they make sense."""
+        sizes: dict[str, tuple[int, int] | None] = {}
         for row in _rows(self.path / SENSORS):
-            if len(row) > FIRST_PARAMETER + 1 and row[2] == "camera":
-                size = [int(float(word)) for word in row[4:6] if _is_number(word)]
-                if len(size) == 2 and min(size) > 0:
-                    cameras[row[0]] = (size[1], size[0])
-        return {
-            row[2]: cameras[row[1]]
-            for row in _rows(self.path / RECORDS)
-            if len(row) == 3 and row[1] in cameras
-        }
+            if len(row) > 2 and row[2] == "camera":
+                size = [int(float(word)) for word in row[SIDES] if _is_number(word)]
+                good = len(size) == 2 and min(size) > 0
+                sizes[row[0]] = (size[1], size[0]) if good else None
+        return sizes
 
 
 def _kind(file: Path) -> _Kind:
@@ -225,7 +241,9 @@ def _rows(file: Path) -> Iterator[list[str]]:
     """Yield the words of a text of kapture's, of commas; none where there is no such file."""
     if not file.is_file():
         return
-    for line in read_bytes(file, 2**30).decode(errors="replace").splitlines():
+    text = read_bytes(file, 2**30)
+    check_ended(text, file)
+    for line in text.decode(errors="replace").splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
             yield [word.strip() for word in line.split(",")]
 

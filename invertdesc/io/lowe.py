@@ -24,7 +24,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from invertdesc.errors import InputError, InvertDescError
-from invertdesc.io._files import FileStore, read_bytes
+from invertdesc.io._files import FileStore, check_ended, read_bytes
 from invertdesc.io._record import Array, Record, check_count, numbers
 from invertdesc.io.base import TRIES
 
@@ -115,6 +115,7 @@ class LoweStore(FileStore):
 
 def _read_text(file: Path) -> _Text:
     data = read_bytes(file)
+    check_ended(data, file)
     first, _, rest = data.lstrip().partition(b"\n")
     head = first.split()
     if len(head) != 2 or not all(word.isdigit() for word in head):

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from invertdesc.errors import InputError
-from invertdesc.io._files import FileStore, read_bytes
+from invertdesc.io._files import FileStore, read_words
 from invertdesc.io._record import Array, Record, check_count, numbers
 from invertdesc.io.vlfeat import from_vlfeat
 
@@ -47,7 +47,7 @@ class OxfordStore(FileStore):
     kind: ClassVar[str] = "Oxford's regions"
 
     def _read(self, file: Path) -> Record:
-        words = read_bytes(file).split()
+        words = read_words(file)
         if len(words) < 2 or words[0] != b"128" or not words[1].isdigit():
             raise InputError(f"Expected 128 and a count first in {file}, got {words[:2]}.")
         count, _ = check_count(int(words[1][:12]))

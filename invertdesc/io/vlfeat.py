@@ -1,6 +1,7 @@
 """VLFeat's text files, as its `sift` command writes them: `x y sigma theta` and 128 bytes a line.
 
-VLFeat counts a histogram's directions the other way round; the rest is as here.
+VLFeat counts a histogram's directions the other way round; the rest is as here. Nothing says how
+many lines there are, so that a file that was cut off between two of them looks whole.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from invertdesc.errors import InputError
-from invertdesc.io._files import FileStore, read_bytes
+from invertdesc.io._files import FileStore, read_words
 from invertdesc.io._record import Array, Record, check_count, numbers
 
 WIDTH = 4 + 128
@@ -35,7 +36,7 @@ class VlfeatStore(FileStore):
     kind: ClassVar[str] = "VLFeat text"
 
     def _read(self, file: Path) -> Record:
-        words = read_bytes(file).split()
+        words = read_words(file)
         if len(words) % WIDTH:
             raise InputError(
                 f"Expected lines of {WIDTH} numbers in {file}, got {len(words)} numbers. Was it "

@@ -91,7 +91,7 @@ def _fuzz(kind: str, file: str, seconds: int, out: Path) -> None:
         folder, corpus = Path(name, "store"), Path(name, "corpus")
         folder.mkdir()
         corpus.mkdir()
-        path = WRITERS[kind](folder, {"101": _some(), "102": _some()[:1]})
+        path = WRITERS[kind](folder, {"101": some(), "102": some()[:1]})
         whole = (folder / file).read_bytes()
         (corpus / "whole").write_bytes(whole)
         seen: set[str] = set()
@@ -114,7 +114,7 @@ def _fuzz(kind: str, file: str, seconds: int, out: Path) -> None:
         atheris.Fuzz()
 
 
-def _some() -> LocalFeatures:
+def some() -> LocalFeatures:
     import torch
 
     from invertdesc import LocalFeatures
@@ -122,11 +122,11 @@ def _some() -> LocalFeatures:
     draw = torch.Generator().manual_seed(0)
     return LocalFeatures(
         keypoints=torch.tensor([[3.0, 4.0], [20.0, 30.5], [39.0, 29.0]]),
-        descriptors=torch.randint(0, 200, (KEYPOINTS, 128), generator=draw).float(),
+        descriptors=torch.randint(50, 200, (KEYPOINTS, 128), generator=draw).float(),
         image_size=(32, 40),
         descriptor="sift",
         scales=torch.tensor([2.0, 3.0, 1.6]),
-        orientations=torch.tensor([0.0, 1.0, -2.0]),
+        orientations=torch.tensor([0.0, 1.0, -2.12345]),
         scores=torch.ones(KEYPOINTS),
     )
 

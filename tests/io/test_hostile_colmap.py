@@ -114,6 +114,32 @@ def test_colmap_without_descriptors_is_told(tmp_path: Path, images: Images) -> N
             store.load("101")
 
 
+NO_ROWS = "DELETE FROM keypoints WHERE image_id = 1; DELETE FROM descriptors WHERE image_id = 1"
+NO_FEATURES = """UPDATE keypoints SET rows = 0, data = NULL WHERE image_id = 1;
+    DELETE FROM descriptors WHERE image_id = 1"""
+
+
+@pytest.mark.parametrize("statements", [NO_ROWS, NO_FEATURES])
+@pytest.mark.parametrize("typed", [False, True])
+def test_colmap_image_that_was_not_looked_at_yet(
+    statements: str, typed: bool, tmp_path: Path, images: Images
+) -> None:
+    path = change(write_colmap(tmp_path, images, typed=typed), statements)
+    found, errors = read_all(path)
+    assert not errors
+    assert [len(one) for one in found.values()] == [0, 30]
+    assert found["101"].image_size == images["101"].image_size
+
+
+@pytest.mark.parametrize("rows", ["DELETE FROM {}", "UPDATE {} SET rows = 0, data = NULL"])
+def test_colmap_with_images_alone_is_told(rows: str, tmp_path: Path, images: Images) -> None:
+    tables = ("keypoints", "descriptors")
+    path = change(write_colmap(tmp_path, images), *(rows.format(table) for table in tables))
+    with open_store(path) as store:
+        assert any("neither keypoints nor" in note for note in store.description.notes)
+        assert [len(one) for _, one in store] == [0, 0]
+
+
 def test_sqlite_messages_that_are_no_text(tmp_path: Path, images: Images) -> None:
     path = write_colmap(tmp_path, images)
     data = path.read_bytes()
