@@ -26,7 +26,6 @@ from make_stores import (
     Images,
     change,
     write_colmap,
-    write_hloc,
     write_kapture,
     write_opencv,
 )
@@ -52,7 +51,6 @@ def write_gzip(folder: Path, images: Images) -> Path:
 STORES: dict[str, tuple[Callable[[Path, Images], Path], list[str]]] = {
     **{kind: (WRITERS[kind], files) for kind, files in FILES.items()},
     "colmap": (write_small_colmap, ["database.db"]),
-    "hloc-half": (partial(write_hloc, half=True), ["features.h5"]),
     "kapture-4": (partial(write_kapture, columns=4), ["reconstruction/keypoints/SIFT/101.kpt"]),
     "opencv-flat": (partial(write_opencv, flat=True), ["101.yml"]),
     "opencv-packed": (partial(write_opencv, packed=True), ["101.yml"]),
