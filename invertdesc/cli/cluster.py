@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from invertdesc.cli.bulk import MADE, Outcome, run_jobs
 from invertdesc.cli.metrics import THERE
-from invertdesc.cli.stores import left_over
 from invertdesc.errors import FileError, InvertDescError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -83,12 +82,11 @@ class Cluster:
 
     def _plan(self, places: Places, waiting: list[Columns]) -> Iterator[Outcome]:
         """Yield what needs no work, and collect the rest."""
-        order, left = self._order, left_over(self._order.out)
         for name, place in places:
             place = place.absolute() if isinstance(place, Path) else place
             outcome = Outcome(name, THERE)
             try:
-                if not order.is_done(place, left):
+                if not self._order.is_done(place):
                     waiting.append({"name": name, "place": str(place)})
                     continue
             except InvertDescError as error:

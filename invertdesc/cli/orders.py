@@ -15,7 +15,7 @@ from invertdesc.cli.bulk import FAILED, MADE, Clock, Job, Loaded, Work, run_jobs
 from invertdesc.cli.metrics import THERE, Metrics, metrics_path
 from invertdesc.cli.options import make_method
 from invertdesc.cli.sources import BAD_INPUT
-from invertdesc.cli.stores import check_inside, is_there, left_over, open_named, plan_images
+from invertdesc.cli.stores import check_inside, is_there, open_named, plan_images
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
@@ -115,13 +115,12 @@ class Order:
 
     def jobs(self, store: Store, places: Places) -> Iterator[Job]:
         """Yield what is to be done for each image."""
-        left = left_over(self.out)
         for name, place in places:
             target = place if isinstance(place, Path) else self.out
-            yield Job(name, target, partial(self._read, store, name, place, left))
+            yield Job(name, target, partial(self._read, store, name, place))
 
-    def is_done(self, place: Path | InputError, left: dict[Path, list[Path]]) -> bool:
-        """Say whether a picture is there, and clear away what a killed run has left of it.
+    def is_done(self, place: Path | InputError) -> bool:
+        """Say whether a picture is there.
 
         Raises:
             InputError: It has no place, or one that is elsewhere.
@@ -129,14 +128,12 @@ class Order:
         if not isinstance(place, Path):
             raise place
         check_inside(place, self.out)
-        for part in left.pop(place, []):
-            part.unlink(missing_ok=True)
         return is_there(place)
 
     def _read(
-        self, store: Store, name: str, place: Path | InputError, left: dict[Path, list[Path]]
+        self, store: Store, name: str, place: Path | InputError
     ) -> tuple[LocalFeatures, None] | str:
-        if self.is_done(place, left):
+        if self.is_done(place):
             return THERE
         features = store.load(name)
         return (features.assume(**self.guesses), None) if len(features) else EMPTY
