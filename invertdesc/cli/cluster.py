@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from invertdesc.cli.bulk import MADE, Outcome, run_jobs
 from invertdesc.cli.metrics import THERE
 from invertdesc.errors import FileError, InvertDescError, MissingDependencyError
+from invertdesc.limits import Limits, get_limits, set_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +102,7 @@ class Cluster:
         blocks = min(MOST_BLOCKS, -(-len(waiting) // size))
         return self._data.from_items(waiting, override_num_blocks=blocks).map_batches(
             Worker,
-            fn_constructor_args=(self._order,),
+            fn_constructor_args=(self._order, get_limits()),
             batch_size=size,
             batch_format="numpy",
             compute=self._data.ActorPoolStrategy(size=self._actors),
@@ -129,7 +130,8 @@ class Cluster:
 class Worker:
     """What an actor does: the same as a run without Ray, for a few images at a time."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, limits: Limits) -> None:
+        set_limits(limits)
         self._order = order
         self._store = order.open()
         self._work = order.recipe.work()

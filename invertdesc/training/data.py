@@ -23,6 +23,7 @@ from invertdesc.descriptors import create_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features import LocalFeatures
 from invertdesc.image import read_image, to_image, to_uint8
+from invertdesc.limits import Limits, get_limits, set_limits
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -128,7 +129,7 @@ def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
             _extract(job)
     elif missing:
         # Forked children of a process that runs torch's threads can hang, so start afresh.
-        with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), _set_up, (get_limits(),)) as pool:
             for _ in tqdm(
                 pool.map(_extract, missing, chunksize=8),
                 total=len(missing),
@@ -141,9 +142,11 @@ def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
     return [replace(LocalFeatures.load(job.target), scores=None) for job in bar]
 
 
-def _one_thread() -> None:
+def _set_up(limits: Limits) -> None:
+    """Set up a process that extracts: one thread, and the limits of the one that asks."""
     import cv2
 
+    set_limits(limits)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 
