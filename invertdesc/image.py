@@ -150,8 +150,11 @@ def image_format(path: str | os.PathLike[str]) -> str:
 
 def to_uint8(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Turn (3, H, W) or (H, W) in [0, 1] into a uint8 array (H, W, 3) or (H, W), rounding."""
-    array = image.detach().clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
-    return np.ascontiguousarray((array.permute(1, 2, 0) if array.ndim == 3 else array).numpy())
+    planes = [  # one at a time: photographs are large
+        plane.clamp(0, 1).mul_(255).round_().to("cpu", torch.uint8)
+        for plane in (image.detach() if image.ndim == 3 else image.detach()[None])
+    ]
+    return torch.stack(planes, 2).numpy() if image.ndim == 3 else planes[0].contiguous().numpy()
 
 
 def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
