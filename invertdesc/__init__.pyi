@@ -5,6 +5,7 @@ from .descriptors import create_descriptor, list_descriptors, register_descripto
 from .features import FeatureBatch, LocalFeatures, Provenance
 from .field import FieldRasterizer
 from .io.open import open_store
+from .limits import Limits, get_limits, set_limits, use_limits
 from .rasterizer import CellRasterizer
 from .reconstructors import create_method, list_methods, register_method
 from .unfolding import Frame, Unfolding
@@ -15,6 +16,7 @@ __all__ = [
     "FeatureBatch",
     "FieldRasterizer",
     "Frame",
+    "Limits",
     "LocalFeatures",
     "Provenance",
     "Unfolding",
@@ -23,10 +25,13 @@ __all__ = [
     "create_descriptor",
     "create_method",
     "extract",
+    "get_limits",
     "list_descriptors",
     "list_methods",
     "open_store",
     "reconstruct",
     "register_descriptor",
     "register_method",
+    "set_limits",
+    "use_limits",
 ]

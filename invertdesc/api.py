@@ -15,6 +15,7 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError, NoKeypointsWarning
 from invertdesc.features import FeatureBatch, LocalFeatures
 from invertdesc.image import to_image
+from invertdesc.limits import get_limits
 from invertdesc.reconstructors import create_method
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def reconstruct(
             Features name their own; an adapter given here reads them in its place.
         method: Name, or a method from `create_method`, which takes options.
         device: Where to compute, such as `"cuda"`; None leaves features where they are.
-        batch_size: Images of one size that go through the method together.
+        batch_size: Images of one size that go through the method together; fewer where together
+            they would have more pixels than the limit of one, see `Limits`.
         progress: Show a bar.
 
     Returns:
@@ -193,8 +195,10 @@ def _batches(features: Sequence[LocalFeatures], most: int) -> Iterator[list[int]
         vector = (one.descriptor, one.descriptors.shape[1], one.descriptors.dtype)
         groups.setdefault((one.image_size, vector, fields, one.device), []).append(number)
     for numbers in groups.values():
-        for start in range(0, len(numbers), most):
-            yield numbers[start : start + most]
+        height, width = features[numbers[0]].image_size
+        size = max(1, min(most, get_limits().pixels // (height * width)))
+        for start in range(0, len(numbers), size):
+            yield numbers[start : start + size]
 
 
 def _warn_of_empty(features: Sequence[LocalFeatures]) -> None:

@@ -25,6 +25,30 @@ class MissingDependencyError(InvertDescError, ImportError):
     """An optional package is not installed."""
 
 
+class OutOfMemoryError(InvertDescError, MemoryError):
+    """Something needs more memory than there is."""
+
+
+_NO_MEMORY = (  # in what libraries raise that have no type for it, or one of their own
+    "DefaultCPUAllocator",  # PyTorch
+    "not enough memory",  # PyTorch on Windows
+    "out of memory",  # CUDA
+    "Insufficient memory",  # OpenCV
+)
+
+
+def find_lack_of_memory(error: Exception) -> OutOfMemoryError | None:
+    """Return what to say where an error means that memory is short, or None where it does not."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    if not isinstance(error, MemoryError) and not any(word in str(error) for word in _NO_MEMORY):
+        return None
+    reason = next((line for line in lines if line), type(error).__name__).rstrip(".")
+    return OutOfMemoryError(
+        f"Expected more memory than there is: {reason}. Take smaller pictures, fewer at a time "
+        "(--batch-size 1), or a method that needs less, such as poisson."
+    )
+
+
 class NoKeypointsWarning(UserWarning):
     """Features hold no keypoint, so that the picture made from them shows nothing."""
 

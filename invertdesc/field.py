@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 import torch
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # Chosen with SIFT on 50 faces and 50 photographs kept out of its fit: NCC and SSIM of `poisson`
 # are, for 1 / cell^2, 0.895, 0.703 and 0.866, 0.609; for 1 / cell^4, 0.893, 0.710 and 0.865, 0.621.
 MERGE_POWER = 4
+_KEYPOINTS_AT_ONCE = 1 << 15  # bounds the working memory: about 5 kB each, for 8 x 8 cells
 
 
 @runtime_checkable
@@ -95,19 +97,29 @@ class FieldRasterizer(nn.Module):
         batch.require(frame.needs, needed_by=f"the unfolding of {adapter.name!r}")
         if unfolding is None:
             pieces = cast("JointUnfolding", adapter).pieces(batch)
-        elif pieces is None:
-            pieces = unfolding(adapter.encode(batch.descriptors))
 
         # Float64, rounded once: in float32, cos and pow differ by a keypoint's place in the batch.
         sides, turns = (part.double() for part in (frame.sides(batch), frame.turns(batch)))
         falloff = FALLOFF if unfolding is None else unfolding.falloff
-        faint = _cells(sides, pieces.shape[-1]) ** -falloff
-        right, down = pieces.unbind(1)
-        gradients = torch.stack(turned(right, down, turns), 1) * faint
-        field, weights = merge_pieces(gradients, batch, sides, turns, stride=self.stride)
-        steps = between_pixels(field) * self.stride
+
+        def weighted(some: slice) -> Tensor:
+            if pieces is None:
+                part = cast("Unfolding", unfolding)(adapter.encode(batch.descriptors[some]))
+            else:
+                part = pieces[some]
+            faint = _cells(sides[some], part.shape[-1]) ** -falloff
+            right, down = part.unbind(1)
+            gradients = torch.stack(turned(right, down, turns[some]), 1) * faint
+            return _weighted(gradients, sides[some])
+
+        values = _in_parts(weighted, len(batch.keypoints))
+        field, weights = _merged(values, batch, sides, turns, self.stride)
+        coverage = weights.pow(1 / MERGE_POWER).float()
+        del values, weights  # the largest things here
+        steps = between_pixels(field).mul_(self.stride)
         picture = solve_poisson(steps, self.screening * self.stride**2)
-        return torch.cat([picture[:, None], weights.pow(1 / MERGE_POWER).float(), field], 1)
+        del steps
+        return torch.cat([picture[:, None], coverage, field], 1)
 
 
 def merge_pieces(
@@ -125,13 +137,38 @@ def merge_pieces(
     Returns:
         (B, C, h, w) float32, 0 where no piece reaches, and the weights' sums (B, 1, h, w) float64.
     """
+    return _merged(_weighted(pieces, sides), batch, sides, turns, stride)
+
+
+def _in_parts(make: Callable[[slice], Tensor], count: int) -> Tensor:
+    """Return (M, ...) of which `make` gives any rows, without the working memory of all."""
+    first = make(slice(0, _KEYPOINTS_AT_ONCE))
+    if count <= _KEYPOINTS_AT_ONCE:
+        return first
+    values = first.new_empty(count, *first.shape[1:])
+    values[:_KEYPOINTS_AT_ONCE] = first
+    for start in range(_KEYPOINTS_AT_ONCE, count, _KEYPOINTS_AT_ONCE):
+        some = slice(start, start + _KEYPOINTS_AT_ONCE)
+        values[some] = make(some)
+    return values
+
+
+def _weighted(pieces: Tensor, sides: Tensor) -> Tensor:
+    """Return (M, C + 1, G, G) float32: the pieces times their weights, and the weights."""
     weight = _cells(sides, pieces.shape[-1]) ** -MERGE_POWER
-    values = torch.cat([pieces * weight, weight.expand_as(pieces[:, :1])], 1).float()
+    return torch.cat([pieces * weight, weight.expand_as(pieces[:, :1])], 1).float()
+
+
+def _merged(
+    values: Tensor, batch: FeatureBatch, sides: Tensor, turns: Tensor, stride: int
+) -> tuple[Tensor, Tensor]:
+    """Do what `merge_pieces` does, with pieces that are weighted already."""
     height, width = (-(-side // stride) for side in batch.image_size)
     centers = (batch.keypoints + 0.5) / stride - 0.5
     sums = paint_pieces(values, centers, sides / stride, turns, batch.offsets, (height, width))
-    weights = sums[:, -1:]
-    return (sums[:, :-1] / torch.where(weights > 0, weights, 1)).float(), weights
+    weights = sums[:, -1:].clone()  # a view would keep all sums
+    sums[:, :-1].div_(torch.where(weights > 0, weights, 1))  # where they lie: pictures are large
+    return sums[:, :-1].float(), weights
 
 
 def turned(right: Tensor, down: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,7 +188,10 @@ def between_pixels(field: Tensor) -> Tensor:
 
     Without this the Poisson picture lies half a pixel off, to the right and below.
     """
-    gx, gy = field.unbind(-3)
-    right = torch.cat([gx[..., 1:], gx[..., -1:]], -1)
-    below = torch.cat([gy[..., 1:, :], gy[..., -1:, :]], -2)
-    return torch.stack([gx + right, gy + below], -3) / 2
+    (gx, gy), steps = field.unbind(-3), field.clone()
+    right, down = steps.unbind(-3)
+    right[..., :-1] += gx[..., 1:]
+    right[..., -1:] += gx[..., -1:]
+    down[..., :-1, :] += gy[..., 1:, :]
+    down[..., -1:, :] += gy[..., -1:, :]
+    return steps.div_(2)

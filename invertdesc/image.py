@@ -4,20 +4,25 @@ Inside the library an image is a float32 RGB tensor of shape (3, H, W) in [0, 1]
 """
 
 import os
+import struct
 import warnings
+from io import BytesIO
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import BinaryIO, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps
 from torch import Tensor
 
 from invertdesc._atomic import atomic_write
 from invertdesc.errors import FileError, InputError
+from invertdesc.limits import check_limit
 
 GrayMode: TypeAlias = Literal["gamma", "luma"]
 GAMMA = 2.2
+# The formats that are read. Pillow knows more, and for PostScript it starts another program.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in OpenCV
 
 
@@ -25,8 +30,9 @@ def to_image(source: object) -> Tensor:
     """Turn whatever people hold an image in into a tensor of shape (3, H, W), RGB in [0, 1].
 
     Args:
-        source: A path; a PIL image; a NumPy array of shape (H, W) or (H, W, 3), uint8, uint16 or
-            float in [0, 1]; or a torch tensor of shape (3, H, W) or (1, H, W), likewise.
+        source: A path to a file of one of `FORMATS`; a PIL image; a NumPy array of shape (H, W) or
+            (H, W, 3), uint8, uint16 or float in [0, 1]; or a torch tensor of shape (3, H, W) or
+            (1, H, W), likewise.
 
     Raises:
         FileError: The file is missing or not an image.
@@ -67,25 +73,51 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
     Orientation tags are obeyed, transparency is laid on white, 16-bit gray keeps its depth.
 
     Raises:
-        FileError: Missing, truncated, or not an image.
-        InputError: An image of numbers that are neither whole of 8 or 16 bits nor within [0, 1].
+        FileError: Missing, truncated, or in none of the formats that are read.
+        InputError: An image of more pixels than `Limits` allow, or of numbers that are neither
+            whole of 8 or 16 bits nor within [0, 1].
     """
     name = Path(path)
     if not name.is_file():
         raise FileError(f"Expected an image file, found none at {name}.")
     try:
-        with Image.open(name) as image:
+        with name.open("rb") as file:
+            image = _open(file)
+            if image is None:
+                raise FileError(
+                    f"Expected an image file of the format {', '.join(FORMATS[:-1])} or "
+                    f"{FORMATS[-1]}, got {name}, which is of none of them."
+                )
+            check_limit("pixels", image.width * image.height, "an image")
             image.load()
             return _from_pil(image)
-    except UnidentifiedImageError as error:
-        raise FileError(
-            f"Expected an image file such as PNG or JPEG, got {name}, which is none of a kind that "
-            "Pillow knows."
-        ) from error
+    except FileError:
+        raise
     except InputError as error:
         raise InputError(f"Cannot use {name}: {error}") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise FileError(f"Expected a whole image file, got {name}: {error}.") from error
+
+
+def _open(file: BinaryIO) -> ImageFile.ImageFile | None:
+    """Return an image of which the header was read, or None where its format is none of ours.
+
+    `Image.open` would do, were it not for its own limit of pixels: that is one for the process,
+    and warns.
+    """
+    Image.init()
+    head = file.read(16)
+    for kind in FORMATS:
+        make, accepts = Image.OPEN[kind]
+        accepted = accepts is None or accepts(head)
+        if not accepted or isinstance(accepted, str):  # which says what Pillow was built without
+            continue
+        file.seek(0)
+        try:
+            return make(file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # what Pillow catches too
+            continue
+    return None
 
 
 def write_image(image: Tensor, path: str | os.PathLike[str]) -> None:
@@ -97,8 +129,10 @@ def write_image(image: Tensor, path: str | os.PathLike[str]) -> None:
     """
     kind = image_format(path)
     picture = Image.fromarray(to_uint8(_from_tensor(image)))
+    packed = BytesIO()  # since Pillow's encoders do not look whether a disk took what they wrote
+    picture.save(packed, format=kind, quality=95)  # of formats that lose some
     with atomic_write(path) as file:
-        picture.save(file, format=kind, quality=95)  # of formats that lose some
+        file.write(packed.getbuffer())
 
 
 def image_format(path: str | os.PathLike[str]) -> str:
@@ -116,8 +150,11 @@ def image_format(path: str | os.PathLike[str]) -> str:
 
 def to_uint8(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Turn (3, H, W) or (H, W) in [0, 1] into a uint8 array (H, W, 3) or (H, W), rounding."""
-    array = image.detach().clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
-    return np.ascontiguousarray((array.permute(1, 2, 0) if array.ndim == 3 else array).numpy())
+    planes = [  # one at a time: photographs are large
+        plane.clamp(0, 1).mul_(255).round_().to("cpu", torch.uint8)
+        for plane in (image.detach() if image.ndim == 3 else image.detach()[None])
+    ]
+    return torch.stack(planes, 2).numpy() if image.ndim == 3 else planes[0].contiguous().numpy()
 
 
 def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
@@ -179,15 +216,15 @@ def _from_pil(image: Image.Image) -> Tensor:
             )  # Pillow warns of palettes that are about to be converted
             image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return to_image(np.asarray(image.convert("RGB")))
+    return to_image(np.asarray(image if image.mode == "RGB" else image.convert("RGB")))
 
 
 def _from_tensor(image: Tensor) -> Tensor:
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
         raise InputError(f"Expected a tensor of shape (3, H, W), got {tuple(image.shape)}.")
     if image.dtype == torch.uint8:
-        image = image.float() / 255
-    elif image.is_floating_point():
+        return image.float().div_(255).expand(3, -1, -1)  # in place: photographs are large
+    if image.is_floating_point():
         image = image.float()
     else:
         raise InputError(f"Expected an image of dtype uint8 or float, got {image.dtype}.")

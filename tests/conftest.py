@@ -1,6 +1,8 @@
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,22 @@ def astronaut() -> torch.Tensor:
 @pytest.fixture(scope="session")
 def astronaut_features(astronaut: torch.Tensor) -> LocalFeatures:
     return extract(astronaut, descriptor="sift")
+
+
+@pytest.fixture
+def little_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """Make writing fail, in a block, where a file grows beyond so many bytes."""
+
+    @contextmanager
+    def full(most: int) -> Iterator[None]:
+        before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))  # Python ignores the signal
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
+
+    return full
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,13 @@ from torch import Tensor
 import invertdesc
 from invertdesc import (
     FeatureBatch,
+    Limits,
     LocalFeatures,
     Unfolding,
     create_descriptor,
     create_method,
     extract,
+    use_limits,
 )
 from invertdesc.errors import (
     FileError,
@@ -154,6 +156,20 @@ def test_no_more_images_go_through_together_than_batch_size_says(astronaut: Tens
 
     reconstruct([astronaut[:, :64, :64]] * 5, method=method, batch_size=2)
     assert counts == [2, 2, 1]
+
+
+def test_no_more_pixels_go_through_together_than_the_limit_says(astronaut: Tensor) -> None:
+    sizes = []
+
+    def method(batch: FeatureBatch) -> Tensor:
+        sizes.append(len(batch))
+        return torch.zeros(len(batch), 3, *batch.image_size)
+
+    features = [extract(astronaut[:, :64, :64])] * 5
+    for limit in (3 * 64 * 64, 64):
+        with use_limits(Limits(pixels=limit)):
+            reconstruct(features, method=method)
+    assert sizes == [3, 2, 1, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("batch_size", [0, -3])

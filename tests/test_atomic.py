@@ -1,3 +1,11 @@
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -107,3 +115,117 @@ def test_name_too_long_for_the_file_system(tmp_path: Path) -> None:
 def test_path_without_a_name(path: str) -> None:
     with pytest.raises(FileError, match=f"Expected the name of a file to write, got '{path}'"):
         open_and_close(path)
+
+
+@pytest.mark.parametrize("length", [100, 241, 255])
+def test_any_name_that_the_file_system_takes(tmp_path: Path, length: int) -> None:
+    target = tmp_path / ("a" * length)
+    with atomic_write(target) as file:
+        file.write(b"1")
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+KILLED = """
+import os, signal
+from invertdesc._atomic import atomic_write
+with atomic_write({target!r}) as file:
+    file.write(b"half")
+    file.flush()
+    {inside}
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def kill_while_writing(target: Path, inside: str = "pass") -> None:
+    script = KILLED.format(target=str(target), inside=inside)
+    ended = subprocess.run([sys.executable, "-c", script], check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path: Path) -> None:
+    target = tmp_path / "file.bin"
+    target.write_bytes(b"old")
+    twice = f"second = atomic_write({str(target)!r}); second.__enter__()"
+    kill_while_writing(target, inside=twice)
+    kill_while_writing(tmp_path / "other.bin")
+    assert len(list(tmp_path.glob(".*.part"))) == 3
+    assert target.read_bytes() == b"old"
+    with atomic_write(target) as file:
+        file.write(b"new")
+    assert target.read_bytes() == b"new"
+    assert len(list(tmp_path.glob(".*.part"))) == 1  # of the other file, which nobody has written
+
+
+def test_what_a_living_process_writes_stays(tmp_path: Path) -> None:
+    target = tmp_path / "file.bin"
+    with atomic_write(target) as first:
+        first.write(b"first")
+        script = (
+            "from invertdesc._atomic import atomic_write\n"
+            f"with atomic_write({str(target)!r}) as file:\n    file.write(b'second')\n"
+        )
+        subprocess.run([sys.executable, "-c", script], check=True)
+        assert target.read_bytes() == b"second"
+    assert target.read_bytes() == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_a_link_in_the_place_of_a_part_is_not_followed(tmp_path: Path) -> None:
+    target, precious = tmp_path / "file.bin", tmp_path / "precious"
+    precious.write_bytes(b"precious")
+    with atomic_write(target) as file:
+        part = Path(file.name)
+    part.symlink_to(precious)
+    with atomic_write(target) as file:
+        file.write(b"new")
+    assert (target.read_bytes(), precious.read_bytes()) == (b"new", b"precious")
+    assert not target.is_symlink()
+
+
+def test_disk_that_fills_up_while_it_is_written(
+    tmp_path: Path, little_disk: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    target = tmp_path / "file.bin"
+    target.write_bytes(b"old")
+    with little_disk(4096), pytest.raises(FileError, match=r"Cannot write .*file\.bin: "):
+        write_all(target, bytes(10_000))
+    assert target.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file.bin"]
+
+
+def write_all(target: Path, content: bytes) -> None:
+    with atomic_write(target) as file:
+        file.write(content)
+
+
+def test_file_is_on_the_disk_before_it_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "file.bin"
+    order = []
+    sync, replace = os.fsync, Path.replace
+
+    def note_sync(number: int) -> None:
+        order.append("folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "file")
+        sync(number)
+
+    def note_move(self: Path, to: Path) -> Path:
+        order.append(f"move {self.stat().st_size}")
+        return replace(self, to)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "replace", note_move)
+    write_all(target, b"1234")
+    assert order == ["file", "move 4", "folder"]
+
+
+def test_error_of_the_disk_when_it_is_told_to_keep_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(FileError, match=r"Cannot write .*: Input/output error"):
+        write_all(tmp_path / "file.bin", b"1")
+    assert list(tmp_path.iterdir()) == []

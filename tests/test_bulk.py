@@ -11,6 +11,7 @@ import torch
 from invertdesc import LocalFeatures
 from invertdesc.cli.bulk import FAILED, MADE, Clock, Job, Loaded, Work, run_jobs, watch
 from invertdesc.errors import InputError
+from invertdesc.limits import Limits, use_limits
 
 SIZE = 4
 
@@ -23,6 +24,7 @@ class Factory:
         self.read: list[int] = []
         self.made: list[list[int]] = []
         self.written: list[int] = []
+        self.unwritten: list[int] = []  # results that wait while a part is made
         self.most_alive = 0
         self.readers: set[int] = set()
         self.features = LocalFeatures(
@@ -45,6 +47,7 @@ class Factory:
         return self.features, None
 
     def make(self, part: Sequence[Loaded]) -> list[int]:
+        self.unwritten.append(sum(map(len, self.made)) - len(self.written))
         time.sleep(self.seconds * len(part))
         self.made.append([int(target.name) for target, _, _ in part])
         return self.made[-1]
@@ -184,3 +187,30 @@ def test_caller_that_stops_listening_ends_the_run() -> None:
         watch(outcomes, total=9, title="", note=stop)
     assert pool_threads() == threads
     assert len(factory.read) <= 3 * SIZE + 2
+
+
+@pytest.mark.parametrize(("pixels", "part", "waiting"), [(8 * 64, 4, 0), (4 * 64, 2, 0), (1, 1, 0)])
+def test_large_pictures_are_made_a_few_at_a_time(pixels: int, part: int, waiting: int) -> None:
+    factory = Factory(9)
+    with use_limits(Limits(pixels=pixels)):
+        outcomes = list(run_jobs(factory.jobs(), factory.work, size=SIZE))
+    assert [outcome.status for outcome in outcomes] == [MADE] * 9
+    assert max(map(len, factory.made)) == part
+    assert max(factory.unwritten) == waiting
+
+
+def test_small_pictures_are_written_while_others_are_made() -> None:
+    factory = Factory(40)
+    written = threading.Event()
+
+    def write(loaded: Loaded, result: int) -> None:
+        assert written.wait(60)
+        factory.write(loaded, result)
+
+    def make(part: Sequence[Loaded]) -> list[int]:
+        if factory.made:
+            written.set()  # only now: the first part is made while nothing has been written
+        return factory.make(part)
+
+    list(run_jobs(factory.jobs(), Work(make, write), size=SIZE))
+    assert max(factory.unwritten) == SIZE

@@ -139,7 +139,7 @@ def _flat(path: Path) -> None:
     ("make", "words"),
     [
         (lambda path: None, "found none at"),
-        (_text, "which is none of a kind"),
+        (_text, "which is of none of them"),
         (_truncated, "truncated"),
         (_tiny, "Expected keypoints, got none"),
         (_flat, "Expected keypoints, got none"),

@@ -260,3 +260,13 @@ def test_an_unfolding_may_be_given():
 def test_a_stride_below_1_is_refused():
     with pytest.raises(InputError, match="stride >= 1, got 0"):
         FieldRasterizer(stride=0)
+
+
+@pytest.mark.parametrize("count", [16, 17, 30])
+def test_keypoints_in_parts_give_the_same_field(
+    unfolding: Unfolding, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    features = random_features(count=count)
+    whole = rasterize(features, unfolding)
+    monkeypatch.setattr("invertdesc.field._KEYPOINTS_AT_ONCE", 8)
+    close(rasterize(features, unfolding), whole)

@@ -1,4 +1,6 @@
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 from torch import Tensor
 
 from invertdesc.errors import FileError, InputError, InvertDescError
@@ -19,6 +21,7 @@ from invertdesc.image import (
     with_gray,
     write_image,
 )
+from invertdesc.limits import Limits, use_limits
 
 # How pixels are stored under each EXIF orientation, from the upright picture.
 STORED = {
@@ -233,7 +236,7 @@ def test_folder_is_no_image(tmp_path: Path) -> None:
 def test_file_that_is_no_image(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
-    with pytest.raises(FileError, match=rf"got {path}, which is none of a kind that Pillow knows"):
+    with pytest.raises(FileError, match=rf"got {path}, which is of none of them"):
         read_image(path)
 
 
@@ -249,6 +252,26 @@ def test_truncated_file(tmp_path: Path, name: str) -> None:
     assert isinstance(caught.value, InvertDescError)
 
 
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+
+
+@pytest.mark.parametrize("kind", ["EPS", "ICNS", "ICO", "PCX", "SGI", "TGA"])
+def test_formats_that_are_not_named_are_not_opened(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    Image.init()
+    if kind == "EPS":
+        path.write_bytes(POSTSCRIPT)
+    else:
+        Image.new("RGB", (32, 32)).save(path, kind)
+    opened: list[object] = []
+    monkeypatch.setitem(Image.OPEN, kind, (lambda *given: opened.append(given), None))
+    with pytest.raises(FileError, match=f"BMP, GIF, JPEG, PNG, PPM, TIFF or WEBP, got {path}"):
+        read_image(path)
+    assert not opened
+
+
 def test_damaged_file(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     path = tmp_path / "a.png"
@@ -260,12 +283,28 @@ def test_damaged_file(tmp_path: Path) -> None:
         read_image(path)
 
 
-def test_image_too_large_to_be_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    path = tmp_path / "a.png"
-    Image.new("RGB", (10, 10)).save(path)
-    with pytest.raises(FileError, match="exceeds limit"):
+@pytest.mark.parametrize("suffix", [".bmp", ".gif", ".jpg", ".png", ".ppm", ".tif", ".webp"])
+def test_pixels_are_counted_before_they_are_unpacked(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.new("RGB", (10, 11)).save(path)
+    with use_limits(Limits(pixels=110)):
+        assert read_image(path).shape == (3, 11, 10)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)
+    with use_limits(Limits(pixels=109)), pytest.raises(InputError) as caught:
         read_image(path)
+    assert str(caught.value).startswith(
+        f"Cannot use {path}: Expected an image of at most 109 pixels, got 110. If you trust it, "
+        "raise the limit: --limit pixels=110"
+    )
+
+
+def test_pillows_own_limit_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    for side in (4, 10):  # of which Pillow would warn, and raise
+        Image.new("RGB", (side, side)).save(tmp_path / "a.png")
+        assert read_image(tmp_path / "a.png").shape == (3, side, side)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "RGBX", "L", "CMYK", "YCbCr", "HSV"])
@@ -410,6 +449,19 @@ def test_what_is_no_image_is_not_written(tmp_path: Path, image: Tensor) -> None:
     with pytest.raises(InputError, match="Expected a"):
         write_image(image, tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".gif", ".jpg", ".png", ".ppm", ".tif", ".webp"])
+def test_disk_that_is_full_leaves_no_part_of_a_picture(
+    tmp_path: Path, suffix: str, little_disk: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    noise = torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(0))
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"old")
+    with little_disk(4096), pytest.raises(FileError, match=rf"Cannot write .*a\{suffix}: "):
+        write_image(noise, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_write_into_a_file(tmp_path: Path) -> None:

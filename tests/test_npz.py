@@ -3,6 +3,7 @@ import json
 import pickle
 import re
 import struct
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from invertdesc import LocalFeatures, Provenance
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.io.npz import load_npz, save_npz
+from invertdesc.limits import Limits, use_limits
 
 ROWS = ("keypoints", "descriptors", "scales", "orientations", "scores")
 
@@ -371,6 +373,56 @@ def test_array_that_claims_more_than_memory(tmp_path: Path) -> None:
         archive.writestr("keypoints.npy", npy)
     with pytest.raises(FileError, match=r"Expected an \.npz file that invertdesc wrote"):
         load_npz(path)
+
+
+@pytest.mark.parametrize("name", ["meta", "keypoints", "descriptors"])
+def test_array_that_unpacks_to_more_than_memory(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.npz"
+    many = np.zeros((), "U10000000") if name == "meta" else np.zeros((2**23, 2), "f4")
+    told = {"meta": np.array(json.dumps(meta()))}
+    with path.open("wb") as file:
+        np.savez_compressed(file, **(told | arrays() | {name: many}))
+    assert path.stat().st_size < 2**17
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="at most 33554432 bytes once unpacked, got"):
+            load_npz(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_array_that_claims_more_than_its_member_holds(tmp_path: Path) -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (100000000, 2), }\n"
+    path = forge(tmp_path / "a.npz", stored=arrays(keypoints=None))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(
+            "keypoints.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+        )
+    with pytest.raises(FileError, match=r"'keypoints\.npy' claims more values than are there"):
+        load_npz(path)
+
+
+def test_members_that_are_no_arrays_are_not_read(tmp_path: Path) -> None:
+    path = forge(tmp_path / "a.npz", stored=arrays(scales=None))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("scales", b"raw")
+    assert load_npz(path).scales is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(pixels=407), "at most 407 pixels, got 408"),
+        (Limits(keypoints=1), "at most 1 keypoints, got 2"),
+        (Limits(values=3), "at most 3 values, got"),
+    ],
+)
+def test_limits_are_named_and_can_be_raised(tmp_path: Path, limits: Limits, told: str) -> None:
+    path = forge(tmp_path / "a.npz")
+    with use_limits(limits), pytest.raises(InputError, match=told):
+        load_npz(path)
+    assert len(load_npz(path)) == 2
 
 
 def test_failed_write_leaves_the_old_file_and_no_other(

@@ -16,11 +16,13 @@ from invertdesc.cli.extract import extract
 from invertdesc.cli.fit import fit
 from invertdesc.cli.index import index
 from invertdesc.cli.inspect import inspect
+from invertdesc.cli.limits import parse_limits, to_front
 from invertdesc.cli.listing import list_names
 from invertdesc.cli.reconstruct import reconstruct
 from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.cli.train import train
-from invertdesc.errors import InvertDescError
+from invertdesc.errors import InvertDescError, find_lack_of_memory
+from invertdesc.limits import use_limits
 
 ABOUT = """Show what local image descriptors give away: descriptors in, picture out.
 
@@ -58,15 +60,25 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
+    context: typer.Context,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show tracebacks of errors. Goes anywhere.")
     ] = False,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Accept more from files, such as pixels=100000000. Repeatable. Goes anywhere.",
+            show_default=False,
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
     ] = False,
 ) -> None:
     del verbose, version  # main() takes the first: errors may come before options are parsed
+    context.with_resource(use_limits(parse_limits(limit or [])))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,11 +93,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"warning: {message}", err=True
     )
     try:
-        status = app([word for word in given if word != "--verbose"] or ["--help"], **_QUIET)
+        words = to_front([word for word in given if word != "--verbose"], "--limit")
+        status = app(words or ["--help"], **_QUIET)
     except (InvertDescError, _UsageError) as error:
         if verbose:
             raise
         typer.echo(f"error: {_in_a_line(error)}", err=True)
+        status = BAD_INPUT
+    except Exception as error:
+        lack = find_lack_of_memory(error)
+        if lack is None or verbose:
+            raise
+        typer.echo(f"error: {_in_a_line(lack)}", err=True)
         status = BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
         status = STOPPED

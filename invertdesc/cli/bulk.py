@@ -22,6 +22,7 @@ from invertdesc.descriptors import Descriptor
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features import LocalFeatures
 from invertdesc.image import read_image
+from invertdesc.limits import get_limits
 
 Loaded: TypeAlias = tuple[Path, LocalFeatures, Tensor | None]  # target, features, original
 
@@ -127,7 +128,8 @@ def run_jobs(
     """Do jobs in parts; while one is worked on, the next is read and the one before written.
 
     Reading, and the iteration over the jobs, happens in one thread: a store belongs to one at a
-    time. In memory are three parts at most. Errors of ours become outcomes, others get out.
+    time. In memory are three parts at most, and of large pictures no more than what `Limits` allow
+    one to have. Errors of ours become outcomes, others get out.
 
     Args:
         jobs: One an image.
@@ -137,28 +139,43 @@ def run_jobs(
     """
     clock = clock or Clock()
     reader, writers = ThreadPoolExecutor(1), ThreadPoolExecutor(WRITERS)
-    pending: deque[Future[Outcome]] = deque()
+    pending: deque[tuple[int, Future[Outcome]]] = deque()  # with the pixels of each
     part: list[_Ready] = []
+    most = get_limits().pixels // 2
+
+    def written(images: int, pixels: int) -> Iterator[Outcome]:
+        """Yield what has been written, until no more is waiting than that."""
+        while len(pending) > images or (pending and sum(n for n, _ in pending) > pixels):
+            with clock.counting("writing"):
+                outcome = pending.popleft()[1].result()
+            yield outcome
+
     try:
         for found in _read_ahead(reader, iter(jobs), size, clock):
             if isinstance(found, Outcome):
                 yield found
             elif found is not None:
                 part.append(found)
-            if part and (found is None or len(part) == size):
+            pixels = sum(map(_pixels, part))
+            if part and (found is None or len(part) == size or pixels >= most):
+                yield from written(size, most - pixels)
                 with clock.counting("making"):
                     made = _make(part, work)
                 with clock.counting("writing"):
-                    for ready, result in made:
-                        pending.append(writers.submit(_write, ready, result, work))
-                part = []
-            while len(pending) > (0 if found is None else size):
-                with clock.counting("writing"):
-                    outcome = pending.popleft().result()
-                yield outcome
+                    pending.extend(
+                        (_pixels(ready), writers.submit(_write, ready, result, work))
+                        for ready, result in made
+                    )
+                part, made = [], []
+            yield from written(0 if found is None else size, most)
     finally:  # also when the user breaks it off: what is being written is ended, the rest left
         reader.shutdown(cancel_futures=True)
         writers.shutdown(cancel_futures=True)
+
+
+def _pixels(ready: _Ready) -> int:
+    height, width = ready.loaded[1].image_size
+    return height * width
 
 
 def _read_ahead(
@@ -239,7 +256,13 @@ def watch(
 
 
 def in_parts(
-    plan: dict[Path, Path], adapter: Descriptor, work: Work, *, size: int, title: str
+    plan: dict[Path, Path],
+    adapter: Descriptor,
+    work: Work,
+    *,
+    size: int,
+    title: str,
+    originals: bool = False,
 ) -> int:
     """Work on files, images or features, and return how many failed.
 
@@ -249,16 +272,19 @@ def in_parts(
         work: What is done with them.
         size: Sources in a part.
         title: Of the progress bar.
+        originals: Whether the work needs the images too.
     """
     jobs = (
-        Job(str(source), target, partial(_read_file, source, adapter))
+        Job(str(source), target, partial(_read_file, source, adapter, originals))
         for source, target in plan.items()
     )
     return watch(run_jobs(jobs, work, size=size), total=len(plan), title=title)[FAILED]
 
 
-def _read_file(source: Path, adapter: Descriptor) -> tuple[LocalFeatures, Tensor | None]:
-    """Return the features of a file, and the image where it is one."""
+def _read_file(
+    source: Path, adapter: Descriptor, original: bool
+) -> tuple[LocalFeatures, Tensor | None]:
+    """Return the features of a file, and the image where it is one and asked for."""
     image = None if source.suffix.lower() == ".npz" else read_image(source)
     features = LocalFeatures.load(source) if image is None else adapter.extract(image)
     if not len(features):
@@ -266,7 +292,7 @@ def _read_file(source: Path, adapter: Descriptor) -> tuple[LocalFeatures, Tensor
             f"Expected keypoints, got none in {source}: nothing to reconstruct from. Is it flat, "
             "blurred or tiny? A lower threshold finds more, such as -D contrast_threshold=0.01."
         )
-    return features, image
+    return features, image if original else None
 
 
 def report(plan: dict[Path, Path], failed: int) -> None:

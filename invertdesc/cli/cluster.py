@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from invertdesc.cli.bulk import MADE, Outcome, run_jobs
 from invertdesc.cli.metrics import THERE
-from invertdesc.cli.stores import left_over
 from invertdesc.errors import FileError, InvertDescError, MissingDependencyError
+from invertdesc.limits import Limits, get_limits, set_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,12 +83,11 @@ class Cluster:
 
     def _plan(self, places: Places, waiting: list[Columns]) -> Iterator[Outcome]:
         """Yield what needs no work, and collect the rest."""
-        order, left = self._order, left_over(self._order.out)
         for name, place in places:
             place = place.absolute() if isinstance(place, Path) else place
             outcome = Outcome(name, THERE)
             try:
-                if not order.is_done(place, left):
+                if not self._order.is_done(place):
                     waiting.append({"name": name, "place": str(place)})
                     continue
             except InvertDescError as error:
@@ -103,7 +102,7 @@ class Cluster:
         blocks = min(MOST_BLOCKS, -(-len(waiting) // size))
         return self._data.from_items(waiting, override_num_blocks=blocks).map_batches(
             Worker,
-            fn_constructor_args=(self._order,),
+            fn_constructor_args=(self._order, get_limits()),
             batch_size=size,
             batch_format="numpy",
             compute=self._data.ActorPoolStrategy(size=self._actors),
@@ -131,7 +130,8 @@ class Cluster:
 class Worker:
     """What an actor does: the same as a run without Ray, for a few images at a time."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, limits: Limits) -> None:
+        set_limits(limits)
         self._order = order
         self._store = order.open()
         self._work = order.recipe.work()

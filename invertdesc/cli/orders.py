@@ -18,7 +18,6 @@ from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.cli.stores import (
     check_inside,
     is_there,
-    left_over,
     open_named,
     plan_images,
     warn_of_left_out,
@@ -122,13 +121,12 @@ class Order:
 
     def jobs(self, store: Store, places: Places) -> Iterator[Job]:
         """Yield what is to be done for each image."""
-        left = left_over(self.out)
         for name, place in places:
             target = place if isinstance(place, Path) else self.out
-            yield Job(name, target, partial(self._read, store, name, place, left))
+            yield Job(name, target, partial(self._read, store, name, place))
 
-    def is_done(self, place: Path | InputError, left: dict[Path, list[Path]]) -> bool:
-        """Say whether a picture is there, and clear away what a killed run has left of it.
+    def is_done(self, place: Path | InputError) -> bool:
+        """Say whether a picture is there.
 
         Raises:
             InputError: It has no place, or one that is elsewhere.
@@ -136,14 +134,12 @@ class Order:
         if not isinstance(place, Path):
             raise place
         check_inside(place, self.out)
-        for part in left.pop(place, []):
-            part.unlink(missing_ok=True)
         return is_there(place)
 
     def _read(
-        self, store: Store, name: str, place: Path | InputError, left: dict[Path, list[Path]]
+        self, store: Store, name: str, place: Path | InputError
     ) -> tuple[LocalFeatures, None] | str:
-        if self.is_done(place, left):
+        if self.is_done(place):
             return THERE
         features = store.load(name)
         return (features.assume(**self.guesses), None) if len(features) else EMPTY

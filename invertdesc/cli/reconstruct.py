@@ -111,4 +111,7 @@ def reconstruct(
     # What a file of features was made by, it tells itself.
     known = None if any(path.suffix == ".npz" for path in plan) else adapter
     work = recipe.work(make_method(method, method_option, unfolding, known))
-    report(plan, in_parts(plan, adapter, work, size=batch_size, title="reconstruct"))
+    failed = in_parts(
+        plan, adapter, work, size=batch_size, title="reconstruct", originals=side_by_side
+    )
+    report(plan, failed)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from invertdesc.io.base import Store
 
 STORES = (".db", ".h5", ".hdf5")  # taken for stores even when they are damaged
-_LEFT_OVER = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part")  # as atomic_write calls what it has not done
 _SIZE = re.compile(r"(\d{1,9})x(\d{1,9})")
 _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
 
@@ -137,17 +136,6 @@ def plan_images(
             number += 1
             if number % shard[1] == shard[0]:
                 yield name, place
-
-
-def left_over(out: Path) -> dict[Path, list[Path]]:
-    """Return what a killed run has left half written in a folder, by target."""
-    found: dict[Path, list[Path]] = {}
-    for place, _, files in os.walk(out):
-        for name in files:
-            match = _LEFT_OVER.fullmatch(name)
-            if match:
-                found.setdefault(Path(place, match[1]), []).append(Path(place, name))
-    return found
 
 
 def check_inside(target: Path, out: Path) -> None:

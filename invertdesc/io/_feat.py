@@ -72,7 +72,7 @@ def read_json(file: Path) -> Any:
     if not file.is_file():
         return None
     try:
-        return json.loads(read_bytes(file, 2**28))
+        return json.loads(read_bytes(file))
     except (ValueError, RecursionError) as error:
         raise FileError(f"Expected JSON at {file}, got: {error}.") from error
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from invertdesc.errors import FileError, InputError
 from invertdesc.io._record import Record
 from invertdesc.io.base import Store
-
-MOST_BYTES = 2**31  # of one image's file
+from invertdesc.limits import check_limit
 
 
 class FileStore(Store):
@@ -93,18 +92,18 @@ def check_ended(text: bytes, file: Path) -> None:
         )
 
 
-def read_bytes(file: Path, most: int = MOST_BYTES) -> bytes:
+def read_bytes(file: Path) -> bytes:
     """Return what is in a regular file of reasonable size.
 
     Raises:
-        FileError: Missing, no file, too large or unreadable.
+        FileError: Missing, no file or unreadable.
+        InputError: Of more bytes than `Limits` allow.
     """
     try:
         if not file.is_file():  # a pipe would wait for ever
             raise FileError(f"Expected a file, found none at {file}.")
         size = file.stat().st_size
-        if size > most:
-            raise InputError(f"Expected at most {most} bytes in {file}, got {size}.")
+        check_limit("file", size, f"a file such as {file}")
         with file.open("rb") as stream:
             return stream.read(size)  # which makes room for as much as it is asked for
     except OSError as error:

@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invertdesc.errors import InputError, UnknownNameError
+from invertdesc.limits import check_limit
 
 Array: TypeAlias = NDArray[Any]
 
-MOST_KEYPOINTS = 2**20  # in an image; a file may claim any number, and extractors stop at thousands
-MOST_WIDTH = 2**14  # bytes of a vector
-MOST_VALUES = 2**28  # of one array
-MOST_PIXELS = 2**28
 OUTSIDE = 0.1  # share of an image's keypoints that may lie outside of it
 FEW = 16  # keypoints, and pixels of a side, that positions of parts of an image are told by
 ROUNDING = 2.0**-9  # float16, in which some stores keep positions, has 11 bits
@@ -116,12 +113,15 @@ def check_count(count: object, width: object = 1) -> tuple[int, int]:
     """Return a number of keypoints and a vector length, before anything is allocated for them.
 
     Raises:
-        InputError: No whole number, negative, or beyond all reason.
+        InputError: No whole number, negative, or more than `Limits` allow.
     """
-    if not (isinstance(count, int) and 0 <= count <= MOST_KEYPOINTS):
-        raise InputError(f"Expected 0 to {MOST_KEYPOINTS} keypoints, got {count!r}.")
-    if not (isinstance(width, int) and 0 <= width <= MOST_WIDTH):
-        raise InputError(f"Expected vectors of at most {MOST_WIDTH} numbers, got {width!r}.")
+    if not (isinstance(count, int) and count >= 0):
+        raise InputError(f"Expected a whole number of keypoints, got {count!r}.")
+    if not (isinstance(width, int) and width >= 0):
+        raise InputError(f"Expected vectors of a whole number of values, got {width!r}.")
+    check_limit("keypoints", count, "an image")
+    check_limit("width", width, "descriptors")
+    check_limit("values", count * width, "an array")
     return count, width
 
 
@@ -156,7 +156,7 @@ def sized(record: Record, given: tuple[int, int] | None) -> tuple[int, int]:
     """Return (H, W): as given, as stored, or what the outermost keypoints span.
 
     Raises:
-        InputError: More pixels than any picture has.
+        InputError: More pixels than `Limits` allow.
     """
     size = given or record.image_size
     if size is None:
@@ -164,8 +164,7 @@ def sized(record: Record, given: tuple[int, int] | None) -> tuple[int, int]:
             raise InputError("Expected finite keypoints, got NaN or infinity.")
         x, y = record.xy.max(0) if len(record.xy) else (0, 0)
         size = (max(1, int(np.floor(y + 0.5)) + 1), max(1, int(np.floor(x + 0.5)) + 1))
-    if size[0] * size[1] > MOST_PIXELS:
-        raise InputError(f"Expected an image of at most {MOST_PIXELS} pixels, got (H, W) = {size}.")
+    check_limit("pixels", size[0] * size[1], "an image")
     return size
 
 

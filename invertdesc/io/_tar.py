@@ -6,7 +6,8 @@ import tarfile
 from functools import cached_property
 from pathlib import Path
 
-from invertdesc.errors import FileError, InputError
+from invertdesc.errors import FileError
+from invertdesc.limits import check_limit
 
 _BROKEN = (tarfile.TarError, OSError, ValueError, OverflowError, MemoryError, RecursionError)
 
@@ -26,18 +27,17 @@ class Tar:
         """
         return sorted(self._places)
 
-    def read(self, name: str, most: int) -> bytes:
+    def read(self, name: str) -> bytes:
         """Return what is in a file of reasonable size.
 
         Raises:
             FileError: There is none of that name, or it cannot be read.
-            InputError: It is too large.
+            InputError: Of more bytes than `Limits` allow.
         """
         if name not in self._places:
             raise FileError(f"Expected a file {name!r} in {self.path}, found none.")
         start, size = self._places[name]
-        if size > most:
-            raise InputError(f"Expected at most {most} bytes in {name!r}, got {size}.")
+        check_limit("file", size, f"a file such as {name!r}")
         try:
             with self.path.open("rb") as stream:
                 stream.seek(start)

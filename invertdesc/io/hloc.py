@@ -6,22 +6,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
-from operator import le
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from invertdesc.errors import FileError, InputError, MissingDependencyError
-from invertdesc.io._record import (
-    MOST_KEYPOINTS,
-    MOST_VALUES,
-    MOST_WIDTH,
-    Array,
-    Record,
-    check_rows_alike,
-)
+from invertdesc.io._record import Array, Record, check_count, check_rows_alike
 from invertdesc.io.base import Store
+from invertdesc.limits import check_limit
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError)  # h5py's own
@@ -119,16 +113,19 @@ class HlocStore(Store):
         group = self._file.get(name)
         if not isinstance(group, self._h5py.Group):
             raise InputError("Expected an image of that name, found none.")
-        xy = self._required(group, "keypoints", MOST_KEYPOINTS, 2)
-        vectors = self._required(group, "descriptors", MOST_WIDTH, MOST_KEYPOINTS).T
+        xy = self._required(group, "keypoints", 2)
+        if xy.shape[1] != 2:
+            raise InputError(f"Expected 'keypoints' of shape (N, 2), got {xy.shape}.")
+        vectors = self._required(group, "descriptors", 2).T
         if len(vectors) != len(xy) == vectors.shape[1]:
             raise InputError(
                 f"Expected descriptors of shape (D, N) with N = {len(xy)} keypoints, got "
                 f"{vectors.shape[::-1]}. Are they transposed?"
             )
         check_rows_alike(len(xy), len(vectors))
+        check_count(*vectors.shape)
         scales, turns, scores = (
-            self._array(group, part, len(xy)) for part in ("scales", "oris", "scores")
+            self._array(group, part, 1) for part in ("scales", "oris", "scores")
         )
         from_colmap = scales is not None and turns is not None
         half = xy.dtype == np.float16
@@ -148,22 +145,22 @@ class HlocStore(Store):
         )
 
     def _size(self, group: Any) -> tuple[int, int] | None:
-        stored = self._array(group, "image_size", 2)
+        stored = self._array(group, "image_size", 1)
         if stored is None:
             return None
-        if not (np.isfinite(stored).all() and (stored >= 1).all()):
+        if not (len(stored) == 2 and np.isfinite(stored).all() and (stored >= 1).all()):
             raise InputError(f"Expected image_size (W, H) in pixels, got {stored.tolist()}.")
         width, height = (int(side) for side in stored)
         return height, width
 
-    def _required(self, group: Any, name: str, most_rows: int, most_columns: int) -> Array:
-        found = self._array(group, name, most_rows, most_columns)
+    def _required(self, group: Any, name: str, axes: int) -> Array:
+        found = self._array(group, name, axes)
         if found is None:
             raise InputError(f"Expected a dataset {name!r}, found none.")
         return found
 
-    def _array(self, group: Any, name: str, *most: int) -> Array | None:
-        """Return a small enough dataset of numbers; None where there is none."""
+    def _array(self, group: Any, name: str, axes: int) -> Array | None:
+        """Return a small enough dataset of numbers with so many axes; None where there is none."""
         link = group.get(name, getlink=True)
         if link is None:
             return None
@@ -177,10 +174,24 @@ class HlocStore(Store):
             or data.dtype.kind not in "fiu"
         ):
             raise InputError(f"Expected {name!r} as a dataset of numbers, got {data}.")
-        small = len(shape) == len(most) and all(map(le, shape, most)) and data.size <= MOST_VALUES
-        if not small:  # a file of a few bytes can claim any shape
-            limits = " x ".join(map(str, most))
-            raise InputError(f"Expected {name!r} of at most {limits}, got {shape}.")
+        if len(shape) != axes:
+            raise InputError(f"Expected {name!r} with {axes} axes, got shape {shape}.")
         if data.external or data.is_virtual:
             raise InputError(f"Expected {name!r} in the file itself, got one kept elsewhere.")
+        _check_room(data, f"a dataset such as {name!r}")
         return np.asarray(data[()])
+
+
+def _check_room(data: Any, what: str) -> None:
+    """Check what reading a dataset takes; a file of a few bytes can claim any shape.
+
+    What was never written, or is compressed, takes no room in the file; and a chunk, which is
+    unpacked as a whole, can be larger than its dataset.
+
+    Raises:
+        InputError: Beyond the limits.
+    """
+    check_limit("values", data.size, what)
+    chunk = prod(data.chunks) * data.dtype.itemsize if data.chunks else 0
+    if max(data.nbytes, chunk) > data.id.get_storage_size():
+        check_limit("unpacked", max(data.nbytes, chunk), what)

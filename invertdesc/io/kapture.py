@@ -25,7 +25,6 @@ from invertdesc.io._colmap_frames import read_frames
 from invertdesc.io._files import check_ended, read_bytes, walk
 from invertdesc.io._order import reordered, see_order
 from invertdesc.io._record import (
-    MOST_KEYPOINTS,
     Array,
     Record,
     adapter_of,
@@ -73,13 +72,13 @@ class _Kind:
     def read(self, name: str) -> Array:
         """Return (N, size) of an image's file, which has no head of its own."""
         width = self.size * self.dtype.itemsize
-        most = MOST_KEYPOINTS * width
         tar = self.tar
-        data = read_bytes(self.folder / name, most) if tar is None else tar.read(name, most)
+        data = read_bytes(self.folder / name) if tar is None else tar.read(name)
         if len(data) % width:
             raise InputError(
                 f"Expected rows of {width} bytes in {name}, got {len(data)} bytes. Was it cut off?"
             )
+        check_count(len(data) // width, self.size)
         return np.frombuffer(data, self.dtype).reshape(-1, self.size)
 
 
@@ -241,7 +240,7 @@ def _rows(file: Path) -> Iterator[list[str]]:
     """Yield the words of a text of kapture's, of commas; none where there is no such file."""
     if not file.is_file():
         return
-    text = read_bytes(file, 2**30)
+    text = read_bytes(file)
     check_ended(text, file)
     for line in text.decode(errors="replace").splitlines():
         if line.strip() and not line.lstrip().startswith("#"):

@@ -10,20 +10,22 @@ import tokenize
 import zipfile
 import zlib
 from dataclasses import replace
+from math import prod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from invertdesc._atomic import atomic_write
-from invertdesc._feature_checks import ROW_FIELDS
+from invertdesc._feature_checks import ROW_FIELDS, checked_size
 from invertdesc._version import __version__
 from invertdesc.errors import FileError, InputError
 from invertdesc.features import LocalFeatures, Provenance
 from invertdesc.io._files import FileStore
 from invertdesc.io._record import Record
+from invertdesc.limits import check_limit
 
 FORMAT = "invertdesc-features"
 VERSION = 1
@@ -155,8 +157,13 @@ def load_npz(path: str | os.PathLike[str]) -> LocalFeatures:
                 raise ValueError("it is no zip archive")
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
+                _check_room(archive.zip)
                 meta = _read_meta(archive)
-                arrays = {key: archive[key] for key in ROW_FIELDS if key in archive}
+                arrays = {
+                    key: archive[f"{key}.npy"] for key in ROW_FIELDS if f"{key}.npy" in archive
+                }
+    except InputError as error:
+        raise InputError(f"Cannot use {name}: {error}") from error
     except _BROKEN as error:
         foreign = whose(name)
         raise FileError(
@@ -166,10 +173,40 @@ def load_npz(path: str | os.PathLike[str]) -> LocalFeatures:
     return _build(meta, arrays, name)
 
 
+def _check_room(archive: zipfile.ZipFile) -> None:
+    """Check what reading takes: compressed, a few bytes can become any number.
+
+    Raises:
+        InputError: Beyond the limits.
+    """
+    wanted = {f"{name}.npy" for name in ("meta", *ROW_FIELDS)}
+    found = [info for info in archive.infolist() if info.filename in wanted]
+    for info in found:
+        with archive.open(info) as member:
+            count, size = _claimed(member)
+        if count * size > info.file_size:
+            raise ValueError(f"{info.filename!r} claims more values than are there")
+        check_limit("values", count, "an array")
+    packed = [info.file_size for info in found if info.compress_type != zipfile.ZIP_STORED]
+    check_limit("unpacked", sum(packed), "arrays")
+
+
+def _claimed(member: IO[bytes]) -> tuple[int, int]:
+    """Return how many values the head of an .npy file claims, and the bytes of one."""
+    version = np.lib.format.read_magic(member)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(member)
+    else:
+        raise ValueError(f"it has an array of version {version}")
+    return prod(shape), dtype.itemsize
+
+
 def _read_meta(archive: Any) -> dict[str, Any]:
-    if "meta" not in archive:
+    if "meta.npy" not in archive:
         raise ValueError("it has no 'meta'")
-    meta = json.loads(str(archive["meta"]))
+    meta = json.loads(str(archive["meta.npy"]))
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise ValueError("its 'meta' is not ours")
     if meta.get("version") != VERSION:
@@ -185,8 +222,11 @@ def _build(meta: dict[str, Any], arrays: dict[str, NDArray[Any]], path: Path) ->
         for key in ("keypoints", "descriptors"):
             if key not in arrays:
                 raise InputError(f"Expected an array of {key}, got none.")
+        height, width = checked_size(meta["image_size"])
+        check_limit("pixels", height * width, "an image")
+        check_limit("keypoints", prod(arrays["keypoints"].shape[:1]), "an image")
         return LocalFeatures(
-            image_size=meta["image_size"],
+            image_size=(height, width),
             descriptor=meta["descriptor"],
             provenance=_read_provenance(meta["provenance"]),
             **{name: torch.from_numpy(array) for name, array in arrays.items()},

@@ -23,13 +23,13 @@ from invertdesc.errors import FileError, InputError
 from invertdesc.io._files import FileStore, read_bytes, walk
 from invertdesc.io._filestorage import Node, parse
 from invertdesc.io._record import Array, Record, check_count, check_rows_alike
+from invertdesc.limits import check_limit, get_limits
 
 _NAME = re.compile(rb"(?i)(key_?points?|descriptors?)")
 _YAML = re.compile(rb"(?im)^\"?(key_?points?|descriptors?)\w*\"? *:")
 _XML = re.compile(rb"(?i)<(key_?points?|descriptors?)[\w]*[ >]")
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[][{}]')
 FIELDS = 7  # numbers of a cv2.KeyPoint
-MOST_UNPACKED = 2**30  # bytes
 
 
 def recognise(head: bytes) -> bool:
@@ -136,19 +136,19 @@ def unzipped(data: bytes, file: Path) -> bytes:
     """Return data as it is, or what gzip packed in it, up to a reasonable size.
 
     Raises:
-        FileError: Damaged or too large.
+        FileError: Damaged.
+        InputError: Of more bytes than `Limits` allow.
     """
     if not data.startswith(b"\x1f\x8b"):
         return data
     tool = zlib.decompressobj(wbits=31)
     try:
-        content = tool.decompress(data, MOST_UNPACKED)
+        content = tool.decompress(data, get_limits().unpacked + 1)
     except zlib.error as error:
         raise FileError(f"Expected a whole gzip file at {file}, got: {error}.") from error
+    check_limit("unpacked", len(content), "a gzip file")
     if not tool.eof:
-        raise FileError(
-            f"Expected a whole gzip file of at most {MOST_UNPACKED} bytes, unpacked, at {file}."
-        )
+        raise FileError(f"Expected a whole gzip file at {file}, got one that was cut off.")
     return content
 
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 _SPANS_AT_ONCE = 1 << 18  # bounds the working memory: about 100 bytes a span
+_PIECES_AT_ONCE = 1 << 15  # bounds it too: about 3 kB a piece of 3 x 8 x 8 values
+_SUMS_AT_ONCE = 1 << 20
 _EDGE = 1e-7  # pixels; below any width that matters, above what float64 rounds off
 
 
@@ -69,15 +71,21 @@ def _paint(
     count, device = offsets.shape[0] - 1, pieces.device
     image = torch.arange(count, device=device).repeat_interleave(offsets.diff(), output_size=total)
     units = _units(pieces, image, offsets)  # (B, C)
-    values = (pieces / units[image][..., None, None]).round().to(torch.int64)
-    values = values.transpose(0, 1).contiguous()  # (C, M, G, G)
-
     canvas = torch.zeros(channels, count, height, width + 1, dtype=torch.int64, device=device)
     frames = torch.stack([*centers.unbind(1), sides, turns]).double()  # (4, M)
     paint = _paint_kernel if device.type == "cuda" else _paint_plain
-    paint(values, frames, image, canvas)
-    sums = canvas.cumsum_(-1)[..., :width].transpose(0, 1)
-    return sums * units[..., None, None]
+    for start in range(0, total, _PIECES_AT_ONCE):
+        some = slice(start, start + _PIECES_AT_ONCE)
+        values = (pieces[some] / units[image[some]][..., None, None]).round_().to(torch.int64)
+        values = values.transpose(0, 1).contiguous()  # (C, m, G, G)
+        paint(values, frames[:, some], image[some], canvas)
+    # Sums become float64 where they lie: a second canvas would take its size again.
+    painted = canvas.view(torch.float64)
+    at_once = max(1, _SUMS_AT_ONCE // (channels * count * (width + 1)))
+    for start in range(0, height, at_once):
+        rows = slice(start, start + at_once)
+        painted[:, :, rows] = canvas[:, :, rows].cumsum(-1) * units.T[..., None, None]
+    return painted[..., :width].transpose(0, 1)
 
 
 def _paint_plain(values: Tensor, frames: Tensor, image: Tensor, canvas: Tensor) -> None:
@@ -114,7 +122,9 @@ def _(
     size: Sequence[int],
 ) -> Tensor:
     count, channels = offsets.shape[0] - 1, pieces.shape[1]
-    return pieces.new_empty(channels, count, *size, dtype=torch.float64).transpose(0, 1)
+    height, width = size
+    canvas = pieces.new_empty(channels, count, height, width + 1, dtype=torch.float64)
+    return canvas[..., :width].transpose(0, 1)
 
 
 def _units(pieces: Tensor, image: Tensor, offsets: Tensor) -> Tensor:

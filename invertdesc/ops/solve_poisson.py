@@ -1,17 +1,22 @@
 """The picture whose gradient comes nearest to a field."""
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+LONG = 2048  # pixels
+ROWS_AT_ONCE = 1 << 20  # values
 
 
 def solve_poisson(field: Tensor, screening: float = 1e-4) -> Tensor:
     """Solve Poisson's equation with mirrored borders, by discrete cosine transforms.
 
     Minimises ``|grad u - field|^2 + screening * |u|^2`` over pictures u; the result has mean 0. The
-    transforms are matrix products: 4 * H * W * (H + W) multiplications, on any device.
+    transforms are matrix products, 4 * H * W * (H + W) multiplications on any device, or Fourier
+    transforms where a side is longer than 2048: matrices of its square would take the memory.
 
     Args:
         field: (B, 2, H, W) float; gx towards the next column and gy towards the next row.
@@ -26,6 +31,7 @@ def solve_poisson(field: Tensor, screening: float = 1e-4) -> Tensor:
     tensor([-1.5000, -0.5000,  0.5000,  1.5000])
 
     Source: Desolneux, Leclaire 2017 (MS-Poisson); the normal equations of the least squares above.
+    Makhoul, "A fast cosine transform in one and two dimensions", 1980, for the Fourier transforms.
     """
     gx, gy = field.unbind(1)
     divergence = torch.zeros_like(gx)
@@ -34,10 +40,63 @@ def solve_poisson(field: Tensor, screening: float = 1e-4) -> Tensor:
     divergence[..., :-1, :] += gy[..., :-1, :]
     divergence[..., 1:, :] -= gy[..., :-1, :]
     height, width = divergence.shape[-2:]
+    if max(height, width) > LONG:
+        return _solve_long(divergence, screening)
     rows, columns = (_cosines(n, field.dtype, field.device) for n in (height, width))
     laplacian = _eigenvalues(height, field)[:, None] + _eigenvalues(width, field) - screening
     laplacian[0, 0] = math.inf  # the mean is free: take 0
     return rows.T @ (rows @ divergence @ columns.T / laplacian) @ columns
+
+
+def _solve_long(divergence: Tensor, screening: float) -> Tensor:
+    """Solve for a divergence (B, H, W) in memory that grows with the pixels alone."""
+    height, width = divergence.shape[-2:]
+    waves = _by_rows(_waves, _by_rows(_waves, divergence).mT)  # (B, W, H)
+    laplacian = _eigenvalues(width, divergence)[:, None] + _eigenvalues(height, divergence)
+    laplacian -= screening
+    laplacian[0, 0] = math.inf
+    waves /= laplacian
+    return _by_rows(_unwaved, _by_rows(_unwaved, waves).mT)
+
+
+def _by_rows(transform: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """Transform (B, H, W) along the last axis, some rows at a time: each takes its size again."""
+    at_once = max(1, ROWS_AT_ONCE // (values.shape[0] * values.shape[2]))
+    done = torch.empty_like(values, memory_format=torch.contiguous_format)
+    for start in range(0, values.shape[1], at_once):
+        some = slice(start, start + at_once)
+        done[:, some] = transform(values[:, some])
+    return done
+
+
+def _waves(values: Tensor) -> Tensor:
+    """Return the orthonormal DCT-II of (..., n)."""
+    n = values.shape[-1]
+    folded = torch.cat([values[..., ::2], values[..., 1::2].flip(-1)], -1)
+    turned = torch.fft.rfft(folded) * _twist(n, values).conj()
+    rest = -turned.imag[..., 1 : (n + 1) // 2].flip(-1)
+    waves = torch.cat([turned.real, rest], -1) * math.sqrt(2 / n)
+    return torch.cat([waves[..., :1] / math.sqrt(2), waves[..., 1:]], -1)
+
+
+def _unwaved(waves: Tensor) -> Tensor:
+    """Return what `_waves` gives these (..., n) for."""
+    n = waves.shape[-1]
+    waves = torch.cat([waves[..., :1] * math.sqrt(2), waves[..., 1:]], -1) * math.sqrt(n / 2)
+    mirrored = torch.cat([torch.zeros_like(waves[..., :1]), waves[..., 1:].flip(-1)], -1)
+    half = n // 2 + 1
+    turned = torch.complex(waves[..., :half], -mirrored[..., :half]) * _twist(n, waves)
+    folded = torch.fft.irfft(turned, n)
+    front, back = folded[..., : (n + 1) // 2], folded[..., (n + 1) // 2 :].flip(-1)
+    values = torch.empty_like(folded)
+    values[..., ::2], values[..., 1::2] = front, back
+    return values
+
+
+def _twist(n: int, like: Tensor) -> Tensor:
+    """Return (n // 2 + 1,) complex: by what the waves of a folded row are turned."""
+    angles = torch.arange(n // 2 + 1, dtype=torch.float64, device=like.device) * (math.pi / (2 * n))
+    return torch.polar(torch.ones_like(angles), angles).to(like.dtype.to_complex())
 
 
 def _eigenvalues(n: int, like: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +23,7 @@ from invertdesc.descriptors import create_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features import LocalFeatures
 from invertdesc.image import read_image, to_image, to_uint8
+from invertdesc.limits import Limits, get_limits, set_limits
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -123,8 +125,9 @@ class _Job(NamedTuple):
 def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
     missing = [job for job in todo if not job.target.is_file()]
     if missing:
+        begin = partial(_set_up, get_limits())
         done = (
-            map_in_processes(_extract, missing, workers, _one_thread)
+            map_in_processes(_extract, missing, workers, begin)
             if workers
             else map(_extract, missing)
         )
@@ -134,9 +137,11 @@ def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
     return [replace(LocalFeatures.load(job.target), scores=None) for job in bar]
 
 
-def _one_thread() -> None:
+def _set_up(limits: Limits) -> None:
+    """Set up a process that extracts: one thread, and the limits of the one that asks."""
     import cv2
 
+    set_limits(limits)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 

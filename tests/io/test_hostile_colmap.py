@@ -153,7 +153,7 @@ def test_colmap_with_a_picture_too_large_to_make(tmp_path: Path, images: Images)
     change(path, "UPDATE cameras SET width = 20000, height = 20000 WHERE camera_id = 1;")
     found, errors = read_all(path)
     assert list(found) == ["102"]
-    assert "at most 268435456 pixels" in str(errors["101"])
+    assert "at most 25000000 pixels, got 400000000" in str(errors["101"])
 
 
 def test_colmap_that_names_an_image_twice(tmp_path: Path, images: Images) -> None:

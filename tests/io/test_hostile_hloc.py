@@ -88,6 +88,39 @@ def test_hloc_with_one_bad_image(
     assert "Expected" in str(errors["101"])
 
 
+@pytest.mark.parametrize("how", ["never written", "compressed", "large chunks"])
+def test_hloc_that_unpacks_to_more_than_it_holds(how: str, tmp_path: Path, images: Images) -> None:
+    path = write_hloc(tmp_path, images)
+    count = 60 if how == "large chunks" else 2**17
+    with h5py.File(path, "a") as file:
+        del file["101/descriptors"]
+        file["101"].create_dataset(
+            "descriptors",
+            (128, count),
+            "f4",
+            maxshape=(None, None),
+            chunks={"compressed": (128, 1024), "large chunks": (2**13, 2**13)}.get(how),
+            compression=None if how == "never written" else "gzip",
+        )
+        if how == "compressed":
+            file["101/descriptors"][:, :1024] = 1
+    with little_memory():
+        found, errors = read_all(path)
+    assert list(found) == ["102"]
+    assert "at most 33554432 bytes once unpacked" in str(errors["101"])
+
+
+def test_hloc_that_is_compressed(tmp_path: Path, images: Images) -> None:
+    path = write_hloc(tmp_path, images)
+    with h5py.File(path, "a") as file:
+        vectors = file["101/descriptors"][()]
+        del file["101/descriptors"]
+        file["101"].create_dataset("descriptors", data=vectors, compression="gzip")
+    found, errors = read_all(path)
+    assert list(found) == ["101", "102"]
+    assert not errors
+
+
 def test_hloc_of_global_descriptors(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "global.h5", "w") as file:
         file["a.jpg/global_descriptor"] = np.zeros(4096)

@@ -1,5 +1,6 @@
 """Damaged and hostile stores end in an error of ours, for the image concerned and for it alone."""
 
+import gzip
 import os
 import tarfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from read_stores import little_memory, read_all
 
 from invertdesc import LocalFeatures, open_store
 from invertdesc.errors import FileError, InputError
+from invertdesc.limits import Limits, use_limits
 
 Images = dict[str, LocalFeatures]
 
@@ -208,17 +210,34 @@ def test_opencv_xml_that_unfolds_to_any_size(tmp_path: Path) -> None:
     assert "entities" in str(errors["a"])
 
 
-def test_gzip_that_unfolds_to_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import gzip
-
-    from invertdesc.io import opencv
-
-    monkeypatch.setattr(opencv, "MOST_UNPACKED", 2**20)
+def test_gzip_that_unfolds_to_any_size(tmp_path: Path) -> None:
     content = b"%YAML:1.0\n---\nkeypoints: [" + b"1, " * 2**22
     (tmp_path / "a.yml.gz").write_bytes(gzip.compress(content))
-    with little_memory():
+    with little_memory(), use_limits(Limits(unpacked=2**20)):
         _, errors = read_all(tmp_path)
-    assert "at most 1048576 bytes" in str(errors["a"])
+    assert "at most 1048576 bytes once unpacked" in str(errors["a"])
+    assert "--limit unpacked=" in str(errors["a"])
+
+
+def test_gzip_that_was_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "a.yml.gz").write_bytes(gzip.compress(OPENCV.format(**GOOD).encode())[:-20])
+    _, errors = read_all(tmp_path)
+    assert "Expected a whole gzip file" in str(errors["a"])
+
+
+@EVERY
+def test_every_reader_minds_the_pixels_and_the_keypoints(
+    kind: str, tmp_path: Path, images: Images
+) -> None:
+    path = WRITERS[kind](tmp_path, images)
+    with use_limits(Limits(pixels=1000)):
+        found, errors = read_all(path)
+    assert not found
+    assert all("at most 1000 pixels, got" in str(error) for error in errors.values())
+    with use_limits(Limits(keypoints=40)):
+        found, errors = read_all(path)
+    assert list(found) == ["102"]
+    assert "at most 40 keypoints, got 60" in str(errors["101"])
 
 
 @pytest.mark.parametrize(

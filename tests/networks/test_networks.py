@@ -188,3 +188,40 @@ def test_vgg16_tells_what_is_wrong(tmp_path: Path) -> None:
         VGG16(_vgg_state("conv1_1"), "conv1_2")
     with pytest.raises(InputError, match="a layer of VGG16"):
         VGG16({}, "conv9_9")
+
+
+@pytest.mark.parametrize(("depth", "upscale"), [(1, 1), (2, 2), (3, 4)])
+def test_unet_in_tiles_is_the_unet(
+    depth: int, upscale: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = torch.Generator().manual_seed(0)
+    network = UNet(UNetConfig(width=4, depth=depth, upscale=upscale)).eval()
+    for weights in network.parameters():
+        torch.nn.init.normal_(weights, 0, 0.3, generator=draw)
+    field = torch.randn(2, 4, 33 + 2 * network.reach, 39 + 2 * network.reach, generator=draw)
+    with torch.no_grad():
+        whole = network(field)
+        monkeypatch.setattr("invertdesc.reconstructors.networks.unet.AT_ONCE", 100)
+        monkeypatch.setattr("invertdesc.reconstructors.networks.unet.TILE", 16)
+        runs = []
+        run = network._run
+        monkeypatch.setattr(network, "_run", lambda tile: runs.append(tile.shape) or run(tile))
+        in_tiles = network(field)
+    assert len(runs) > 4
+    assert max(max(shape[2:]) for shape in runs) == 16 + 2 * network.reach
+    torch.testing.assert_close(in_tiles, whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_unet_reaches_no_further_than_it_says(depth: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    network = UNet(UNetConfig(inputs=1, width=2, depth=depth, upscale=2)).eval()
+    for weights in network.parameters():
+        torch.nn.init.normal_(weights, 0, 0.5, generator=draw)
+    side = 2 * network.reach + 2**depth
+    for middle in range(side // 2, side // 2 + 2**depth, 3):
+        field = torch.zeros(1, 1, side, side, requires_grad=True)
+        picture = network(field)[..., 2 * middle, 2 * middle].sum()
+        picture.backward()
+        seen = field.grad.nonzero()[:, 2:]
+        assert 0 < (seen - middle).abs().max() <= network.reach

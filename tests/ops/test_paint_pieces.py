@@ -303,3 +303,12 @@ def test_tiny_and_zero_values(dtype, value):
     assert found[0, 0].item() == pieces[0, 0].item()
     assert not torch.signbit(found).any()
     assert found[0, 1].item() == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_parts_give_the_same_bits(seed, monkeypatch):
+    given = random_case(seed)
+    whole = paint_pieces(*given)
+    for name in ("_PIECES_AT_ONCE", "_SPANS_AT_ONCE", "_SUMS_AT_ONCE"):
+        monkeypatch.setattr(module, name, 5)
+    assert torch.equal(paint_pieces(*given), whole)

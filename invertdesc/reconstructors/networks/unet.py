@@ -1,5 +1,6 @@
 """A small U-Net from the unfolded field to the picture (ours)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -8,6 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from invertdesc.reconstructors.networks.norm import BatchNorm
+
+# Samples of the field that are worked on at once, where no gradient is asked for, and along a side
+# of the tiles of larger ones. The network that ships takes about 1.2 kB of memory a sample.
+AT_ONCE = 3 * 2**18
+TILE = 384
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,42 @@ class UNet(nn.Module):
     def forward(self, field: Tensor) -> Tensor:
         """Run; see the class."""
         height, width = field.shape[-2:]
+        if torch.is_grad_enabled() or self.training or height * width <= AT_ONCE:
+            return self._run(field)
+        return self._run_in_tiles(field)
+
+    @property
+    def reach(self) -> int:
+        """Samples of the field, at most, from one to what it changes; a multiple of 2^depth."""
+        blocks = sum(3 * 2**level for level in range(self.config.depth))  # those down, or those up
+        return _up_to(2 * blocks + 3, self.config.depth)
+
+    def _run_in_tiles(self, field: Tensor) -> Tensor:
+        """Run on overlapping tiles, so that memory grows with the picture alone."""
+        (count, _, height, width), scale = field.shape, self.config.upscale
+        picture = field.new_empty(count, 3, height * scale, width * scale)
+        for top, y in self._starts(height):
+            for left, x in self._starts(width):
+                side = TILE + 2 * self.reach
+                made = self._run(field[..., y : y + side, x : x + side])
+                made = made[..., (top - y) * scale :, (left - x) * scale :]
+                rows = slice(top * scale, (top + TILE) * scale)
+                columns = slice(left * scale, (left + TILE) * scale)
+                picture[..., rows, columns] = made[..., : TILE * scale, : TILE * scale]
+        return picture
+
+    def _starts(self, length: int) -> Iterator[tuple[int, int]]:
+        """Yield where tiles start, and where what they are made from does.
+
+        The latter is where a pixel of the deepest level starts, so that it sees the same as in one
+        run. All are of one size, so that memory is used again.
+        """
+        last = max(0, _up_to(length - TILE - 2 * self.reach, self.config.depth))
+        for start in range(0, length, TILE):
+            yield start, min(max(0, start - self.reach), last)
+
+    def _run(self, field: Tensor) -> Tensor:
+        height, width = field.shape[-2:]
         whole = 2**self.config.depth
         below, right = -height % whole, -width % whole
         # Replication, because reflection cannot pad a field smaller than what is missing.
@@ -72,6 +114,11 @@ class UNet(nn.Module):
             x = up(torch.cat([F.interpolate(x, scale_factor=2.0), skips.pop()], 1))
         picture: Tensor = torch.sigmoid(self.head(x))
         return picture[..., : height * self.config.upscale, : width * self.config.upscale]
+
+
+def _up_to(length: int, depth: int) -> int:
+    """Return the next multiple of 2^depth."""
+    return -(-length // (1 << depth)) * (1 << depth)
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
