@@ -6,9 +6,8 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -78,14 +77,12 @@ class Answers:
         uploads: Where the pictures lie that browsers sent; no others are read, but the examples.
         side: Pixels of the longer side that pictures are shrunk to.
         device: Where to compute.
-        busy: To hold while answering: whoever deletes the folders waits for it.
     """
 
     folder: Path
     uploads: Path
     side: int = 512
     device: str | None = None
-    busy: Lock = field(default_factory=Lock, repr=False)
 
     def __call__(
         self,

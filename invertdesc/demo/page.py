@@ -50,16 +50,15 @@ def build_page(answers: Answers) -> gr.Blocks:
 
         def answer(seen: Seen | None, path: str | None, drawing: Any, *chosen: Any) -> list[Any]:
             descriptor, method, percent, hidden = chosen
-            with answers.busy:
-                seen, view = answers(
-                    seen,
-                    path,
-                    mask_of(drawing),
-                    descriptor=descriptor,
-                    method=method,
-                    percent=percent,
-                    hidden=hidden,
-                )
+            seen, view = answers(
+                seen,
+                path,
+                mask_of(drawing),
+                descriptor=descriptor,
+                method=method,
+                percent=percent,
+                hidden=hidden,
+            )
             return [seen, *_laid_out(view)]
 
         common: dict[str, Any] = {

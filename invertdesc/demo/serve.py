@@ -6,8 +6,9 @@ import os
 import signal
 import socket
 import tempfile
+import threading
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_urlsafe
@@ -55,6 +56,7 @@ def serve(
     with ExitStack() as stack:
         stack.enter_context(_ended_by_signals())
         answers = _make_places(stack, stack.enter_context(own_folder()), side, device)
+        stack.callback(_join_threads, threading.enumerate())
         listener = stack.enter_context(_listen(port))
         server = _server(Guard(_build_app(answers, most), answers.uploads, token, most))
         address = f"http://{HOST}:{listener.getsockname()[1]}/"
@@ -76,8 +78,14 @@ def _make_places(stack: ExitStack, folder: Path, side: int, device: str | None) 
         place.mkdir()
     # Read by gradio: where uploads lie, and that it is to tell nobody that it is in use.
     os.environ.update(GRADIO_TEMP_DIR=str(answers.uploads), GRADIO_ANALYTICS_ENABLED="False")
-    stack.callback(answers.busy.acquire)  # waits for what is being written, and lets nothing follow
     return answers
+
+
+def _join_threads(before: Iterable[threading.Thread]) -> None:
+    """Wait for threads that were started since: each may be about to write a file."""
+    for thread in set(threading.enumerate()).difference(before):
+        if not thread.daemon:  # for these Python waits at the end anyway
+            thread.join()
 
 
 @contextmanager
