@@ -17,7 +17,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 Refusal: TypeAlias = tuple[int, str]  # status and words
 
-MEGABYTE = 1_000_000  # bytes
+MEGABYTE = 2**20  # bytes, as gradio counts them
 FRAME = MEGABYTE // 10  # bytes around an upload: a form's fields
 NAMES = ("127.0.0.1", "localhost")
 # What the page asks for. gradio has more routes: some fetch from other hosts or write files.
