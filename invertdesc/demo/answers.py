@@ -116,7 +116,8 @@ class Answers:
         known = same if same is not None and same.descriptor == descriptor else None
         mask = None if same is None or mask is None or not mask.any() else mask
         try:
-            self.check_readable(path)
+            if known is None:
+                self.check_readable(path)
             choice = Choice(
                 method=method,
                 share=percent / 100,

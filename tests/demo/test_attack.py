@@ -311,6 +311,13 @@ def test_only_uploads_and_examples_are_read(answers: Answers, sent: Path, photo:
         assert not view.bad
 
 
+def test_what_is_seen_outlives_its_upload(answers: Answers, sent: Path) -> None:
+    seen, _ = shown(answers(None, str(sent), method="poisson"))
+    sent.unlink()  # as gradio does after an hour
+    _, view = shown(answers(seen, str(sent), method="poisson", percent=50))
+    assert not view.bad
+
+
 @pytest.mark.parametrize("index", [-1, 5, 99, None, "0", [0, 1], 0.5])
 def test_an_example_that_is_none_is_told(index: object) -> None:
     with pytest.raises(InputError, match="Expected an example from 0 to 4, got"):
