@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from invertdesc.cli.sources import EXAMPLES, example_path
 from invertdesc.demo.attack import Attack, Choice, Stored, attack, save_attack, store
+from invertdesc.demo.folder import holds
 from invertdesc.drawing import draw_keypoints, enlarge
-from invertdesc.errors import InvertDescError
+from invertdesc.errors import InputError, InvertDescError
 from invertdesc.image import to_uint8
 
 Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -71,11 +74,13 @@ class Answers:
 
     Attributes:
         folder: For files to download.
+        uploads: Where the pictures lie that browsers sent; no others are read, but the examples.
         side: Pixels of the longer side that pictures are shrunk to.
         device: Where to compute.
     """
 
     folder: Path
+    uploads: Path
     side: int = 512
     device: str | None = None
 
@@ -111,6 +116,8 @@ class Answers:
         known = same if same is not None and same.descriptor == descriptor else None
         mask = None if same is None or mask is None or not mask.any() else mask
         try:
+            if known is None:
+                self.check_readable(path)
             choice = Choice(
                 method=method,
                 share=percent / 100,
@@ -124,7 +131,7 @@ class Answers:
             made = attack(stored, choice, mask, self.device)
             files = save_attack(stored, made, method, Path(tempfile.mkdtemp(dir=self.folder)))
         except InvertDescError as error:
-            view = View(str(error), bad=True, new=same is None)
+            view = View(self.without_folders(error), bad=True, new=same is None)
             if same is not None:
                 return replace(same, asked=None), view
             forget(seen)
@@ -132,6 +139,35 @@ class Answers:
         forget(seen)
         now = Seen(path, descriptor, stored, asked, files[0].parent)
         return now, _view(stored, made, files, same is None)
+
+    def check_readable(self, path: str) -> None:
+        """Refuse a file that is neither an upload nor an example, wherever links lead.
+
+        Raises:
+            InputError: It is another.
+        """
+        if not holds(self.uploads, path) and Path(path) not in map(example_path, EXAMPLES):
+            raise InputError(
+                "Expected a picture that was uploaded here or an example, got another."
+            )
+
+    def without_folders(self, error: Exception) -> str:
+        """Return an error's words with names of files, not where on this machine they lie."""
+        words = str(error)
+        for folder in (self.uploads, self.folder):
+            words = words.replace(f"{folder}/", "/")  # there may be blanks in it
+        return re.sub(r"(?<![\w.)])/(?:[^/\s]+/)*(?=[^/\s])", "", words)
+
+
+def example_at(index: object) -> str:
+    """Return the file of an example by its place in the gallery.
+
+    Raises:
+        InputError: None has that place.
+    """
+    if not isinstance(index, int) or not 0 <= index < len(EXAMPLES):
+        raise InputError(f"Expected an example from 0 to {len(EXAMPLES) - 1}, got {index!r}.")
+    return str(example_path(EXAMPLES[index]))
 
 
 def forget(seen: Seen | None) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from invertdesc.cli.sources import EXAMPLES, example_path
-from invertdesc.demo.answers import Answers, Seen, View, forget, mask_of
+from invertdesc.demo.answers import Answers, Seen, View, example_at, forget, mask_of
 from invertdesc.demo.attack import offered_descriptors, offered_methods
+from invertdesc.demo.pixels import check_header
+from invertdesc.errors import InvertDescError
 
 ABOUT = """# What do local descriptors give away?
 On the left a photograph. In the middle what an app would store of it: keypoints, each with a
@@ -73,7 +77,62 @@ def build_page(answers: Answers) -> gr.Blocks:
             gallery.select(_example, None, [path, upload], api_visibility="private"),
         ):
             event.success(**common)
+    _hold_to_uploads(page, drawing, answers)
     return page
+
+
+def _hold_to_uploads(page: Any, drawing: gr.ImageEditor, answers: Answers) -> None:
+    """Look at what a browser names before gradio does.
+
+    It would download from addresses, and decode drawings of any size and kind.
+    """
+    prepare = page.preprocess_data
+
+    async def prepare_uploads(
+        block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
+    ) -> Any:
+        with _told():
+            for block, sent in zip(block_fn.inputs, inputs, strict=False):  # it counts them itself
+                for path in _paths(sent):
+                    answers.check_readable(path)
+                if block is drawing and isinstance(sent, dict):
+                    there = state is not None and drawing._id in state  # each browser has its own
+                    _check_drawing(sent, state[drawing._id] if there else drawing)
+        return await prepare(block_fn, inputs, state, explicit_call)
+
+    # Replaced on the object: gradio writes a stub file beside each class that is made of its own.
+    page.preprocess_data = prepare_uploads
+
+
+def _check_drawing(sent: dict[str, Any], drawing: gr.ImageEditor) -> None:
+    """Look at headers, in the files that a drawing names and in what was sent ahead of it."""
+    for path in _paths(sent):
+        check_header(Path(path))
+    ahead = drawing.blob_storage.get(str(sent.get("id")))
+    if ahead is not None:
+        for picture in (ahead.background, ahead.composite, *ahead.layers):
+            if picture is not None:
+                check_header(picture)
+
+
+def _paths(sent: Any) -> Iterator[str]:
+    """List the files that a browser names, at any depth."""
+    if isinstance(sent, dict):
+        if "path" in sent:
+            yield str(sent["path"])
+        sent = list(sent.values())
+    if isinstance(sent, list):
+        for part in sent:
+            yield from _paths(part)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell errors to the browser, not to the terminal."""
+    try:
+        yield
+    except InvertDescError as error:
+        raise gr.Error(str(error), print_exception=False) from error
 
 
 def _build_controls() -> Sequence[Any]:
@@ -156,7 +215,8 @@ def _laid_out(view: View | None) -> list[Any]:
 
 def _example(event: gr.SelectData) -> tuple[str, None]:
     """Return an example's file, and nothing as the upload."""
-    return str(example_path(EXAMPLES[event.index])), None
+    with _told():
+        return example_at(event.index), None
 
 
 def _thumbnail(name: str) -> Image.Image:

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
+import threading
 import webbrowser
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from secrets import token_urlsafe
+from typing import Any
+from urllib.parse import quote
 
+from invertdesc.demo.answers import Answers
+from invertdesc.demo.folder import own_folder
+from invertdesc.demo.guard import MEGABYTE, Application, Guard
 from invertdesc.errors import InputError, MissingDependencyError
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
-
 HOST = "127.0.0.1"
-# A browser asks only us, whatever gradio writes into the page. Its editor compiles shaders: eval.
-POLICY = (
-    "default-src 'self'; base-uri 'self'; connect-src 'self' blob: data:; font-src 'self' data:; "
-    "form-action 'self'; frame-ancestors 'none'; img-src 'self' blob: data:; object-src 'none'; "
-    "script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "worker-src 'self' blob:"
-)
-HEADERS = [
-    (b"content-security-policy", POLICY.encode()),
-    (b"referrer-policy", b"no-referrer"),
-]
 
 
 def serve(
-    *, port: int, side: int, device: str | None, open_browser: bool, told: Callable[[str], None]
+    *,
+    port: int,
+    side: int,
+    device: str | None,
+    token: str | None,
+    max_upload: int,
+    open_browser: bool,
+    told: Callable[[str], None],
 ) -> None:
     """Serve the page until somebody stops it; then delete all that browsers sent.
 
@@ -41,24 +39,76 @@ def serve(
         port: To listen at; 0 for any that is free.
         side: Pixels of the longer side that pictures are shrunk to.
         device: Where to compute.
+        token: What the address holds, so that only those answer who know it; None for a random
+            one, empty for none.
+        max_upload: Megabytes of a picture's file.
         open_browser: Whether to open the page in the user's browser.
         told: Called with the page's address once it can be opened.
 
     Raises:
+        FileError: There is no place for temporary files.
         InputError: Something else listens at the port.
         MissingDependencyError: gradio is not installed.
+        SystemExit: The process was asked to end by SIGTERM or SIGHUP.
     """
+    token = token_urlsafe() if token is None else token
+    most = max_upload * MEGABYTE
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="invertdesc-"))
-        # Read by gradio: where uploads lie, and that it is to tell nobody that it is in use.
-        os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")
+        stack.enter_context(_ended_by_signals())
+        answers = _make_places(stack, stack.enter_context(own_folder()), side, device)
+        stack.callback(_join_threads, threading.enumerate())
         listener = stack.enter_context(_listen(port))
-        server = _server(_build_app(Path(folder), side, device))
+        server = _server(Guard(_build_app(answers, most), answers.uploads, token, most))
         address = f"http://{HOST}:{listener.getsockname()[1]}/"
+        if token:
+            address += f"?token={quote(token, safe='')}"
         told(address)
         if open_browser:
             webbrowser.open(address)
         server.run(sockets=[listener])
+
+
+def _make_places(stack: ExitStack, folder: Path, side: int, device: str | None) -> Answers:
+    """Have everything that is written lie in a folder, until the stack is closed."""
+    # gradio keeps some files among the system's temporary ones, which then go as well.
+    stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
+    tempfile.tempdir = str(folder)
+    answers = Answers(folder / "results", folder / "uploads", side, device)
+    for place in (answers.folder, answers.uploads):
+        place.mkdir()
+    # Read by gradio: where uploads lie, and that it is to tell nobody that it is in use.
+    os.environ.update(GRADIO_TEMP_DIR=str(answers.uploads), GRADIO_ANALYTICS_ENABLED="False")
+    return answers
+
+
+def _join_threads(before: Iterable[threading.Thread]) -> None:
+    """Wait for threads that were started since: each may be about to write a file."""
+    for thread in set(threading.enumerate()).difference(before):
+        if not thread.daemon:  # for these Python waits at the end anyway
+            thread.join()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP, a closed terminal, end the block as Ctrl-C does."""
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_IGN:
+        hangup = None  # as nohup wants it
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, hangup) if number}
+
+    def end(number: int, _frame: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # let nothing break off what is deleted then
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    if hangup is not None:  # uvicorn knows SIGTERM alone: it ends well, then raises it again
+        signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _listen(port: int) -> socket.socket:
@@ -75,11 +125,17 @@ def _server(app: Application) -> Any:
 
     # Browsers hold connections open, which are not waited for at the end.
     return uvicorn.Server(
-        uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app,
+            ws="none",
+            log_level="critical",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
     )
 
 
-def _build_app(folder: Path, side: int, device: str | None) -> Application:
+def _build_app(answers: Answers, most: int) -> Application:
     try:
         import gradio
         from fastapi import FastAPI
@@ -87,13 +143,12 @@ def _build_app(folder: Path, side: int, device: str | None) -> Application:
         raise MissingDependencyError(
             "Expected gradio, which the page is made with: pip install invertdesc[demo]."
         ) from error
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from invertdesc.demo.answers import Answers
     from invertdesc.demo.page import CSS, build_page, theme
 
-    page = build_page(Answers(folder, side, device))
-    app = gradio.mount_gradio_app(
+    page = build_page(answers)
+    page.has_launched = True  # only launch() sets it, and until then gradio reads any file
+    app: Application = gradio.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         page,
         path="/",
@@ -104,23 +159,9 @@ def _build_app(folder: Path, side: int, device: str | None) -> Application:
         pwa=False,
         mcp_server=False,
         enable_monitoring=False,
+        show_error=False,  # texts of unforeseen errors may name files of this machine
+        max_file_size=most,
         theme=theme(),
         css=CSS,
     )
-    # Else a page of another site could reach this one by a name of its own for 127.0.0.1.
-    hosted = TrustedHostMiddleware(app, allowed_hosts=[HOST, "localhost"])
-    return with_headers(hosted)
-
-
-def with_headers(app: Application) -> Application:
-    """Return an ASGI application whose answers hold a browser to this machine."""
-
-    async def wrapped(scope: Message, receive: Receive, send: Send) -> None:
-        async def marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *HEADERS]
-            await send(message)
-
-        await app(scope, receive, marked)
-
-    return wrapped
+    return app

@@ -1,10 +1,12 @@
 """What the page does, without a page."""
 
-import asyncio
+import re
+import shutil
 import socket
+import struct
 import sys
+import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from skimage import data
 
 from invertdesc import LocalFeatures, create_method, reconstruct
 from invertdesc.cli import main
-from invertdesc.demo.answers import Answers, Seen, View, forget
+from invertdesc.demo.answers import Answers, Seen, View, example_at, forget
 from invertdesc.demo.attack import (
     Choice,
     Stored,
@@ -25,8 +27,8 @@ from invertdesc.demo.attack import (
     offered_methods,
     store,
 )
-from invertdesc.demo.serve import with_headers
-from invertdesc.errors import InputError
+from invertdesc.demo.pixels import check_header
+from invertdesc.errors import FileError, InputError
 from invertdesc.image import read_image, to_uint8
 
 POISSON = Choice(method="poisson")
@@ -46,7 +48,15 @@ def stored(photo: Path) -> Stored:
 
 @pytest.fixture
 def answers(tmp_path: Path) -> Answers:
-    return Answers(tmp_path)
+    results = tmp_path / "results"
+    results.mkdir()
+    return Answers(results, uploads=tmp_path)
+
+
+@pytest.fixture
+def sent(tmp_path: Path, photo: Path) -> Path:
+    """The photograph as an upload."""
+    return Path(shutil.copy(photo, tmp_path))
 
 
 def shown(answer: tuple[Seen | None, View | None]) -> tuple[Seen, View]:
@@ -54,6 +64,14 @@ def shown(answer: tuple[Seen | None, View | None]) -> tuple[Seen, View]:
     assert seen is not None
     assert view is not None
     return seen, view
+
+
+def png_of(width: int, height: int) -> bytes:
+    """Return a PNG's first bytes: small, whatever size it claims."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(header))
+    pixels = struct.pack(">I", 9) + b"IDAT"
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + crc + pixels
 
 
 def half(side: str) -> torch.Tensor:
@@ -137,8 +155,8 @@ def test_only_methods_that_need_no_database_are_offered() -> None:
         create_method(name)
 
 
-def test_view_shows_what_was_made(answers: Answers, photo: Path, stored: Stored) -> None:
-    seen, view = shown(answers(None, str(photo), method="poisson"))
+def test_view_shows_what_was_made(answers: Answers, sent: Path, stored: Stored) -> None:
+    seen, view = shown(answers(None, str(sent), method="poisson"))
     assert view.new
     assert not view.bad
     assert view.photo is not None
@@ -153,9 +171,9 @@ def test_view_shows_what_was_made(answers: Answers, photo: Path, stored: Stored)
     assert read_image(panels).shape[2] > 3 * 2 * 192
 
 
-def test_files_hold_no_more_than_the_attacker_has(answers: Answers, photo: Path) -> None:
+def test_files_hold_no_more_than_the_attacker_has(answers: Answers, sent: Path) -> None:
     _, view = shown(
-        answers(None, str(photo), method="poisson", percent=10, hidden=["orientations", "scales"])
+        answers(None, str(sent), method="poisson", percent=10, hidden=["orientations", "scales"])
     )
     loaded = LocalFeatures.load(view.files[0])
     assert loaded.orientations is None
@@ -164,13 +182,13 @@ def test_files_hold_no_more_than_the_attacker_has(answers: Answers, photo: Path)
     assert "of the strongest 10%" in view.words
 
 
-def test_two_browsers_do_not_mix(answers: Answers, photo: Path, tmp_path: Path) -> None:
+def test_two_browsers_do_not_mix(answers: Answers, sent: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.png"
     Image.fromarray(data.coffee()[100:260, 200:360]).save(other)
-    one, first = shown(answers(None, str(photo), method="poisson"))
+    one, first = shown(answers(None, str(sent), method="poisson"))
     two, second = shown(answers(None, str(other), descriptor="orb", method="poisson"))
     assert one.folder != two.folder
-    one, changed = shown(answers(one, str(photo), half("right"), method="poisson"))
+    one, changed = shown(answers(one, str(sent), half("right"), method="poisson"))
     assert changed.photo is None  # it is there already, with what was drawn over it
     assert one.stored.features.descriptor == "sift"
     assert LocalFeatures.load(second.files[0]).descriptor == "orb"
@@ -181,32 +199,32 @@ def test_two_browsers_do_not_mix(answers: Answers, photo: Path, tmp_path: Path) 
     assert two.folder.exists()
 
 
-def test_the_same_again_is_not_computed_again(answers: Answers, photo: Path) -> None:
-    seen, _ = shown(answers(None, str(photo), method="poisson"))
+def test_the_same_again_is_not_computed_again(answers: Answers, sent: Path) -> None:
+    seen, _ = shown(answers(None, str(sent), method="poisson"))
     blank = torch.zeros(4, 6, dtype=torch.bool)
-    assert answers(seen, str(photo), blank, method="poisson") == (seen, None)
+    assert answers(seen, str(sent), blank, method="poisson") == (seen, None)
 
 
 def test_a_mask_goes_with_the_photograph_it_was_drawn_on(
-    answers: Answers, photo: Path, tmp_path: Path
+    answers: Answers, sent: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.png"
-    other.write_bytes(photo.read_bytes())
-    seen, _ = shown(answers(None, str(photo), method="poisson"))
+    other.write_bytes(sent.read_bytes())
+    seen, _ = shown(answers(None, str(sent), method="poisson"))
     _, view = shown(answers(seen, str(other), half("left"), method="poisson"))
     assert view.new
     assert "erased" not in view.words
 
 
-def test_errors_are_told_and_left_behind(answers: Answers, photo: Path) -> None:
-    seen, before = shown(answers(None, str(photo), descriptor="orb", method="poisson"))
-    seen, view = shown(answers(seen, str(photo), descriptor="orb", method="coarse"))
+def test_errors_are_told_and_left_behind(answers: Answers, sent: Path) -> None:
+    seen, before = shown(answers(None, str(sent), descriptor="orb", method="poisson"))
+    seen, view = shown(answers(seen, str(sent), descriptor="orb", method="coarse"))
     assert view.bad
     assert "orb" in view.words
     assert view.picture is None
     assert not view.files
     assert not view.new
-    _, after = shown(answers(seen, str(photo), descriptor="orb", method="poisson"))
+    _, after = shown(answers(seen, str(sent), descriptor="orb", method="poisson"))
     assert after.words == before.words
     assert after.picture is not None
 
@@ -224,11 +242,11 @@ def test_files_that_are_no_pictures_are_told(
     assert view.words.startswith("Expected a")
 
 
-def test_files_of_what_is_seen_no_more_go(answers: Answers, photo: Path, tmp_path: Path) -> None:
+def test_files_of_what_is_seen_no_more_go(answers: Answers, sent: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_text("this is no image")
     for path in (None, str(bad)):
-        seen, _ = shown(answers(None, str(photo), method="poisson"))
+        seen, _ = shown(answers(None, str(sent), method="poisson"))
         assert seen.folder.exists()
         assert answers(seen, path)[0] is None
         assert not seen.folder.exists()
@@ -247,29 +265,6 @@ def test_no_picture_is_asked_for(answers: Answers) -> None:
     assert seen is None
     assert view is not None
     assert (view.words, view.bad) == ("Choose a picture.", False)
-
-
-def test_answers_hold_a_browser_to_this_machine() -> None:
-    sent: list[Any] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "headers": [(b"a", b"b")]})
-        await send({"type": "http.response.body"})
-
-    async def receive() -> Any:
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    asyncio.run(with_headers(app)({}, receive, send))
-    headers = dict(sent[0]["headers"])
-    assert headers[b"a"] == b"b"
-    policy = headers[b"content-security-policy"].decode()
-    assert policy.startswith("default-src 'self'; ")
-    assert "http" not in policy
-    assert "*" not in policy
-    assert sent[1] == {"type": "http.response.body"}
 
 
 def test_a_port_in_use_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -291,3 +286,83 @@ def test_without_gradio_the_extra_is_named(
     with pytest.raises(SystemExit, match="2"):
         main(["demo", "--port", "0", "--no-browser"])
     assert "pip install invertdesc[demo]" in capsys.readouterr().err
+
+
+def test_only_uploads_and_examples_are_read(answers: Answers, sent: Path, photo: Path) -> None:
+    link = sent.with_name("link.png")
+    link.symlink_to(photo)
+    for path in (
+        photo,
+        link,
+        sent.parent / ".." / photo.parent / "photo.png",
+        "photo.png",
+        "",
+        "\0",
+    ):
+        seen, view = answers(None, str(path), method="poisson")
+        assert seen is None
+        assert view is not None
+        assert view.bad
+        assert view.words == (
+            "Expected a picture that was uploaded here or an example, got another."
+        )
+    for path in (str(sent), example_at(1)):
+        _, view = shown(answers(None, path, method="poisson"))
+        assert not view.bad
+
+
+def test_what_is_seen_outlives_its_upload(answers: Answers, sent: Path) -> None:
+    seen, _ = shown(answers(None, str(sent), method="poisson"))
+    sent.unlink()  # as gradio does after an hour
+    _, view = shown(answers(seen, str(sent), method="poisson", percent=50))
+    assert not view.bad
+
+
+@pytest.mark.parametrize("index", [-1, 5, 99, None, "0", [0, 1], 0.5])
+def test_an_example_that_is_none_is_told(index: object) -> None:
+    with pytest.raises(InputError, match="Expected an example from 0 to 4, got"):
+        example_at(index)
+
+
+def test_pictures_of_too_many_pixels_are_refused_by_their_header(
+    answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.png"
+    for side, words in (
+        (8193, r"at most 67,108,864 pixels, got 8193 x 8193\. Shrink"),
+        (10_000, r"at most 67,108,864 pixels, got 10000 x 10000\. Shrink"),  # Pillow warns
+        (20_000, "fewer pixels"),  # Pillow refuses
+    ):
+        path.write_bytes(png_of(side, side))
+        view = answers(None, str(path))[1]
+        assert view is not None
+        assert view.bad
+        assert re.search(words, view.words), view.words
+    monkeypatch.setattr("invertdesc.demo.pixels.MOST_PIXELS", 64)
+    Image.new("L", (8, 8)).save(path)
+    check_header(path)
+    Image.new("L", (8, 9)).save(path)
+    with pytest.raises(InputError, match="at most 64 pixels, got 8 x 9"):
+        check_header(path.read_bytes())
+
+
+def test_kinds_that_pillow_hands_to_a_program_are_refused() -> None:
+    with pytest.raises(FileError, match="Expected an image file"):
+        check_header(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+
+
+def test_errors_say_nothing_of_where_files_lie(answers: Answers, tmp_path: Path) -> None:
+    path = tmp_path / "of mine.png"
+    path.write_bytes(png_of(64, 64))  # a header, and nothing behind
+    view = answers(None, str(path))[1]
+    assert view is not None
+    assert view.bad
+    assert "of mine.png" in view.words
+    assert "/" not in view.words
+    for words, left in {
+        f"got {path}: bad": "got of mine.png: bad",
+        "Cannot read /home/somebody/.cache/weights.bin: no": "Cannot read weights.bin: no",
+        "Expected '/var/lib/a/b.npz'": "Expected 'b.npz'",
+        "Expected (N, D) and/or 3 / 4": "Expected (N, D) and/or 3 / 4",
+    }.items():
+        assert answers.without_folders(InputError(words)) == left

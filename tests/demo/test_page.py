@@ -44,7 +44,8 @@ main(["demo", "--port", "0", "--no-browser"])
 
 @pytest.fixture(scope="module")
 def address(interruptible: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve for all tests here; then stop as a user would, and look what is left."""
+    """Serve for all tests here, at an address with a token; then stop as a user would, and look
+    what is left."""
     folder = tmp_path_factory.mktemp("server")
     home, temporary = folder / "home", folder / "temporary"
     for place in (home, temporary):
@@ -59,7 +60,7 @@ def address(interruptible: None, tmp_path_factory: pytest.TempPathFactory) -> It
         )
         assert server.stdout is not None
         line = server.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        found = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line)
         messages.seek(0)
         assert found, messages.read()
         yield found[0]
@@ -104,7 +105,8 @@ def open_page(chromium: Any, address: str) -> Iterator[Callable[[], Any]]:
     for context in contexts:
         context.close()
     assert len(asked) > 20
-    assert [url for url in asked if not url.startswith((address, f"blob:{address}", "data:"))] == []
+    own = address.partition("?")[0]
+    assert [url for url in asked if not url.startswith((own, f"blob:{own}", "data:"))] == []
     assert wrong == []
 
 
