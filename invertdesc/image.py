@@ -82,13 +82,7 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
         raise FileError(f"Expected an image file, found none at {name}.")
     try:
         with name.open("rb") as file:
-            image = _open(file)
-            if image is None:
-                raise FileError(
-                    f"Expected an image file of the format {', '.join(FORMATS[:-1])} or "
-                    f"{FORMATS[-1]}, got {name}, which is of none of them."
-                )
-            check_limit("pixels", image.width * image.height, "an image")
+            image = open_checked(file, str(name))
             image.load()
             return _from_pil(image)
     except FileError:
@@ -97,6 +91,27 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
         raise InputError(f"Cannot use {name}: {error}") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise FileError(f"Expected a whole image file, got {name}: {error}.") from error
+
+
+def open_checked(file: BinaryIO, name: str) -> ImageFile.ImageFile:
+    """Read the header of an image of one of `FORMATS`, and check its size; decode nothing.
+
+    Args:
+        file: Where it is.
+        name: Of it, for messages.
+
+    Raises:
+        FileError: It is in none of the formats that are read.
+        InputError: It has more pixels than `Limits` allow.
+    """
+    image = _open(file)
+    if image is None:
+        raise FileError(
+            f"Expected an image file of the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got "
+            f"{name}, which is of none of them."
+        )
+    check_limit("pixels", image.width * image.height, "an image")
+    return image
 
 
 def _open(file: BinaryIO) -> ImageFile.ImageFile | None:

@@ -15,7 +15,6 @@ from invertdesc.api import extract, reconstruct
 from invertdesc.audit.changes import keep_random, keep_strongest
 from invertdesc.audit.gather import ORIENTATION, SCALE
 from invertdesc.audit.subjects import shrink_image
-from invertdesc.demo.pixels import check_header
 from invertdesc.descriptors import create_descriptor, list_descriptors
 from invertdesc.drawing import side_by_side
 from invertdesc.errors import InputError, InvertDescError
@@ -100,7 +99,6 @@ def store(path: str | os.PathLike[str], descriptor: str, side: int) -> Stored:
         FileError: The file is missing or not an image.
         InputError: Too many pixels, or no keypoints.
     """
-    check_header(Path(path))
     image = shrink_image(read_image(path), side)
     features = extract(image, descriptor=descriptor)
     if not len(features):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from PIL import Image
 from invertdesc.cli.sources import EXAMPLES, example_path
 from invertdesc.demo.answers import Answers, Seen, View, example_at, forget, mask_of
 from invertdesc.demo.attack import offered_descriptors, offered_methods
-from invertdesc.demo.pixels import check_header
 from invertdesc.errors import InvertDescError
+from invertdesc.image import open_checked
 
 ABOUT = """# What do local descriptors give away?
 On the left a photograph. In the middle what an app would store of it: keypoints, each with a
@@ -107,12 +108,13 @@ def _hold_to_uploads(page: Any, drawing: gr.ImageEditor, answers: Answers) -> No
 def _check_drawing(sent: dict[str, Any], drawing: gr.ImageEditor) -> None:
     """Look at headers, in the files that a drawing names and in what was sent ahead of it."""
     for path in _paths(sent):
-        check_header(Path(path))
+        with Path(path).open("rb") as file:
+            open_checked(file, Path(path).name)
     ahead = drawing.blob_storage.get(str(sent.get("id")))
     if ahead is not None:
         for picture in (ahead.background, ahead.composite, *ahead.layers):
             if picture is not None:
-                check_header(picture)
+                open_checked(BytesIO(picture), "a drawing")
 
 
 def _paths(sent: Any) -> Iterator[str]:
