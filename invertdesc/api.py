@@ -165,7 +165,9 @@ def reconstruct(
 def _check_device(device: str | torch.device | None) -> None:
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # the latter from builds without CUDA
+        if torch.device(device or "cpu").type == "meta":
+            raise RuntimeError("it holds no values.")
+    except (RuntimeError, AssertionError, TypeError) as error:  # the second: builds without CUDA
         reason = str(error).partition("\n")[0]
         raise InputError(f"Expected a device to compute on, got {device!r}: {reason}") from error
 

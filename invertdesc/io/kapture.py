@@ -20,7 +20,14 @@ import numpy as np
 from invertdesc.errors import FileError, InputError
 from invertdesc.io._colmap_frames import read_frames
 from invertdesc.io._files import read_bytes, walk
-from invertdesc.io._record import MOST_KEYPOINTS, Array, Record, check_count, check_rows_alike
+from invertdesc.io._record import (
+    MOST_KEYPOINTS,
+    Array,
+    Record,
+    check_count,
+    check_rows_alike,
+    numbers,
+)
 from invertdesc.io._tar import Tar
 from invertdesc.io.base import Store
 
@@ -170,6 +177,6 @@ def _rows(file: Path) -> Iterator[list[str]]:
 
 def _is_number(word: str) -> bool:
     try:
-        return bool(np.isfinite(float(word)))
+        return bool(np.isfinite(numbers([word], "a size")).all())
     except ValueError:
         return False

@@ -15,7 +15,7 @@ from invertdesc.errors import FileError, InputError
 from invertdesc.field import FieldRasterizer
 from invertdesc.rasterizer import CellPyramid
 from invertdesc.reconstructors.networks.refiner import picture_of
-from invertdesc.weights._files import Trained, find_weights, load_state, read_network
+from invertdesc.weights._files import Trained, build_network, find_weights, read_network
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -68,8 +68,7 @@ class NetworkMethod(ABC):
                 key = encoding_of(resolve_descriptor(descriptor))
             path = find_weights(self.name, "sift" if key is None else key, self.shared, weights)
             self.trained, state = read_network(path, self.name)
-            network = self.build(self.trained.config)
-            load_state(network, state, path)
+            network = build_network(self.build, self.trained.config, state, path)
             if key is not None and self.trained.descriptor not in (None, key):
                 raise FileError(
                     f"Expected weights of {self.name!r} for {key!r}, got {path}, which were "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from invertdesc._atomic import atomic_write
+from invertdesc._existing import existing_file
 from invertdesc._version import __version__
 from invertdesc.errors import FileError
 from invertdesc.weights import FOLDER
 
 FORMAT = "invertdesc-network"
+_WRONG_SIZES = (  # what making a network of wrong sizes raises
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+UNSAVED = "num_batches_tracked"  # of batch normalisation, which only training needs
+LARGEST = 8192  # of the numbers that make the size of a network
 VERSION = 1  # of the header; raised when what an older invertdesc would read is no longer true
 
 
@@ -74,7 +85,7 @@ def save_network(
     state = {
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in network.state_dict().items()
-        if not name.endswith("num_batches_tracked")
+        if not name.endswith(UNSAVED)
     }
     with atomic_write(path) as file:
         file.write(save(state, {FORMAT: json.dumps(header)}))  # one key: their order is random
@@ -88,9 +99,7 @@ def read_network(path: str | os.PathLike[str], method: str) -> tuple[Trained, di
     """
     from safetensors import SafetensorError, safe_open
 
-    name = Path(path)
-    if not name.is_file():
-        raise FileError(f"Expected weights for {method!r}, found none at {name}.")
+    name = existing_file(path, f"weights for {method!r}")
     try:
         with safe_open(name, framework="pt") as file:
             text = (file.metadata() or {}).get(FORMAT)
@@ -135,6 +144,40 @@ def find_weights(
     return path
 
 
+def build_network(
+    build: Callable[[dict[str, Any]], nn.Module],
+    config: dict[str, Any],
+    state: Mapping[str, Tensor],
+    path: object,
+) -> nn.Module:
+    """Make a network of the size that a file tells and fill it with the file's weights.
+
+    Args:
+        build: Makes it from its config.
+        config: As read from the file.
+        state: The weights.
+        path: Of the file, for messages.
+
+    Raises:
+        FileError: There is no such network, or the weights do not fit.
+    """
+    try:
+        if not all(size <= LARGEST for size in _sizes(config)):
+            raise ValueError(f"a number above {LARGEST}")
+        with torch.device("meta"):  # takes no memory, however large the network
+            shapes = {name: value.shape for name, value in build(config).state_dict().items()}
+    except _WRONG_SIZES as error:
+        raise FileError(
+            f"Expected the config of a network in {path}, got {config}: {error}."
+        ) from error
+    odd = [name for name, value in state.items() if shapes.get(name) != value.shape]
+    if odd:
+        raise FileError(f"Expected weights that fit the config in {path}, got others: {odd}.")
+    network = build(config)
+    load_state(network, state, path)
+    return network
+
+
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: object) -> None:
     """Fill a network with weights.
 
@@ -145,8 +188,17 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: object) ->
         missing, unexpected = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise FileError(f"Expected weights that fit the config in {path}: {error}") from error
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    missing = [name for name in missing if not name.endswith(UNSAVED)]
     if missing or unexpected:
         raise FileError(f"Expected weights that fit the config in {path}, got others: {missing}.")
     if not all(torch.isfinite(value).all() for value in state.values()):
         raise FileError(f"Expected finite weights in {path}, got NaN or infinity.")
+
+
+def _sizes(config: object) -> Iterator[float]:
+    """Yield the numbers in a config, and in what it holds."""
+    if isinstance(config, dict | list):
+        for part in config.values() if isinstance(config, dict) else config:
+            yield from _sizes(part)
+    elif isinstance(config, int | float):
+        yield config
