@@ -12,7 +12,11 @@ from invertdesc.errors import InvertDescError
 
 # typer has an exception of its own, or click's, by its version.
 UsageError: Any = typer.BadParameter.__mro__[1]
-_NO_MEMORY = ("DefaultCPUAllocator", "CUDA out of memory")  # of RuntimeError, by its words
+_NO_MEMORY = (  # RuntimeErrors, by their words
+    "DefaultCPUAllocator",
+    "CUDA out of memory",
+    "Storage size calculation overflowed",
+)
 
 
 def complain(kind: str, words: object) -> None:

@@ -172,12 +172,14 @@ def carry_out(
     """
     with order.open() as store:
         _check_descriptor(store)
+        log = metrics_path(order.out, shard)
+        check_inside(log, order.out)
         places = partial(plan_images, list(store.names()), order.out, pattern, shard)
         total = sum(1 for _ in places())
         if not total and pattern is not None and shard == (0, 1):
             raise InputError(f"Expected images of names like {pattern!r} in {store.path}.")
         work = order.recipe.work()  # which tells of an unknown name, before there are processes
-        with Metrics(metrics_path(order.out, shard)) as metrics:
+        with Metrics(log) as metrics:
             how: object
             if cluster is None:
                 how = clock = Clock()

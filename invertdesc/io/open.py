@@ -78,7 +78,7 @@ def open_store(
     }
     text = os.fspath(path)
     place = Path(text)
-    if "\0" in text or not place.exists():
+    if not text or "\0" in text or not _is_there(place):
         raise FileError(f"Expected a store of features, found none at {text!r}.")
     if place.is_dir():
         return _open_folder(place, options)
@@ -86,6 +86,13 @@ def open_store(
     if found is None:
         raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {place}.")
     return _open_file(found, place, place, options)
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError as error:  # a name that is too long, a folder without permission
+        raise FileError(f"Cannot look at {place}: {error.strerror or error}.") from error
 
 
 def is_store(path: Path) -> bool:
