@@ -169,7 +169,8 @@ def _image(source: object) -> Tensor:
     try:
         return to_image(source)
     except FileError as error:
-        advice = _advice(os.fspath(source)) if isinstance(source, str | os.PathLike) else None
+        path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+        advice = _advice(path) if path else None
         if advice is None:
             raise
         raise FileError(f"{error} {advice}") from error
