@@ -15,7 +15,7 @@ def existing_file(path: str | os.PathLike[str], what: str, advice: str = "") -> 
         advice: Put behind the message.
 
     Raises:
-        FileError: It is missing, is no file, or has a name that no file can have.
+        FileError: It is missing, is no file, cannot be looked at, or has a name that no file has.
 
     >>> existing_file("none.png", "an image file")
     Traceback (most recent call last):

@@ -165,3 +165,10 @@ def test_a_name_that_is_not_utf8_reaches_a_pipe(photo: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "Wrote caf\\udce9.png.npz.\n"
     assert len(LocalFeatures.load(photo.with_name(f"{LATIN}.npz")))
+
+
+def test_sources_keep_the_order_that_they_are_named_in(run: Run, photo: Path) -> None:
+    names = ["z.png", "b.png", "a.png", "z.png", "c.png"]
+    _, _, err = run("reconstruct", *names, photo, "-o", "out", *POISSON)
+    found = re.findall(r"found none at (\S+)\.\n", err)
+    assert found == ["z.png", "b.png", "a.png", "c.png"]

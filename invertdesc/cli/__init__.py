@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from invertdesc.cli.interrupts import STOPPED, end_at_once, hear_interrupts
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             status = run(arguments)
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
+        with suppress(OSError, AttributeError):  # stderr is full, or closed
+            sys.stderr.write("Stopped.\n")
         status = STOPPED
     sys.exit(status)

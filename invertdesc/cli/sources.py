@@ -72,7 +72,8 @@ def _places(names: Iterable[str], suffixes: Sequence[str]) -> dict[Path, Path]:
             raise FileError(f"Cannot read {name}: {error.strerror or error}.") from error
         if not some:
             raise FileError(f"Expected files ({', '.join(suffixes)}) at {name}, found none.")
-        found = some | found
+        for source, inside in some.items():
+            found.setdefault(source, inside)
     return found
 
 
