@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from operator import index
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from invertdesc.errors import InputError
 if TYPE_CHECKING:
     from invertdesc.features import LocalFeatures
 
+T = TypeVar("T", int, float)
 OPTIONAL_FIELDS = ("scales", "orientations", "scores")
 MOST_PIXELS = 2**31
 ROW_FIELDS = ("keypoints", "descriptors", *OPTIONAL_FIELDS)
@@ -31,7 +33,44 @@ def checked_size(size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
+def checked_box(box: tuple[T, T, T, T]) -> tuple[T, T, T, T]:
+    try:
+        x0, y0, x1, y1 = box
+        right = bool(x0 <= x1 and y0 <= y1)
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        raise InputError(f"Expected a box (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1, got {box}.")
+    return x0, y0, x1, y1
+
+
+def check_optional(name: str) -> None:
+    if name not in OPTIONAL_FIELDS:
+        near = get_close_matches(str(name), OPTIONAL_FIELDS, n=1)
+        advice = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(
+            f"Expected names among {', '.join(OPTIONAL_FIELDS)}; got {name!r}.{advice}"
+        )
+
+
+def check_picked(rows: slice | Tensor | Sequence[int], keypoints: Tensor) -> None:
+    if isinstance(rows, int):
+        raise InputError(f"Expected a slice, mask or index list, got {rows}. Use [{rows}:][:1].")
+    try:
+        if isinstance(rows, str):  # a sequence too
+            raise TypeError
+        keypoints[:, 0][rows]
+    except (IndexError, TypeError, ValueError, RuntimeError) as error:
+        got = f"shape {tuple(rows.shape)}" if isinstance(rows, Tensor) else repr(rows)
+        count = len(keypoints)
+        raise InputError(
+            f"Expected a slice, a mask of shape ({count},) or indices below {count}, got {got}."
+        ) from error
+
+
 def check_rows(features: LocalFeatures) -> None:
+    if not isinstance(features.descriptor, str):
+        raise InputError(f"Expected the name of a descriptor, got {features.descriptor!r}.")
     for name in ROW_FIELDS:
         value = getattr(features, name)
         if value is None and name in OPTIONAL_FIELDS:
@@ -61,6 +100,8 @@ def check_rows(features: LocalFeatures) -> None:
 
 
 def check_values(features: LocalFeatures) -> None:
+    if features.keypoints.is_meta:
+        raise InputError("Expected tensors with values, got some on 'meta', without any.")
     for name in ROW_FIELDS:
         value = getattr(features, name)
         if value is not None and value.is_floating_point() and not value.isfinite().all():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from invertdesc._feature_checks import OPTIONAL_FIELDS
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.errors import InputError, NoKeypointsWarning
+from invertdesc.errors import FileError, InputError, NoKeypointsWarning
 from invertdesc.features import FeatureBatch, LocalFeatures
 from invertdesc.image import to_image
 from invertdesc.limits import get_limits
@@ -67,8 +69,8 @@ def extract(
     adapter = resolve_descriptor(descriptor)
     many = _sequence(source)
     if many is not None:
-        return [adapter.extract(to_image(one)) for one in _watched(many, "extract", progress)]
-    return adapter.extract(to_image(source))
+        return [adapter.extract(_image(one)) for one in _watched(many, "extract", progress)]
+    return adapter.extract(_image(source))
 
 
 @overload
@@ -165,10 +167,38 @@ def reconstruct(
     return results[0] if many is None else results
 
 
+def _image(source: object) -> Tensor:
+    """Return an image; what is none, but is known to the library, is told how to be read."""
+    try:
+        return to_image(source)
+    except FileError as error:
+        path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+        advice = _advice(path) if path else None
+        if advice is None:
+            raise
+        raise FileError(f"{error} {advice}") from error
+
+
+def _advice(path: str) -> str | None:
+    from invertdesc.io.open import is_store
+
+    if path.lower().endswith(".npz"):
+        return f"Features are loaded with LocalFeatures.load({path!r})."
+    if is_store(Path(path)):
+        return f"It is a store of features: for name, features in open_store({path!r})."
+    if os.path.isdir(path):  # noqa: PTH112  # which raises nothing
+        return f"It is a folder: pass a list of images, sorted(Path({path!r}).glob('*.png'))."
+    if glob.has_magic(path):
+        return f"It is a pattern: pass a list of images, sorted(glob.glob({path!r}))."
+    return None
+
+
 def _check_device(device: str | torch.device | None) -> None:
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # the latter from builds without CUDA
+        if torch.device(device or "cpu").type == "meta":
+            raise RuntimeError("it holds no values.")
+    except (RuntimeError, AssertionError, TypeError) as error:  # the second: builds without CUDA
         reason = str(error).partition("\n")[0]
         raise InputError(f"Expected a device to compute on, got {device!r}: {reason}") from error
 

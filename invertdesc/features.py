@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, NoReturn, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -14,8 +14,11 @@ from invertdesc._feature_checks import (
     OPTIONAL_FIELDS,
     ROW_FIELDS,
     check_alike,
+    check_optional,
+    check_picked,
     check_rows,
     check_values,
+    checked_box,
     checked_size,
 )
 from invertdesc.errors import InputError, MissingFieldError
@@ -104,11 +107,12 @@ class LocalFeatures:
 
     def __getitem__(self, rows: slice | Tensor | Sequence[int]) -> LocalFeatures:
         """Return the keypoints that a slice, a mask or a list of indices picks, in that order."""
-        if isinstance(rows, int):
-            raise InputError(
-                f"Expected a slice, mask or index list, got {rows}. Use [{rows}:][:1]."
-            )
+        check_picked(rows, self.keypoints)
         return replace(self, **_rows(self, lambda value: value[rows]))
+
+    def __iter__(self) -> NoReturn:
+        """Refuse: Python would else ask for one keypoint after the other."""
+        raise InputError("Expected features of a list to go through, got those of one image.")
 
     @property
     def device(self) -> torch.device:
@@ -149,7 +153,7 @@ class LocalFeatures:
         Raises:
             InputError: The box is empty or reaches beyond the picture.
         """
-        x0, y0, x1, y1 = box
+        x0, y0, x1, y1 = checked_box(box)
         height, width = self.image_size
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
             raise InputError(
@@ -170,10 +174,7 @@ class LocalFeatures:
             InputError: No field that may be missing has this name.
         """
         for name in names:
-            if name not in OPTIONAL_FIELDS:
-                raise InputError(
-                    f"Expected names among {', '.join(OPTIONAL_FIELDS)}; got {name!r}."
-                )
+            check_optional(name)
         missing: dict[str, Any] = dict.fromkeys(names)
         return replace(self, **missing)
 
@@ -219,11 +220,7 @@ class LocalFeatures:
         return load_npz(path)
 
     def _in_box(self, box: Box) -> Tensor:
-        x0, y0, x1, y1 = box
-        if not (x0 <= x1 and y0 <= y1):
-            raise InputError(
-                f"Expected a box (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1, got {box}."
-            )
+        x0, y0, x1, y1 = checked_box(box)
         x, y = self.keypoints.unbind(1)
         return (x0 <= x) & (x < x1) & (y0 <= y) & (y < y1)
 
@@ -335,9 +332,11 @@ class FeatureBatch:
         missing = [name for name in names if getattr(self, name) is None]
         if missing:
             guess = ", ".join(f"{name}=..." for name in missing)
+            options = " ".join(f"--assume {name}=..." for name in missing)
             raise MissingFieldError(
                 f"Expected features with {' and '.join(missing)}, which {needed_by} needs; got "
-                f"some without. Guess with features.assume({guess}) or choose another method."
+                f"some without. Guess with features.assume({guess}) or choose another method. "
+                f"On the command line, for a store: {options}."
             )
 
 

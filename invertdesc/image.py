@@ -3,6 +3,7 @@
 Inside the library an image is a float32 RGB tensor of shape (3, H, W) in [0, 1].
 """
 
+import math
 import os
 import struct
 import warnings
@@ -16,6 +17,7 @@ from PIL import Image, ImageFile, ImageOps
 from torch import Tensor
 
 from invertdesc._atomic import atomic_write
+from invertdesc._existing import existing_file
 from invertdesc.errors import FileError, InputError
 from invertdesc.limits import check_limit
 
@@ -49,7 +51,10 @@ def to_image(source: object) -> Tensor:
         if source.ndim == 2:
             source = source[..., None]
         if source.ndim != 3 or source.shape[2] not in (1, 3):
-            raise InputError(f"Expected an array of shape (H, W) or (H, W, 3), got {source.shape}.")
+            turn = " Try array.transpose(1, 2, 0)." if source.shape[:1] in ((1,), (3,)) else ""
+            raise InputError(
+                f"Expected an array of shape (H, W) or (H, W, 3), got {source.shape}.{turn}"
+            )
         if source.dtype.kind == "f":
             source = source.astype(np.float32)
         elif source.dtype.kind == "u" and source.itemsize == 2:
@@ -77,9 +82,7 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
         InputError: An image of more pixels than `Limits` allow, or of numbers that are neither
             whole of 8 or 16 bits nor within [0, 1].
     """
-    name = Path(path)
-    if not name.is_file():
-        raise FileError(f"Expected an image file, found none at {name}.")
+    name = existing_file(path, "an image file")
     try:
         with name.open("rb") as file:
             image = open_checked(file, str(name))
@@ -243,8 +246,12 @@ def _from_tensor(image: Tensor) -> Tensor:
         image = image.float()
     else:
         raise InputError(f"Expected an image of dtype uint8 or float, got {image.dtype}.")
+    if image.is_meta:
+        raise InputError("Expected a tensor with values, got one on 'meta', without any.")
     low, high = (float(v) for v in image.detach().aminmax())
-    if not (low >= -1e-3 and high <= 1 + 1e-3):  # written so that NaN fails too
+    if math.isnan(low):
+        raise InputError("Expected a float image in [0, 1], got NaN. Fill those pixels first.")
+    if not (low >= -1e-3 and high <= 1 + 1e-3):
         raise InputError(
             f"Expected a float image in [0, 1], got values from {low:g} to {high:g}. Divide by 255?"
         )

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from invertdesc._atomic import atomic_write
+from invertdesc._existing import existing_file
 from invertdesc.errors import FileError, InputError
 from invertdesc.features import FeatureBatch
 from invertdesc.unfolding import Frame
@@ -112,9 +112,7 @@ class Pattern:
         """
         from safetensors import SafetensorError, safe_open
 
-        name = Path(path)
-        if not name.is_file():
-            raise FileError(f"Expected a pattern's .safetensors file, found none at {name}.")
+        name = existing_file(path, "a pattern's .safetensors file")
         try:
             with safe_open(name, framework="pt") as file:
                 header = json.loads((file.metadata() or {})[FORMAT])

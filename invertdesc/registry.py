@@ -1,6 +1,5 @@
 """A table of names and the factories behind them, filled by us, by plug-ins and by users."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -8,6 +7,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast
 
+from invertdesc._options import check_options
 from invertdesc.errors import InputError, UnknownNameError
 
 T = TypeVar("T")
@@ -93,17 +93,10 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownNameError: No such name.
-            InputError: The factory knows no such option.
+            InputError: The factory knows no such option, or takes another kind of value.
         """
         factory = self.get(name)
-        known = inspect.signature(factory).parameters
-        if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-            for option in options:
-                if option not in known:
-                    raise InputError(
-                        f"Expected options of {self.kind} {name!r} among "
-                        f"{', '.join(known) or 'none'}; got {option!r}."
-                    )
+        check_options(f"{self.kind} {name!r}", factory, options)
         return factory(**options)
 
     def _search_plugins(self) -> None:

@@ -12,13 +12,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from invertdesc._atomic import atomic_write
+from invertdesc._existing import existing_file
 from invertdesc.errors import FileError, InputError
 from invertdesc.features import FeatureBatch
 
@@ -249,9 +249,7 @@ class Unfolding:
         """
         from safetensors import SafetensorError, safe_open
 
-        name = Path(path)
-        if not name.is_file():
-            raise FileError(f"Expected an unfolding's .safetensors file, found none at {name}.")
+        name = existing_file(path, "an unfolding's .safetensors file")
         try:
             with safe_open(name, framework="pt") as file:
                 header = file.metadata() or {}

@@ -25,6 +25,7 @@ from invertdesc import (
 from invertdesc.errors import (
     FileError,
     InputError,
+    InvertDescError,
     MissingFieldError,
     NoKeypointsWarning,
     UnknownNameError,
@@ -440,3 +441,35 @@ def test_stochastic_draws_leave_the_global_generator_alone(small_features: Local
     torch.manual_seed(5)
     reconstruct(small_features, method=create_method("poisson", stochastic=True))
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("features/a.npz", "LocalFeatures.load('features/a.npz')"),
+        ("features", "open_store('features')"),
+        ("features.key", "open_store('features.key')"),
+        ("photos", "sorted(Path('photos').glob('*.png'))"),
+        ("photos/*.png", "sorted(glob.glob('photos/*.png'))"),
+        ("", "got an empty name."),
+        ("n" * 300, "File name too long."),
+        (b"photo.png", "got bytes."),
+    ],
+)
+@pytest.mark.parametrize("verb", [extract, reconstruct], ids=["extract", "reconstruct"])
+def test_what_is_no_image_is_told_how_to_be_read(
+    verb: Any, name: Any, advice: str, small_features: LocalFeatures, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    small_features.save("features/a.npz")
+    Path("features.key").write_text("0 128\n")
+    Path("photos").mkdir()
+    for source in (name, Path(name)) if isinstance(name, str) and name else (name,):
+        with pytest.raises(InvertDescError, match=re.escape(advice) + r"\.?$"):
+            verb(source)
+
+
+def test_a_device_without_values_is_refused(small_features: LocalFeatures) -> None:
+    with pytest.raises(InputError, match="Expected a device to compute on, got 'meta'"):
+        reconstruct(small_features, device="meta")

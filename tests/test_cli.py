@@ -269,9 +269,20 @@ def test_a_source_is_never_overwritten(run: Run, photo: Path) -> None:
     assert photo.read_bytes() == before
 
 
-def test_two_sources_with_one_result_are_told_before_any_work(run: Run, photo: Path) -> None:
+def test_of_two_sources_with_one_stem_the_second_keeps_its_suffix(run: Run, photo: Path) -> None:
     Image.open(photo).save(photo.parent / "photo.jpg")
-    status, _, err = run("reconstruct", photo.parent, "-o", "out")
+    status, out, _ = run("reconstruct", photo.parent, "-o", "out")
+    assert (status, out) == (0, "Wrote 2 files to out.\n")
+    assert sorted(p.name for p in Path("out").iterdir()) == ["photo.png", "photo.png.png"]
+    assert run("extract", photo.parent, "-o", "out")[0] == 0
+    assert sorted(p.name for p in Path("out").glob("*.npz")) == ["photo.npz", "photo.png.npz"]
+
+
+def test_two_sources_with_one_result_are_told_before_any_work(run: Run, photo: Path) -> None:
+    other = photo.parent / "more" / photo.name
+    other.parent.mkdir()
+    Image.open(photo).save(other)
+    status, _, err = run("reconstruct", photo, other, "-o", "out")
     assert status == 2
     assert "different names" in err
     assert not Path("out").exists()

@@ -16,7 +16,7 @@ import typer
 from PIL import Image
 from skimage import data
 
-from invertdesc.cli import app
+from invertdesc.cli.app import app
 from invertdesc.errors import InvertDescError
 
 Run = Callable[..., tuple[int, str, str]]

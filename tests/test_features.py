@@ -404,7 +404,8 @@ def test_require_names_the_missing_and_who_needs_them() -> None:
     batch = FeatureBatch.collate([make().without("scales", "orientations")])
     expected = (
         "Expected features with scales and orientations, which 'poisson' needs; got some without. "
-        "Guess with features.assume(scales=..., orientations=...) or choose another method."
+        "Guess with features.assume(scales=..., orientations=...) or choose another method. On the "
+        "command line, for a store: --assume scales=... --assume orientations=...."
     )
     with pytest.raises(MissingFieldError) as caught:
         batch.require(("scales", "orientations", "scores"), needed_by="'poisson'")
@@ -420,3 +421,41 @@ def test_batch_is_frozen() -> None:
 def test_gray_is_luma_where_nobody_told() -> None:
     assert Provenance().gray_mode == "luma"
     assert Provenance(gray="gamma").gray_mode == "gamma"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [torch.ones(3, dtype=torch.bool), [9], torch.tensor([-9]), "ab", 1.5, (1, 2), (slice(None), 0)],
+    ids=str,
+)
+def test_rows_that_there_are_not_are_named(rows: Any) -> None:
+    with pytest.raises(InputError, match=r"^Expected a slice, a mask of shape \(4,\) or indices"):
+        make()[rows]
+
+
+@pytest.mark.parametrize("box", [(90, 60, 70), (9, 9, 0, 0), None, 5, (0, 0, "a", 3)])
+@pytest.mark.parametrize("cut", ["inside", "outside", "crop"])
+def test_boxes_that_are_none_are_named(cut: str, box: Any) -> None:
+    with pytest.raises(InputError, match=r"^Expected a box \(x0, y0, x1, y1\) "):
+        getattr(make(), cut)(box)
+
+
+def test_a_misspelt_field_gets_a_suggestion() -> None:
+    with pytest.raises(InputError, match=r"got 'orientation'\. Did you mean 'orientations'\?$"):
+        make().without("orientation")
+
+
+def test_features_are_of_one_image_and_no_list() -> None:
+    with pytest.raises(InputError, match="got those of one image"):
+        list(make())
+
+
+def test_tensors_without_values_are_refused() -> None:
+    with pytest.raises(InputError, match="on 'meta', without any"):
+        make().to("meta")
+
+
+@pytest.mark.parametrize("name", [None, 5, b"sift"])
+def test_the_name_of_a_descriptor_is_a_text(name: Any) -> None:
+    with pytest.raises(InputError, match="Expected the name of a descriptor, got "):
+        make(descriptor=name)

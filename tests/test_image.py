@@ -172,7 +172,7 @@ def test_float_tiff_is_read(tmp_path: Path) -> None:
     ("values", "reason"),
     [
         (np.array([[0, 200]], np.float32), "got values from 0 to 200. Divide by 255?"),
-        (np.array([[0, np.nan]], np.float32), "got values from nan to nan"),
+        (np.array([[0, np.nan]], np.float32), "got NaN"),
         (np.array([[0, 70000]], np.int32), "got int32"),
         (np.array([[-1, 9]], np.int32), "got int32"),
     ],

@@ -1,10 +1,13 @@
+import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import pytest
 
 import invertdesc.descriptors
@@ -18,8 +21,10 @@ from invertdesc import (
     register_descriptor,
     register_method,
 )
+from invertdesc.descriptors import descriptors
 from invertdesc.descriptors.sift import Sift
 from invertdesc.errors import InputError, UnknownNameError
+from invertdesc.reconstructors import methods
 from invertdesc.reconstructors.poisson import Poisson
 from invertdesc.registry import Registry
 
@@ -254,3 +259,69 @@ def test_kinds_are_named_in_messages() -> None:
         create_descriptor("sift", contrast=0.1)
     with pytest.raises(InputError, match=r"options of method 'poisson' among .*; got 'strid'"):
         create_method("poisson", strid=2)
+
+
+Size: TypeAlias = int | None
+
+
+class Typed:
+    def __init__(
+        self,
+        *,
+        width: "int" = 1,
+        ratio: "float | None" = None,
+        kind: "Literal['a', 'b']" = "a",
+        part: "Elsewhere | os.PathLike[str] | None" = None,  # type: ignore[name-defined]  # noqa: F821
+        odd: "no type at all" = None,  # type: ignore[valid-type]  # noqa: F722
+        size: "Size" = 1,
+        flag: bool = False,
+        free: Any = None,
+    ) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"width": np.int64(3), "ratio": 2, "flag": np.True_}, {"ratio": np.float32(0.5)},
+        {"ratio": None, "part": None, "kind": "c"}, {"part": Path("x")}, {"part": object()},
+        {"odd": 5}, {"size": None}, {"free": []},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_options_of_the_right_kind_are_taken(options: dict[str, Any]) -> None:
+    registry = boxes()
+    registry.register("typed", Typed)
+    assert isinstance(registry.create("typed", **options), Typed)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"width": "3"}, "width of box 'typed' as a whole number, got '3'."),
+        ({"width": 3.0}, "as a whole number, got 3.0."),
+        ({"width": True}, "as a whole number, got True."),
+        ({"width": 2**63}, f"as a whole number, got {2**63}."),
+        ({"ratio": float("nan")}, "ratio of box 'typed' as a number or null, got nan."),
+        ({"ratio": "x" * 300}, "as a number or null, got 'xxx"),
+        ({"kind": 1}, "as 'a' or 'b', got 1."),
+        ({"part": 5}, "as an object of class Elsewhere or a path or null, got 5."),
+        ({"size": "x"}, "as a whole number or null, got 'x'."),
+        ({"flag": 1}, "as true or false, got 1."),
+    ],
+    ids=str,
+)
+def test_options_of_another_kind_are_named(options: dict[str, Any], words: str) -> None:
+    registry = boxes()
+    registry.register("typed", Typed)
+    with pytest.raises(InputError, match=re.escape(words)) as caught:
+        registry.create("typed", **options)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("registry", [descriptors, methods], ids=["descriptors", "methods"])
+def test_every_option_of_ours_says_what_it_takes(registry: Registry[Any]) -> None:
+    for name in registry.names():
+        for option in inspect.signature(registry.get(name)).parameters:
+            with pytest.raises(InputError, match=f"^Expected {option} of .* as .*, got {{}}"):
+                registry.create(name, **{option: {}})

@@ -9,6 +9,7 @@ import io
 from PIL import Image
 from torch import Tensor
 
+from invertdesc._text import printable
 from invertdesc.image import to_uint8
 
 QUALITY = 85  # of JPEG
@@ -21,19 +22,6 @@ def text(value: object) -> str:
     '&lt;b&gt;\\u202e'
     """
     return html.escape(printable(value))
-
-
-def printable(value: object) -> str:
-    r"""Return a value as text in which what cannot be printed stands as a code.
-
-    Names may hold what moves a terminal's cursor or turns the direction of writing round.
-
-    >>> printable("a\x1b[2J")
-    'a\\x1b[2J'
-    """
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value)
-    )
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from invertdesc._text import printable
+from invertdesc.cli.messages import complain
 from invertdesc.cli.options import (
     DescriptorOptions,
     DescriptorOrTold,
@@ -80,7 +82,10 @@ def audit(
     ] = None,
     identity: Annotated[
         Path | None,
-        typer.Option(help="Face model, .pt2 or TorchScript: (1, 3, 112, 112) in [0, 1] to (1, E)."),
+        typer.Option(
+            help="Face model, .pt2 or TorchScript: (1, 3, 112, 112) in [0, 1] to (1, E). "
+            "Such a file is a program, which runs: trust its maker."
+        ),
     ] = None,
     device: Device = None,
 ) -> None:
@@ -102,7 +107,6 @@ def audit(
     from tqdm import tqdm
 
     from invertdesc.audit.audit import audit as run
-    from invertdesc.audit.fragments import printable
     from invertdesc.audit.report import check_target, save_report
 
     check_target(output)
@@ -116,7 +120,7 @@ def audit(
             raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
         gathered = _from_store(place, descriptor, image_size, side, originals, images)
     for note in gathered.notes:
-        typer.echo(f"note: {printable(note)}", err=True)
+        complain("note", note)
     chosen = make_method(method, method_option, unfolding, gathered.adapter)
     total = len(plan.table) + len(plan.drawn)
     with tqdm(total=total, desc="audit", unit="scenario", disable=None) as bar:
@@ -130,7 +134,7 @@ def audit(
         )
     title = ", ".join(Path(source).name or source for source in (sources or [])[:3])
     numbers = save_report(found, output, source=title, command=typed(context))
-    typer.echo(f"Wrote {output} and {numbers.name}.")
+    typer.echo(f"Wrote {printable(output)} and {printable(numbers.name)}.")
     if gathered.failed:
         raise typer.Exit(BAD_INPUT)
 

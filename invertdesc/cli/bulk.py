@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,10 @@ import typer
 from torch import Tensor
 from tqdm import tqdm
 
+from invertdesc._text import one_line, printable
+from invertdesc.cli.messages import complain
 from invertdesc.cli.sources import BAD_INPUT
+from invertdesc.cli.stores import is_there
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features import LocalFeatures
@@ -248,7 +252,7 @@ def watch(
         for outcome in outcomes:
             counts[outcome.status] += 1
             if outcome.error is not None:
-                bar.write(f"error: {outcome.error}", file=sys.stderr)
+                bar.write(f"error: {one_line(outcome.error)}", file=sys.stderr)
             if note is not None:
                 note(outcome)
             bar.update()
@@ -264,7 +268,7 @@ def in_parts(
     title: str,
     originals: bool = False,
 ) -> int:
-    """Work on files, images or features, and return how many failed.
+    """Work on files, images or features, and return how many failed or went missing.
 
     Args:
         plan: Source file to target file.
@@ -278,7 +282,26 @@ def in_parts(
         Job(str(source), target, partial(_read_file, source, adapter, originals))
         for source, target in plan.items()
     )
-    return watch(run_jobs(jobs, work, size=size), total=len(plan), title=title)[FAILED]
+    made: list[Path] = []
+
+    def note(outcome: Outcome) -> None:
+        if outcome.status == MADE:
+            made.append(plan[Path(outcome.image)])
+
+    counts = watch(run_jobs(jobs, work, size=size), total=len(plan), title=title, note=note)
+    return counts[FAILED] + count_missing(made)
+
+
+def count_missing(made: Collection[Path]) -> int:
+    """Say how many results are no longer where they were written, and complain of those."""
+    missing = [target for target in made if not is_there(target)]
+    if missing:
+        complain(
+            "error",
+            f"Expected {len(made)} files to stay where they were written, {len(missing)} are gone, "
+            f"the first {missing[0]}. Was the folder deleted or moved meanwhile? Run it again.",
+        )
+    return len(missing)
 
 
 def _read_file(
@@ -299,9 +322,9 @@ def report(plan: dict[Path, Path], failed: int) -> None:
     """Say what was written, and end with a status for bad input where some failed."""
     done = len(plan) - failed
     if done:
-        target = next(iter(plan.values()))
-        typer.echo(
-            f"Wrote {target}." if len(plan) == 1 else f"Wrote {done} files to {target.parent}."
-        )
+        targets = list(plan.values())
+        folder = os.path.commonpath([target.parent for target in targets]) or "."
+        what = targets[0] if len(plan) == 1 else f"{done} files to {folder}"
+        typer.echo(f"Wrote {printable(what)}.")
     if failed:
         raise typer.Exit(BAD_INPUT)

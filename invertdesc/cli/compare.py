@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from invertdesc.cli.options import Device, Images
-from invertdesc.cli.sources import find_sources, parse_options, spread
+from invertdesc._text import printable
+from invertdesc.cli.options import COLLECTING_APART, Device, Images
+from invertdesc.cli.sources import find_sources, parse_options, spread, title_of
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,14 +93,14 @@ def compare(
     names = _named(method or ["*"], list_methods)
     given = _named(descriptor or ["sift"], list_descriptors)
     source = _Options(
-        by_method(method_option or []),
-        by_method(index_option or []),
+        by_method(method_option or [], {"descriptor": "-d NAME"}),
+        by_method(index_option or [], COLLECTING_APART),
         _files(database or []),
         [path for folder in train or [] for path in spread(_images(folder), train_images)],
         output / "databases",
     )
     source.check(names, given)
-    found = {"/".join(one.resolve().parts[-2:]): spread(_images(one), images) for one in data}
+    found = {title_of(one): spread(_images(one), images) for one in data}
     if len(found) < len(data):
         raise InputError("Expected folders of different names and parents, to tell them apart.")
     result = measure(
@@ -115,14 +117,16 @@ def compare(
         reasons = "; ".join(f"{one.method}: {one.reason}" for one in result.left_out)
         raise InputError(f"Expected a method that fits, found none. {reasons}")
     typer.echo(result.to_markdown())
-    typer.echo(f"Wrote table.md, table.csv, table.json and sheet.png to {output}.")
+    typer.echo(f"Wrote table.md, table.csv, table.json and sheet.png to {printable(output)}.")
 
 
-def by_method(texts: Sequence[str]) -> dict[str, dict[str, object]]:
-    """Turn `method.name=value` texts into options by method.
+def by_method(
+    texts: Sequence[str], apart: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, dict[str, object]]:
+    """Turn `method.name=value` texts into options by method; for `apart` see `parse_options`.
 
     Raises:
-        InputError: A text of another form.
+        InputError: A text of another form, or a name that is given otherwise.
 
     >>> by_method(["gradient.steps=50", "gradient.start=noise"])
     {'gradient': {'steps': 50, 'start': 'noise'}}
@@ -132,7 +136,7 @@ def by_method(texts: Sequence[str]) -> dict[str, dict[str, object]]:
         name, dot, rest = text.partition("=")[0].partition(".")
         if not (dot and name and rest):
             raise InputError(f"Expected an option as METHOD.NAME=VALUE, got {text!r}.")
-        options.setdefault(name, {}).update(parse_options([text[len(name) + 1 :]]))
+        options.setdefault(name, {}).update(parse_options([text[len(name) + 1 :]], apart))
     return options
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from invertdesc.cli.messages import complain
 from invertdesc.cli.options import (
     AsJson,
     DescriptorOptions,
@@ -21,7 +22,7 @@ from invertdesc.cli.options import (
     make_descriptor,
     make_method,
 )
-from invertdesc.cli.sources import find_sources, parse_box, spread
+from invertdesc.cli.sources import find_sources, parse_box, spread, title_of
 from invertdesc.errors import InputError, InvertDescError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def evaluate(
     rows, strips = [], []
     for folder in data:
         paths = spread(find_sources([str(folder)]), images)
-        title = "/".join(folder.resolve().parts[-2:])
+        title = title_of(folder)
         strips.append((f"{title}: original", [read_image(path) for path in paths[:SHEET]]))
         mean = MeanPicture.of(paths) if floors else None
         for name in names:
@@ -129,7 +130,7 @@ def evaluate(
             except InvertDescError as error:
                 if name in given:
                     raise
-                typer.echo(f"left out {name}: {error}", err=True)
+                complain(f"left out {name}", error)
                 continue
             rows += found
             wanted = ("everything", "around the hole")
@@ -165,7 +166,7 @@ def _methods(
         except InvertDescError as error:
             if name in asked:
                 raise
-            typer.echo(f"left out {name}: {error}", err=True)
+            complain(f"left out {name}", error)
     if not made:
         raise InputError(f"Expected a method that serves {adapter.name!r}, found none.")
     return made

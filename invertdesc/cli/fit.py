@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from invertdesc._text import printable
 from invertdesc.cli.options import DescriptorOptions, Gray, make_descriptor
 from invertdesc.cli.sources import find_sources, spread
 
@@ -36,4 +37,4 @@ def fit(
         make_descriptor(descriptor, descriptor_option, gray), photos, progress=True
     )
     fitted.save(output, card={"descriptor": descriptor, "photographs": len(photos)})
-    typer.echo(f"Wrote {output}, fitted to {len(photos)} photographs.")
+    typer.echo(f"Wrote {printable(output)}, fitted to {len(photos)} photographs.")

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from invertdesc._text import printable
 from invertdesc.cli.options import (
+    COLLECTING_APART,
     DescriptorName,
     DescriptorOptions,
     Gray,
@@ -49,8 +51,8 @@ def index(
     adapter = make_descriptor(descriptor, descriptor_option, gray)
     folders = [find_sources([str(folder)]) for folder in data]
     pictures = [path for paths in folders for path in spread(paths, images)]
-    options = parse_options(method_option or [])
+    options = parse_options(method_option or [], COLLECTING_APART)
     if most is not None:
         options["most"] = most
     line = collect_database(method, pictures, output, descriptor=adapter, progress=True, **options)
-    typer.echo(f"Wrote {output}: {line}")
+    typer.echo(f"Wrote {printable(output)}: {line}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from invertdesc._text import printable
+from invertdesc.cli.messages import complain
 from invertdesc.cli.options import AsJson, DescriptorOrTold, StoreSize
 from invertdesc.cli.sources import BAD_INPUT, spread
 from invertdesc.cli.stores import open_named
@@ -170,11 +172,11 @@ def _print(
         *(("note", sentence) for sentence in told.notes),
         *(("left out", sentence) for sentence in told.left_out),
     ]
-    typer.echo(f"{told.kind}: {store}")
+    typer.echo(f"{told.kind}: {printable(store)}")
     for title, value in lines:
         if value is not None:
-            typer.echo(f"  {title:<14} {value}")
+            typer.echo(f"  {title:<14} {printable(value)}")
     for error in contents.errors[:SHOWN]:
-        typer.echo(f"error: {error}", err=True)
+        complain("error", error)
     if len(contents.errors) > SHOWN:
-        typer.echo(f"error: and {len(contents.errors) - SHOWN} more images.", err=True)
+        complain("error", f"and {len(contents.errors) - SHOWN} more images.")

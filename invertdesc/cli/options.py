@@ -118,6 +118,15 @@ Images = Annotated[
     typer.Option(min=1, help="Take so many of a folder, evenly spaced.", show_default="all"),
 ]
 
+# What methods, and the collecting of databases, take, but not as NAME=VALUE.
+APART = {"descriptor": "-d NAME", "unfolding": "--unfolding FILE"}
+COLLECTING_APART = {
+    "descriptor": "-d NAME",
+    "images": "a folder of them",
+    "output": "-o",
+    "progress": "a bar, which terminals show",
+}
+
 
 def make_descriptor(name: str, options: list[str] | None, gray: str | None) -> Descriptor:
     """Create an adapter from what the user typed."""
@@ -137,7 +146,7 @@ def make_method(
     from invertdesc.reconstructors import create_method
     from invertdesc.unfolding import Unfolding
 
-    known: dict[str, Any] = parse_options(options or [])
+    known: dict[str, Any] = parse_options(options or [], APART)
     if unfolding is not None:
         known["unfolding"] = Unfolding.load(unfolding)
     return create_method(name, descriptor=descriptor, **known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +12,19 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import typer
 
-from invertdesc.cli.bulk import FAILED, MADE, Clock, Job, Loaded, Work, run_jobs, watch
+from invertdesc._text import printable
+from invertdesc.cli.bulk import (
+    FAILED,
+    MADE,
+    Clock,
+    Job,
+    Loaded,
+    Outcome,
+    Work,
+    count_missing,
+    run_jobs,
+    watch,
+)
 from invertdesc.cli.metrics import THERE, Metrics, metrics_path
 from invertdesc.cli.options import make_method
 from invertdesc.cli.sources import BAD_INPUT
@@ -33,8 +46,8 @@ if TYPE_CHECKING:
 
 Places: TypeAlias = Iterator[tuple[str, Path | InputError]]  # targets by name, or what is wrong
 
-EMPTY = "empty"
-TOLD = {THERE: "were there already", EMPTY: "have no keypoints", FAILED: "failed"}
+EMPTY, GONE = "empty", "gone"
+TOLD = {THERE: "were there already", EMPTY: "have no keypoints", FAILED: "failed", GONE: "are gone"}
 
 
 @dataclass(frozen=True)
@@ -163,12 +176,14 @@ def carry_out(
     with order.open() as store:
         _check_descriptor(store)
         warn_of_left_out(store)
+        log = metrics_path(order.out, shard)
+        check_inside(log, order.out)
         places = partial(plan_images, list(store.names()), order.out, pattern, shard)
         total = sum(1 for _ in places())
         if not total and pattern is not None and shard == (0, 1):
             raise InputError(f"Expected images of names like {pattern!r} in {store.path}.")
         work = order.recipe.work()  # which tells of an unknown name, before there are processes
-        with Metrics(metrics_path(order.out, shard)) as metrics:
+        with Metrics(log) as metrics:
             how: object
             if cluster is None:
                 how = clock = Clock()
@@ -179,15 +194,30 @@ def carry_out(
 
                 how = workers = Cluster(order, cluster)
                 outcomes = workers.run(places())
+            done: set[str] = set()
+
+            def note(outcome: Outcome) -> None:
+                metrics.note(outcome)
+                done.update([outcome.image] if outcome.status == MADE else [])
+
             start = time.perf_counter()
-            counts = watch(outcomes, total=total, title="reconstruct", note=metrics.note)
+            counts = watch(outcomes, total=total, title="reconstruct", note=note)
+            spent = time.perf_counter() - start
+        made = (place for name, place in places() if name in done)
+        counts[GONE] = count_missing([place for place in made if isinstance(place, Path)])
+    _report(counts, total, order.out, f"in {spent:.1f} s, {how}", spent)
+
+
+def _report(counts: Counter[str], total: int, out: Path, how: str, spent: float) -> None:
+    """Say what became of the images, and end with a status for bad input where some failed."""
+    made = counts[MADE] - counts[GONE]
     rest = ", ".join(f"{counts[what]} {told}" for what, told in TOLD.items() if counts[what])
-    made = counts[MADE]
-    typer.echo(f"Wrote {made} of {total} pictures to {order.out}." + (f" {rest}." if rest else ""))
+    typer.echo(
+        f"Wrote {made} of {total} pictures to {printable(out)}." + (f" {rest}." if rest else "")
+    )
     if made:
-        spent = time.perf_counter() - start
-        typer.echo(f"{made / spent:.1f} images/s in {spent:.1f} s, {how}.")
-    if counts[FAILED]:
+        typer.echo(f"{made / spent:.1f} images/s {how}.")
+    if counts[FAILED] or counts[GONE]:
         raise typer.Exit(BAD_INPUT)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
+from invertdesc._text import printable
 from invertdesc.errors import FileError, InputError
 
 T = TypeVar("T")
@@ -33,29 +36,66 @@ def example_path(name: str) -> Path:
 
 
 def find_sources(names: Iterable[str], suffixes: Sequence[str] = IMAGES) -> list[Path]:
-    """Expand files, folders (not what is in folders below) and patterns (`**` for below), in order.
+    """Expand files, folders and patterns (`**` for below), in order.
+
+    Of a folder those files are taken that lie in it; where there are none, those in folders below.
 
     Args:
         names: What the user typed.
         suffixes: Of the files to take from folders and patterns, in lower case.
 
     Raises:
-        FileError: A name leads to no file.
+        FileError: A name leads to no file, or a folder cannot be read.
     """
-    found: dict[Path, None] = {}
+    return list(_places(names, suffixes))
+
+
+def _places(names: Iterable[str], suffixes: Sequence[str]) -> dict[Path, Path]:
+    """Return sources, each with its place in the folder that was named; else its name alone."""
+    found: dict[Path, Path] = {}
     for name in names:
         path = Path(name)
-        if path.is_dir():
-            some = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes)
-        elif not path.exists() and glob.has_magic(name):
-            matches = sorted(Path(p) for p in glob.glob(name, recursive=True))  # noqa: PTH207
-            some = [p for p in matches if p.is_file() and p.suffix.lower() in suffixes]
-        else:
-            some = [path]  # a missing file is reported when its turn comes
+        if not name:  # which `Path` takes for the current folder
+            raise FileError("Expected the name of a file or folder, got an empty one.")
+        try:
+            if _leads_to(path, Path.is_dir):
+                some = {path / inside: inside for inside in _contents(path, suffixes)}
+            elif glob.has_magic(name) and not _leads_to(path, Path.exists):
+                matches = sorted(Path(p) for p in glob.glob(name, recursive=True))  # noqa: PTH207
+                files = [p for p in matches if p.suffix.lower() in suffixes and p.is_file()]
+                some = {p: Path(p.name) for p in files}
+            else:
+                some = {path: Path(path.name)}  # a missing file is reported when its turn comes
+        except OSError as error:
+            if isinstance(error, FileError):
+                raise
+            raise FileError(f"Cannot read {name}: {error.strerror or error}.") from error
         if not some:
             raise FileError(f"Expected files ({', '.join(suffixes)}) at {name}, found none.")
-        found.update(dict.fromkeys(some))
-    return list(found)
+        for source, inside in some.items():
+            found.setdefault(source, inside)
+    return found
+
+
+def _leads_to(path: Path, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(path)
+    except OSError:  # too long, or behind a folder without permission: a file's turn will tell
+        return False
+
+
+def _contents(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Return the files in a folder, or else below it, relative to it."""
+    from invertdesc.io._files import walk  # which waits for torch
+
+    here = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in suffixes)
+    below = here or [name for name in walk(folder) if Path(name).suffix.lower() in suffixes]
+    return list(map(Path, below))
+
+
+def title_of(folder: Path) -> str:
+    """Return a folder's name and its parent's, as in tables."""
+    return printable("/".join(Path(os.path.realpath(folder)).parts[-2:]))
 
 
 def spread(items: Sequence[T], most: int | None) -> list[T]:
@@ -67,44 +107,6 @@ def spread(items: Sequence[T], most: int | None) -> list[T]:
     return list(items[:: max(1, len(items) // (most or max(1, len(items))))][:most])
 
 
-def plan_outputs(
-    sources: Sequence[Path], out: Path | None, suffix: str, default: str
-) -> dict[Path, Path]:
-    """Say where the result of each source goes.
-
-    Args:
-        sources: Input files.
-        out: A file, for a single source; a folder, for many or where it has no suffix; None for a
-            file in the current folder.
-        suffix: Of results, such as `".png"`.
-        default: Put behind the source's stem where `out` is None.
-
-    Raises:
-        InputError: Many sources and one file, or two sources with one result.
-    """
-    if out is None:
-        targets = [Path(f"{source.stem}{default}{suffix}") for source in sources]
-    elif out.is_dir() or not out.suffix:
-        targets = [out / f"{source.stem}{suffix}" for source in sources]
-    elif len(sources) == 1:
-        targets = [out]
-    else:
-        raise InputError(
-            f"Expected a folder to write {len(sources)} results to, got the file {out}."
-        )
-    taken: dict[Path, Path] = {}
-    for source, target in zip(sources, targets, strict=True):
-        if target in taken:
-            raise InputError(
-                f"Expected sources of different names, got {taken[target]} and {source}, "
-                f"which would both be written to {target}. Run them apart."
-            )
-        if target.resolve() == source.resolve():
-            raise InputError(f"Expected to write elsewhere than to the source {source}.")
-        taken[target] = source
-    return {source: target for target, source in taken.items()}
-
-
 def plan_files(
     sources: list[str] | None,
     example: str | None,
@@ -113,20 +115,76 @@ def plan_files(
     suffix: str,
     default: str,
 ) -> dict[Path, Path]:
-    """Say which file becomes which."""
-    found = find_sources(sources or [], suffixes)
-    if example is not None:
-        found.append(example_path(example))
-    if not found:
-        raise InputError("Expected a SOURCE or --example, got none. See --help.")
-    return plan_outputs(found, output, suffix, default)
+    """Say which file becomes which.
 
-
-def parse_options(texts: Iterable[str]) -> dict[str, object]:
-    """Turn `name=value` texts into keyword arguments; values are read as JSON, else as text.
+    Args:
+        sources: Files, folders and patterns that the user typed.
+        example: A picture that scikit-image ships, or None.
+        output: A file, for a single source; a folder, for many or where it has no suffix; None for
+            a new file in the current folder.
+        suffixes: Of the files to take from folders and patterns, in lower case.
+        suffix: Of results, such as `".png"`.
+        default: Put behind the source's stem where `output` is None.
 
     Raises:
-        InputError: A text without "=".
+        FileError: A name leads to no file.
+        InputError: No source, many and one file, two with one result, or a result that would
+            replace a source, or without `output` any file.
+    """
+    found = _places(sources or [], suffixes)
+    if example is not None:
+        path = example_path(example)
+        found[path] = Path(path.name)
+    if not found:
+        raise InputError("Expected a SOURCE or --example, got none. See --help.")
+    if output is None:
+        plan = _results(found, Path(), f"{default}{suffix}")
+    elif not output.suffix or _leads_to(output, Path.is_dir):
+        plan = _results(found, output, suffix)
+    elif len(found) == 1:
+        plan = dict.fromkeys(found, output)
+    else:
+        raise InputError(
+            f"Expected a folder to write {len(found)} results to, got the file {output}."
+        )
+    for source, target in plan.items():
+        if os.path.realpath(target) == os.path.realpath(source):
+            raise InputError(f"Expected to write elsewhere than to the source {source}.")
+        if output is None and os.path.lexists(target):  # of another source, perhaps
+            raise InputError(
+                f"Expected no file at {target}, found one. Replace it with -o {target}, or choose "
+                "another name."
+            )
+    return plan
+
+
+def _results(found: Mapping[Path, Path], folder: Path, end: str) -> dict[Path, Path]:
+    """Return where each result goes; of several with one stem, later ones keep their suffix."""
+    taken: dict[Path, Path] = {}
+    for source, inside in found.items():
+        target = folder / inside.with_name(f"{inside.stem}{end}")
+        if target in taken and taken[target].name != source.name:
+            target = folder / inside.with_name(f"{inside.name}{end}")
+        if target in taken:
+            raise InputError(
+                f"Expected sources of different names, got {taken[target]} and {source}, "
+                f"which would both be written to {target}. Run them apart."
+            )
+        taken[target] = source
+    return {source: target for target, source in taken.items()}
+
+
+def parse_options(
+    texts: Iterable[str], apart: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, object]:
+    """Turn `name=value` texts into keyword arguments; values are read as JSON, else as text.
+
+    Args:
+        texts: What the user typed.
+        apart: Names that are no such options, and how each is given instead.
+
+    Raises:
+        InputError: A text without "=", or a name that is given otherwise.
 
     >>> parse_options(["contrast_threshold=0.03", "gray=luma", "max_num_keypoints=null"])
     {'contrast_threshold': 0.03, 'gray': 'luma', 'max_num_keypoints': None}
@@ -136,10 +194,13 @@ def parse_options(texts: Iterable[str]) -> dict[str, object]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise InputError(f"Expected an option as name=value, got {text!r}.")
+        name = name.strip().replace("-", "_")
+        if name in apart:
+            raise InputError(f"Expected {name} as {apart[name]}, got {text!r}.")
         try:
-            options[name.strip().replace("-", "_")] = json.loads(value)
-        except json.JSONDecodeError:
-            options[name.strip().replace("-", "_")] = value
+            options[name] = json.loads(value)
+        except (ValueError, RecursionError):  # no JSON, too many digits, too deep
+            options[name] = value
     return options
 
 

@@ -11,10 +11,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from invertdesc.cli.messages import complain
 from invertdesc.cli.sources import IMAGES, parse_options
-from invertdesc.errors import InputError, InvertDescError
+from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
     from invertdesc.io.base import Store
@@ -27,7 +26,8 @@ _SHARD = re.compile(r"(\d{1,9})/(\d{1,9})")
 def find_store(sources: Sequence[str], others: bool) -> Path | None:
     """Return the store that a command line names, or None where it names images and .npz files.
 
-    A folder with images or .npz files in it is read as those; a store in it is then told.
+    A folder with images in it is read as those, and one with .npz files alone too where something
+    stands beside it. A store in such a folder is then named in a warning.
 
     Args:
         sources: What the user typed.
@@ -36,8 +36,9 @@ def find_store(sources: Sequence[str], others: bool) -> Path | None:
     Raises:
         InputError: A store, and something beside it.
     """
-    found = [source for source in sources if _is_store(Path(source))]
-    if found and (len(sources) > 1 or others):
+    several = len(sources) > 1 or others
+    found = [source for source in sources if _is_store(Path(source), several)]
+    if found and several:
         raise InputError(f"Expected one store and nothing beside it, got {found[0]} with more.")
     if found:
         return Path(found[0])
@@ -90,10 +91,15 @@ def parse_guesses(options: Sequence[str] | None) -> dict[str, float]:
     return guesses
 
 
-def target_of(name: str, out: Path) -> Path:
+def target_of(name: str, out: Path, *, whole: bool = False) -> Path:
     """Return where the picture of an image goes: its name, with .png, inside of a folder.
 
     Roots and drives are left out; both slashes part folders, since stores travel.
+
+    Args:
+        name: Of the image.
+        out: The folder.
+        whole: Keep a suffix such as .jpg before the .png.
 
     Raises:
         InputError: The name leads out of the folder, or no file could have it.
@@ -108,7 +114,8 @@ def target_of(name: str, out: Path) -> Path:
         raise InputError(f"Expected the name of an image inside a folder, got {name!r}.")
     *folders, last = parts
     stem, suffix = os.path.splitext(last)  # noqa: PTH122
-    return out.joinpath(*folders, f"{stem if suffix.lower() in IMAGES else last}.png")
+    short = suffix.lower() in IMAGES and not whole
+    return out.joinpath(*folders, f"{stem if short else last}.png")
 
 
 def plan_images(
@@ -116,7 +123,8 @@ def plan_images(
 ) -> Iterator[tuple[str, Path | InputError]]:
     """Yield each image that is wanted with its target, or with what is wrong with its name.
 
-    Which one of two images with one target gets it, does not depend on the pattern and the shard.
+    Of two images with one target, such as a.jpg and a.tif, the second keeps its suffix. Which one
+    that is, does not depend on the pattern and the shard.
     """
     taken: set[str] = set()
     number = -1
@@ -124,6 +132,8 @@ def plan_images(
         place: Path | InputError
         try:
             place = target_of(name, out)
+            if str(place) in taken:  # a.jpg and a.tif: the later one keeps its suffix
+                place = target_of(name, out, whole=True)
             if str(place) in taken:
                 raise InputError(
                     f"Expected images of different names, got {name!r} and another one that is "
@@ -176,7 +186,7 @@ def open_named(path: Path, descriptor: str | None, size: str | None) -> Store:
 def warn_of_left_out(store: Store) -> None:
     """Say what was found in a store and beside it, and is not read."""
     for sentence in store.description.left_out:
-        typer.echo(f"warning: {sentence}", err=True)
+        complain("warning", sentence)
 
 
 def _warn_of_stores_in(folder: Path) -> None:
@@ -184,23 +194,20 @@ def _warn_of_stores_in(folder: Path) -> None:
         inside = sorted(folder.iterdir()) if folder.is_dir() else []
         for path in inside:
             if path.suffix.lower() in STORES:
-                typer.echo(f"warning: Also found, not read: {path}. Pass it by itself.", err=True)
+                complain("warning", f"Also found, not read: {path}. Pass it by itself.")
 
 
-def _is_store(path: Path) -> bool:
+def _is_store(path: Path, several: bool) -> bool:
     try:
         if not path.exists() or path.suffix.lower() in (*IMAGES, ".npz"):
             return False
         if path.is_file() and path.suffix.lower() in STORES:
             return True
-        pictures = (*IMAGES, ".npz")
-        if path.is_dir() and any(p.suffix.lower() in pictures for p in path.iterdir()):
+        files = (*IMAGES, ".npz") if several else IMAGES
+        if path.is_dir() and any(p.suffix.lower() in files for p in path.iterdir()):
             return False
     except OSError:
         return False
     from invertdesc.io.open import is_store
 
-    try:
-        return is_store(path)
-    except InvertDescError:
-        return False
+    return is_store(path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -14,8 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._text import one_line
 from invertdesc.descriptors.base import check_image_of, check_most, check_vectors, strongest
-from invertdesc.errors import InputError, MissingDependencyError, UnknownNameError
+from invertdesc.errors import (
+    InputError,
+    InvertDescError,
+    MissingDependencyError,
+    UnknownNameError,
+)
 from invertdesc.features import FeatureBatch, LocalFeatures, Provenance
 from invertdesc.image import GrayMode, to_gray, to_uint8
 from invertdesc.unfolding import Frame, Unfolding
@@ -90,8 +97,13 @@ class OpenCVDescriptor:
         """Detect and describe the keypoints of an image of shape (3, H, W), RGB in [0, 1].
 
         Raises:
+            InputError: OpenCV cannot work with an option.
             MissingDependencyError: The installed OpenCV lacks the descriptor or the detector.
         """
+        with _refusals(self):
+            return self._extract(image)
+
+    def _extract(self, image: Tensor) -> LocalFeatures:
         tool, pixels = self._tool(), to_uint8(to_gray(image, self.gray))
         if min(pixels.shape) < SMALLEST_SIDE:
             return self._features(pixels, _points([], 1.0), None)
@@ -209,6 +221,21 @@ class OpenCVDescriptor:
             scores=scores,
             provenance=Provenance(self.gray, f"opencv {cv2.__version__}", asdict(self)),
         )
+
+
+@contextmanager
+def _refusals(adapter: OpenCVDescriptor) -> Iterator[None]:
+    """Say what OpenCV has against the options of an adapter as an error of ours."""
+    import cv2
+
+    try:
+        yield
+    except InvertDescError:
+        raise
+    except (cv2.error, OverflowError, ValueError) as error:  # of whole numbers beyond 32 bits
+        raise InputError(
+            f"Expected options that OpenCV can work with, got {adapter}: {one_line(error)}"
+        ) from error
 
 
 def find_class(name: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from invertdesc._existing import existing_file
 from invertdesc.descriptors._kornia import KorniaDescriptor
 from invertdesc.errors import FileError
 from invertdesc.unfolding import Unfolding
@@ -103,8 +104,7 @@ def _fill(network: nn.Module, path: Path, name: str) -> None:
     Raises:
         FileError: Missing, unreadable, or of another network.
     """
-    if not path.is_file():
-        raise FileError(f"Expected weights for {name!r}, found no file at {path}.")
+    existing_file(path, f"weights for {name!r}")
     from safetensors import SafetensorError
 
     unreadable = (OSError, EOFError, RuntimeError, AttributeError, TypeError, ValueError)

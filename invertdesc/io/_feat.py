@@ -21,7 +21,7 @@ def recognise(head: bytes) -> bool:
     """Say whether the first line of a file that begins so has four numbers."""
     words = head.partition(b"\n")[0].split()
     try:
-        return len(words) == COLUMNS and bool(np.isfinite([float(word) for word in words]).all())
+        return len(words) == COLUMNS and bool(np.isfinite(numbers(words, "a head")).all())
     except ValueError:
         return False
 

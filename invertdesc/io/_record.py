@@ -234,6 +234,9 @@ def numbers(tokens: Sequence[bytes] | Sequence[str], what: str) -> Array:
     Raises:
         InputError: One is no number.
     """
+    for word in tokens:  # Python reads 1_0 as 10
+        if (isinstance(word, bytes) and b"_" in word) or (isinstance(word, str) and "_" in word):
+            raise InputError(f"Expected numbers for {what}, got {word!r}.")
     try:
         return np.array(tokens, dtype=np.float64) if len(tokens) else np.zeros(0)
     except ValueError as error:

@@ -31,6 +31,7 @@ from invertdesc.io._record import (
     check_count,
     check_rows_alike,
     fits,
+    numbers,
 )
 from invertdesc.io._tar import Tar
 from invertdesc.io.base import TRIES, Store
@@ -249,6 +250,6 @@ def _rows(file: Path) -> Iterator[list[str]]:
 
 def _is_number(word: str) -> bool:
     try:
-        return bool(np.isfinite(float(word)))
+        return bool(np.isfinite(numbers([word], "a size")).all())
     except ValueError:
         return False

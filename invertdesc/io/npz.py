@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from invertdesc._atomic import atomic_write
+from invertdesc._existing import existing_file
 from invertdesc._feature_checks import ROW_FIELDS, checked_size
 from invertdesc._version import __version__
 from invertdesc.errors import FileError, InputError
@@ -148,9 +149,7 @@ def load_npz(path: str | os.PathLike[str]) -> LocalFeatures:
         FileError: Missing, unreadable, or not ours.
         InputError: Ours, but with values that no features have.
     """
-    name = Path(path)
-    if not name.is_file():
-        raise FileError(f"Expected a file of features, found none at {name}.")
+    name = existing_file(path, "a file of features")
     try:
         with name.open("rb") as file:
             if file.read(2) != b"PK":

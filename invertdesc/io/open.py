@@ -62,7 +62,7 @@ def open_store(
     }
     text = os.fspath(path)
     place = Path(text)
-    if "\0" in text or not place.exists():
+    if not text or "\0" in text or not _is_there(place):
         raise FileError(f"Expected a store of features, found none at {text!r}.")
     if place.is_dir():
         return _open_folder(place, options)
@@ -71,6 +71,13 @@ def open_store(
         what = place if found is None else f"{place}, {found.words}"
         raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {what}.")
     return _open(found, place, options)
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError as error:  # a name that is too long, a folder without permission
+        raise FileError(f"Cannot look at {place}: {error.strerror or error}.") from error
 
 
 def is_store(path: Path) -> bool:

@@ -25,7 +25,7 @@ def recognise(head: bytes) -> bool:
     if len(words) != WIDTH:
         return False
     try:
-        return bool(np.isfinite([float(word) for word in words]).all())
+        return bool(np.isfinite(numbers(words, "a head")).all())
     except ValueError:
         return False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import warnings
@@ -15,6 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from invertdesc._atomic import atomic_write
+from invertdesc._existing import existing_file
+from invertdesc._options import check_options
 from invertdesc._version import __version__
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors.base import encoding_of
@@ -105,6 +106,7 @@ class Database:
         Raises:
             FileError: The place cannot be written.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         header = {"library": f"invertdesc {__version__}", "version": VERSION, **asdict(self.origin)}
@@ -112,7 +114,10 @@ class Database:
         with atomic_write(path) as file:
             mode = os.fstat(file.fileno()).st_mode
             # By name, which copies nothing: a database may be larger than the memory.
-            save_file(tensors, file.name, {FORMAT: json.dumps(header)})
+            try:
+                save_file(tensors, file.name, {FORMAT: json.dumps(header)})
+            except SafetensorError as error:  # a full disk, for one
+                raise FileError(f"Cannot write {path}: {error}.") from error
             Path(file.name).chmod(mode)  # some versions leave a file that its owner alone can read
 
     @classmethod
@@ -124,12 +129,8 @@ class Database:
         """
         from safetensors import SafetensorError, safe_open
 
-        name = Path(path)
-        if not name.is_file():
-            raise FileError(
-                f"Expected a database for {method!r}, found none at {name}. Collect one: "
-                f"invertdesc index -m {method}"
-            )
+        advice = f" Collect one: invertdesc index -m {method}"
+        name = existing_file(path, f"a database for {method!r}", advice)
         try:
             with safe_open(name, framework="pt") as file:
                 text = (file.metadata() or {}).get(FORMAT)
@@ -145,8 +146,7 @@ class Database:
             return cls(Origin(**known | {"frame": Frame(**known["frame"])}), tensors)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise FileError(
-                f"Expected a database for {method!r}, got {name}: {error}. Collect one: "
-                f"invertdesc index -m {method}"
+                f"Expected a database for {method!r}, got {name}: {error}.{advice}"
             ) from error
 
     def check(self, adapter: Descriptor) -> None:
@@ -203,7 +203,8 @@ def collect_database(
         options: Of the method's `collect`.
 
     Raises:
-        InputError: The method works without a database, or knows no such option.
+        InputError: The method works without a database, or knows no such option, or takes
+            another kind of value.
     """
     from invertdesc.reconstructors import methods
 
@@ -213,14 +214,8 @@ def collect_database(
         raise InputError(
             f"Expected a method that works from a database ({', '.join(able)}), got {method!r}."
         )
-    fixed = {"images", "output", "descriptor", "progress"}
-    known = inspect.signature(factory.collect).parameters.keys() - fixed
-    for option in options:
-        if option not in known:
-            raise InputError(
-                f"Expected options to collect a database for {method!r} among "
-                f"{', '.join(sorted(known)) or 'none'}; got {option!r}."
-            )
+    fixed = ("images", "output", "descriptor", "progress")
+    check_options(f"collecting for {method!r}", factory.collect, options, fixed=fixed)
     return factory.collect(images, output, descriptor=descriptor, progress=progress, **options)
 
 

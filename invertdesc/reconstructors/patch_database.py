@@ -237,14 +237,18 @@ def _at_most(features: LocalFeatures, most: int) -> LocalFeatures:
 class _Rows:
     """Rows that pile up in a file and come back as one tensor, which is read as it is needed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, output: Path) -> None:
         self.path = path
+        self.output = output  # which they are for
         self.count = 0
         self.like = torch.empty(0)
 
     def add(self, rows: Tensor) -> None:
-        with self.path.open("ab") as file:
-            file.write(rows.numpy().tobytes())
+        try:
+            with self.path.open("ab") as file:
+                file.write(rows.numpy().tobytes())
+        except OSError as error:
+            raise _unwritable(self.output, error) from error
         self.count += len(rows)
         self.like = rows[:0]
 
@@ -261,10 +265,14 @@ def _spool(output: Path) -> Iterator[tuple[_Rows, _Rows]]:
         output.parent.mkdir(parents=True, exist_ok=True)
         folder = TemporaryDirectory(dir=output.parent, prefix=".", ignore_cleanup_errors=True)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise FileError(f"Cannot write {output}: {reason}. Choose another place.") from error
+        raise _unwritable(output, error) from error
     with folder as name:
-        yield _Rows(Path(name, "vectors")), _Rows(Path(name, "patches"))
+        yield _Rows(Path(name, "vectors"), output), _Rows(Path(name, "patches"), output)
+
+
+def _unwritable(output: Path, error: OSError) -> FileError:
+    reason = error.strerror or str(error)
+    return FileError(f"Cannot write {output}: {reason}. Choose another place.")
 
 
 def _checked(database: Database) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from invertdesc._atomic import atomic_write
+from invertdesc._existing import existing_file
 from invertdesc._version import __version__
 from invertdesc.errors import FileError
 from invertdesc.weights import FOLDER
 
 FORMAT = "invertdesc-network"
+_WRONG_SIZES = (  # what making a network of wrong sizes raises
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+UNSAVED = "num_batches_tracked"  # of batch normalisation, which only training needs
+LARGEST = 8192  # of the numbers that make the size of a network
 VERSION = 1  # of the header; raised when what an older invertdesc would read is no longer true
 
 
@@ -74,7 +85,7 @@ def save_network(
     state = {
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in network.state_dict().items()
-        if not name.endswith("num_batches_tracked")
+        if not name.endswith(UNSAVED)
     }
     with atomic_write(path) as file:
         file.write(save(state, {FORMAT: json.dumps(header)}))  # one key: their order is random
@@ -88,9 +99,7 @@ def read_network(path: str | os.PathLike[str], method: str) -> tuple[Trained, di
     """
     from safetensors import SafetensorError, safe_open
 
-    name = Path(path)
-    if not name.is_file():
-        raise FileError(f"Expected weights for {method!r}, found none at {name}.")
+    name = existing_file(path, f"weights for {method!r}")
     try:
         with safe_open(name, framework="pt") as file:
             text = (file.metadata() or {}).get(FORMAT)
@@ -141,29 +150,47 @@ def build_network(
     state: Mapping[str, Tensor],
     path: object,
 ) -> nn.Module:
-    """Make a network from its config and fill it with weights.
+    """Make a network of the size that a file tells and fill it with the file's weights.
 
     It is made on the meta device: nothing is drawn from PyTorch's generator for weights that are
     replaced at once, and a config that lies about its size takes no memory.
 
+    Args:
+        build: Makes it from its config.
+        config: As read from the file.
+        state: The weights.
+        path: Of the file, for messages.
+
     Raises:
-        FileError: The weights do not fit the config.
+        FileError: There is no such network, or the weights do not fit.
     """
-    with torch.device("meta"):
-        network = build(config)
-    counts = {
-        name: torch.zeros_like(value, device="cpu")
-        for name, value in network.state_dict().items()
-        if name.endswith("num_batches_tracked")
-    }
     try:
-        missing, unexpected = network.load_state_dict(
-            {**counts, **state}, strict=False, assign=True
-        )
-    except RuntimeError as error:
-        raise FileError(f"Expected weights that fit the config in {path}: {error}") from error
-    if missing or unexpected:
-        raise FileError(f"Expected weights that fit the config in {path}, got others: {missing}.")
+        if not all(size <= LARGEST for size in _sizes(config)):
+            raise ValueError(f"a number above {LARGEST}")
+        with torch.device("meta"):
+            network = build(config)
+    except _WRONG_SIZES as error:
+        raise FileError(
+            f"Expected the config of a network in {path}, got {config}: {error}."
+        ) from error
+    own = network.state_dict()
+    counts = {name: torch.tensor(0) for name in own if name.endswith(UNSAVED)}
+    whole = {**counts, **state}
+    shapes = {name: value.shape for name, value in own.items()}
+    odd = [name for name, value in whole.items() if shapes.get(name) != value.shape]
+    odd += sorted(own.keys() - whole.keys())
+    if odd:
+        raise FileError(f"Expected weights that fit the config in {path}, got others: {odd}.")
+    network.load_state_dict(whole, assign=True)
     if not all(torch.isfinite(value).all() for value in state.values()):
         raise FileError(f"Expected finite weights in {path}, got NaN or infinity.")
     return network
+
+
+def _sizes(config: object) -> Iterator[float]:
+    """Yield the numbers in a config, and in what it holds."""
+    if isinstance(config, dict | list):
+        for part in config.values() if isinstance(config, dict) else config:
+            yield from _sizes(part)
+    elif isinstance(config, int | float):
+        yield config

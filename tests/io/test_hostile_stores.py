@@ -1,7 +1,9 @@
 """Damaged and hostile stores end in an error of ours, for the image concerned and for it alone."""
 
+import errno
 import gzip
 import os
+import re
 import tarfile
 from pathlib import Path
 
@@ -373,3 +375,34 @@ def test_tar_that_claims_more_than_it_has(size: int, tmp_path: Path, images: Ima
         found, errors = read_all(path)
     assert not found
     assert all("Expected a whole .tar file" in str(error) for error in errors.values())
+
+
+@pytest.mark.parametrize("kind", ["colmap-text", "lowe", "vlfeat", "openmvg", "oxford"])
+def test_only_plain_numbers_are_numbers(kind: str, tmp_path: Path, images: Images) -> None:
+    path = WRITERS[kind](tmp_path, images)
+    file = tmp_path / FILES[kind][0]
+    words = re.split(rb"(\s+)", file.read_bytes())
+    last = max(n for n, word in enumerate(words) if word.strip())
+    words[last] = b"1_0"
+    file.write_bytes(b"".join(words))
+    found, errors = read_all(path)
+    assert set(found) == {"102"}
+    assert "Expected numbers for " in str(errors["101"])
+
+
+def test_a_folder_that_cannot_be_read_is_told(
+    tmp_path: Path, some: LocalFeatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/1", "b/2", "c/3"):
+        some.save(tmp_path / f"{name}.npz")
+    usual = os.scandir
+
+    def scandir(folder: str) -> object:  # since to the superuser nothing is forbidden
+        if str(folder).endswith("b"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return usual(folder)
+
+    with open_store(tmp_path) as store:
+        monkeypatch.setattr(os, "scandir", scandir)
+        with pytest.raises(FileError, match=f"Cannot read the folder {tmp_path}/b: Permission"):
+            list(store.names())

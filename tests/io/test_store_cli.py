@@ -44,7 +44,7 @@ def test_pictures_of_a_store(kind: str, run: Run, tmp_path: Path, images: Images
     upright = ("--assume", "orientations=0") if kind == "oxford" else ()
     status, out, err = run("reconstruct", path, "-o", "out", *POISSON, *upright)
     assert (status, err) == (0, "")
-    assert first(out) == f"Wrote 2 {'files' if kind == 'npz' else 'of 2 pictures'} to out."
+    assert first(out) == "Wrote 2 of 2 pictures to out."
     assert written() == ["101.png", "102.png"]
 
 
@@ -216,11 +216,20 @@ def test_images_of_several_sizes_go_together(run: Run, tmp_path: Path, some: Loc
     assert read_image("out/230.png").shape == (3, 190, 230)
 
 
-def test_images_of_one_picture_are_told(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
+def test_of_images_with_one_stem_later_ones_keep_their_suffix(
+    run: Run, tmp_path: Path, some: LocalFeatures
+) -> None:
     path = write_colmap(tmp_path, dict.fromkeys(["a.jpg", "a.tif", "b.jpg"], some[:5]))
+    status, out, _ = run("reconstruct", path, "-o", "out", *POISSON)
+    assert (status, first(out)) == (0, "Wrote 3 of 3 pictures to out.")
+    assert written() == ["a.png", "a.tif.png", "b.png"]
+
+
+def test_images_of_one_picture_are_told(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
+    path = write_colmap(tmp_path, dict.fromkeys(["a.jpg", "./a.jpg", "/a.jpg"], some[:5]))
     status, out, err = run("reconstruct", path, "-o", "out", *POISSON)
     assert (status, first(out)) == (2, "Wrote 2 of 3 pictures to out. 1 failed.")
-    assert "'a.tif' and another one" in err
+    assert "'a.jpg' and another one" in err
 
 
 def test_store_without_orientations(run: Run, tmp_path: Path, images: Images) -> None:
@@ -303,13 +312,13 @@ def test_damaged_database_is_told(run: Run, tmp_path: Path, images: Images) -> N
 
 
 def test_targets_are_planned_alike_for_all_shards() -> None:
-    names = ["a.jpg", "a.png", "../b", "c"]
+    names = ["a.jpg", "a.png", "../b", "./a.png"]
     parts = [list(plan_images(names, Path("o"), None, (k, 2))) for k in range(2)]
     assert [name for name, _ in parts[0]] == ["a.jpg", "../b"]
-    assert [name for name, _ in parts[1]] == ["a.png", "c"]
+    assert parts[1][0] == ("a.png", Path("o/a.png.png"))
     kinds = [type(place) is InputError for part in parts for _, place in part]
-    assert kinds == [False, True, True, False]
-    (only,) = plan_images(names, Path("o"), "a.png", (0, 1))
+    assert kinds == [False, True, False, True]
+    (only,) = plan_images(names, Path("o"), "./a.png", (0, 1))
     assert isinstance(only[1], InputError)
 
 

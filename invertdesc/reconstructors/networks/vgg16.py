@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from invertdesc._existing import existing_file
 from invertdesc.errors import FileError, InputError
 
 BLOCKS = (2, 2, 3, 3, 3)
@@ -92,12 +93,13 @@ def load_vgg16(path: str | os.PathLike[str] | None = None, layer: str = "conv3_3
         FileError: There is none, or it is not VGG16.
     """
     found = _downloaded() if path is None else Path(path)
-    if found is None or not found.is_file():
-        raise FileError(
-            f"Expected weights of VGG16, found none{'' if path is None else f' at {path}'}. Give "
-            "a file (--vgg16 FILE), or once run torchvision.models.vgg16(weights='DEFAULT'); or "
-            "train without it: --loss l2."
-        )
+    advice = (
+        " Give a file (--vgg16 FILE), or once run torchvision.models.vgg16(weights='DEFAULT'); or "
+        "train without it: --loss l2."
+    )
+    if found is None:
+        raise FileError(f"Expected weights of VGG16, found none.{advice}")
+    existing_file(found, "weights of VGG16", advice)
     try:
         if found.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -105,6 +107,7 @@ def load_vgg16(path: str | os.PathLike[str] | None = None, layer: str = "conv3_3
             state = load_file(found)
         else:
             state = torch.load(found, map_location="cpu", weights_only=True)
+        state = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     except Exception as error:  # either reader raises what broken bytes make it stumble over
         raise FileError(f"Expected weights of VGG16, got {found}: {error}") from error
     return VGG16(state, layer)

@@ -1,0 +1,157 @@
+"""Options by name, checked once against what a factory's signature says that it takes."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import math
+import os
+import reprlib
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
+from numbers import Integral, Number, Real
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import numpy as np
+
+from invertdesc.errors import InputError
+
+WHOLE = 2**63  # what torch's and NumPy's whole numbers stay below
+# What a command line can give; options of any other class are objects.
+_PLAIN = (str, bytes, Number, list, tuple, dict, NoneType)
+
+
+def check_options(
+    what: str,
+    factory: Callable[..., Any],
+    options: Mapping[str, object],
+    *,
+    fixed: Collection[str] = (),
+) -> None:
+    """Check the names of options, and that their values are of the kind that a factory takes.
+
+    Classes are not told apart, and which numbers are in range the factory itself says.
+
+    Args:
+        what: Whose options they are, such as `"method 'poisson'"`, for the message.
+        factory: Called with them later.
+        options: By name.
+        fixed: Parameters that are no options.
+
+    Raises:
+        InputError: The factory knows no such option, or it takes another kind of value.
+
+    >>> def scaled(*, by: float = 1.0, often: int | None = None): ...
+    >>> check_options("box 'scaled'", scaled, {"by": 2, "often": None})
+    >>> check_options("box 'scaled'", scaled, {"often": 2.5})
+    Traceback (most recent call last):
+    invertdesc.errors.InputError: Expected often of box 'scaled' as a whole number or null, got 2.5.
+    """
+    parameters = inspect.signature(factory).parameters
+    known = {name: one for name, one in parameters.items() if name not in fixed}
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in known.values())
+    for name, value in options.items():
+        if name not in known:
+            if open_ended:
+                continue
+            raise InputError(
+                f"Expected options of {what} among {', '.join(known) or 'none'}; got {name!r}."
+            )
+        kinds = list(_alternatives(_resolved(known[name].annotation, factory, name)))
+        if not any(_fits(value, kind) for kind in kinds):
+            raise InputError(
+                f"Expected {name} of {what} as {_described(kinds)}, got {_short(value)}."
+            )
+
+
+class _Names(dict[str, Any]):
+    """Names of a module; those that type checkers alone import stand for some class."""
+
+    def __missing__(self, name: str) -> Any:
+        found = getattr(builtins, name, None)
+        return type(name, (), {"__class_getitem__": lambda _: Any}) if found is None else found
+
+
+def _resolved(annotation: Any, factory: Callable[..., Any], name: str) -> Any:
+    """Return what an annotation says, also where it is kept as a text; `Any` where that fails."""
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, {}, _Names(_names_around(factory, name)))
+    except Exception:  # a plug-in's, in words of its own
+        return Any
+
+
+def _names_around(factory: Callable[..., Any], name: str) -> dict[str, Any]:
+    """Return the names of the module in which a parameter is annotated."""
+    if isinstance(factory, type) and is_dataclass(factory):
+        for base in factory.__mro__:
+            if name in vars(base).get("__annotations__", {}):
+                return vars(sys.modules[base.__module__])
+    call: Any = factory.__init__ if isinstance(factory, type) else factory  # type: ignore[misc]
+    return dict(getattr(inspect.unwrap(call), "__globals__", {}))
+
+
+def _alternatives(hint: Any) -> Iterator[Any]:
+    if get_origin(hint) in (Union, UnionType):
+        for part in get_args(hint):
+            yield from _alternatives(part)
+    else:
+        yield NoneType if hint is None else hint
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if kind is bool:
+        return isinstance(value, bool | np.bool_)
+    if kind is int:
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        return whole and -WHOLE <= int(value) < WHOLE  # type: ignore[call-overload]
+    if kind is float:
+        real = isinstance(value, Real) and not isinstance(value, bool)
+        return real and bool(abs(value) < math.inf)  # type: ignore[arg-type]
+    if kind is Path:
+        return isinstance(value, str | os.PathLike)
+    if get_origin(kind) is Literal:  # which of them, the factory checks
+        return type(value) in map(type, get_args(kind))
+    if _is_path(kind):
+        return isinstance(value, os.PathLike)
+    if kind in (Any, object, inspect.Parameter.empty) or not isinstance(kind, type):
+        return True
+    if issubclass(kind, _PLAIN):
+        return isinstance(value, kind)
+    return not isinstance(value, _PLAIN)
+
+
+def _is_path(kind: Any) -> bool:
+    return (get_origin(kind) or kind) is os.PathLike
+
+
+def _described(kinds: Sequence[Any]) -> str:
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        NoneType: "null",
+        Path: "a path",
+    }
+    found: dict[str, None] = {}
+    for kind in kinds:
+        if _is_path(kind):
+            found.pop("a text", None)  # the usual form of a path
+            found["a path"] = None
+        elif get_origin(kind) is Literal:
+            found |= dict.fromkeys(map(repr, get_args(kind)))
+        else:
+            found[words.get(kind) or f"an object of class {kind.__name__}"] = None
+    return " or ".join(found)
+
+
+def _short(value: object) -> str:
+    """Return a value as in Python, cut in the middle where it is long."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 80
+    return short.repr(value)
