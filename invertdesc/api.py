@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from invertdesc._feature_checks import OPTIONAL_FIELDS
+from invertdesc._placeholders import WHERE, placeholder
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError, NoKeypointsWarning
 from invertdesc.features import FeatureBatch, LocalFeatures
@@ -127,7 +128,8 @@ def reconstruct(
         MissingFieldError: Features lack what the method needs.
 
     Warns:
-        NoKeypointsWarning: Features are empty, so that the picture shows nothing.
+        NoKeypointsWarning: Features are empty, or their descriptors placeholders, so that the
+            picture shows nothing.
 
     >>> from skimage.data import camera
     >>> reconstruct(camera()[::2, ::2]).shape
@@ -202,6 +204,14 @@ def _warn_of_empty(features: Sequence[LocalFeatures]) -> None:
         warnings.warn(
             f"No keypoints in {empty} of {len(features)} images: their pictures show nothing. "
             "Is the image flat, blurred or tiny? A lower contrast_threshold finds more.",
+            NoKeypointsWarning,
+            stacklevel=3,
+        )
+    alike = sum(placeholder(one.descriptors.cpu().numpy()) is not None for one in features)
+    if alike:
+        warnings.warn(
+            f"No descriptors but placeholders in {alike} of {len(features)} images: their pictures "
+            f"show nothing; {WHERE}.",
             NoKeypointsWarning,
             stacklevel=3,
         )

@@ -26,7 +26,7 @@ class MissingDependencyError(InvertDescError, ImportError):
 
 
 class NoKeypointsWarning(UserWarning):
-    """Features hold no keypoint, so that the picture made from them shows nothing."""
+    """Features hold no keypoint or no descriptor: the picture made from them shows nothing."""
 
 
 class BadImageWarning(UserWarning):

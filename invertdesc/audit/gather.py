@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from invertdesc._placeholders import check_descriptors
 from invertdesc.audit.subjects import Subject, shrink_image, shrink_subject, with_original
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features import LocalFeatures
@@ -66,8 +67,9 @@ class Gathered:
         """Add what is stored of one image.
 
         Raises:
-            InputError: It is of another descriptor.
+            InputError: It is of another descriptor, or has none but placeholders.
         """
+        check_descriptors(features.descriptors.numpy())
         if features.descriptor != self.adapter.name:
             raise InputError(
                 f"Expected descriptors {self.adapter.name!r}, as most images have, got "

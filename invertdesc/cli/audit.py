@@ -15,6 +15,7 @@ from invertdesc.cli.options import (
     DescriptorOrTold,
     Device,
     Gray,
+    Mend,
     MethodName,
     MethodOptions,
     SourcesOrStore,
@@ -24,13 +25,14 @@ from invertdesc.cli.options import (
     make_method,
 )
 from invertdesc.cli.sources import BAD_INPUT, IMAGES, find_sources, spread
-from invertdesc.cli.stores import find_store, open_named
+from invertdesc.cli.stores import check_readable, find_store, open_named, tell
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
     from invertdesc.audit.audit import Plan
     from invertdesc.audit.gather import Gathered
     from invertdesc.audit.measures import Ruler
+    from invertdesc.io.base import Store
 
 
 def audit(
@@ -73,6 +75,7 @@ def audit(
         int, typer.Option(min=64, help="Attack at so many pixels of the longer side at most.")
     ] = 512,
     image_size: StoreSize = None,
+    mend: Mend = True,
     seed: Annotated[int, typer.Option(help="Of everything drawn.")] = 0,
     vgg16: Annotated[
         Path | None,
@@ -102,7 +105,6 @@ def audit(
     from tqdm import tqdm
 
     from invertdesc.audit.audit import audit as run
-    from invertdesc.audit.fragments import printable
     from invertdesc.audit.report import check_target, save_report
 
     check_target(output)
@@ -114,9 +116,9 @@ def audit(
     else:
         if descriptor_option or gray is not None:
             raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
-        gathered = _from_store(place, descriptor, image_size, side, originals, images)
-    for note in gathered.notes:
-        typer.echo(f"note: {printable(note)}", err=True)
+        with open_named(place, descriptor, image_size, mend=mend) as store:
+            gathered = _from_store(store, side, originals, images)
+    tell(gathered.notes)
     chosen = make_method(method, method_option, unfolding, gathered.adapter)
     total = len(plan.table) + len(plan.drawn)
     with tqdm(total=total, desc="audit", unit="scenario", disable=None) as bar:
@@ -214,22 +216,15 @@ def _from_files(
     return gathered
 
 
-def _from_store(
-    place: Path,
-    descriptor: str | None,
-    image_size: str | None,
-    side: int,
-    originals: Path | None,
-    most: int,
-) -> Gathered:
+def _from_store(store: Store, side: int, originals: Path | None, most: int) -> Gathered:
     from invertdesc.audit.gather import Gathered
     from invertdesc.descriptors import create_descriptor
 
-    with open_named(place, descriptor, image_size) as store:
-        told = store.description
-        gathered = Gathered(create_descriptor(told.descriptor), side, originals)
-        gathered.notes += [f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes]
-        gathered.add_store(store, spread(list(store.names()), most))
+    check_readable(store)
+    told = store.description
+    gathered = Gathered(create_descriptor(told.descriptor), side, originals)
+    gathered.notes += [f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes]
+    gathered.add_store(store, spread(list(store.names()), most))
     return gathered
 
 

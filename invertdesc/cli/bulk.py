@@ -17,6 +17,7 @@ import typer
 from torch import Tensor
 from tqdm import tqdm
 
+from invertdesc._placeholders import check_descriptors
 from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import InputError, InvertDescError
@@ -266,6 +267,8 @@ def _read_file(source: Path, adapter: Descriptor) -> tuple[LocalFeatures, Tensor
             f"Expected keypoints, got none in {source}: nothing to reconstruct from. Is it flat, "
             "blurred or tiny? A lower threshold finds more, such as -D contrast_threshold=0.01."
         )
+    if image is None:
+        check_descriptors(features.descriptors.numpy())
     return features, image
 
 

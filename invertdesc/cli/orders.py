@@ -15,7 +15,15 @@ from invertdesc.cli.bulk import FAILED, MADE, Clock, Job, Loaded, Work, run_jobs
 from invertdesc.cli.metrics import THERE, Metrics, metrics_path
 from invertdesc.cli.options import make_method
 from invertdesc.cli.sources import BAD_INPUT
-from invertdesc.cli.stores import check_inside, is_there, left_over, open_named, plan_images
+from invertdesc.cli.stores import (
+    check_inside,
+    check_readable,
+    is_there,
+    left_over,
+    open_named,
+    plan_images,
+    tell,
+)
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,6 +108,7 @@ class Order:
         descriptor: What the caller says that the vectors are.
         image_size: What the caller says, as `WxH`.
         guesses: For what features lack, as `LocalFeatures.assume` takes them.
+        mend: As `open_store` takes it.
     """
 
     store: Path
@@ -108,10 +117,11 @@ class Order:
     descriptor: str | None = None
     image_size: str | None = None
     guesses: dict[str, float] = field(default_factory=dict)
+    mend: bool = True
 
     def open(self) -> Store:
         """Open the store."""
-        return open_named(self.store, self.descriptor, self.image_size)
+        return open_named(self.store, self.descriptor, self.image_size, mend=self.mend)
 
     def jobs(self, store: Store, places: Places) -> Iterator[Job]:
         """Yield what is to be done for each image."""
@@ -158,7 +168,8 @@ def carry_out(
         typer.Exit: Some failed.
     """
     with order.open() as store:
-        _check_descriptor(store)
+        check_readable(store)
+        tell(store.description.notes)
         places = partial(plan_images, list(store.names()), order.out, pattern, shard)
         total = sum(1 for _ in places())
         if not total and pattern is not None and shard == (0, 1):
@@ -185,15 +196,3 @@ def carry_out(
         typer.echo(f"{made / spent:.1f} images/s in {spent:.1f} s, {how}.")
     if counts[FAILED]:
         raise typer.Exit(BAD_INPUT)
-
-
-def _check_descriptor(store: Store) -> None:
-    """Say once, and not for each image, that no method can read the vectors."""
-    from invertdesc.io._record import adapter_of
-
-    told = store.description
-    if told.dim and adapter_of(told.descriptor) is None:
-        raise InputError(
-            f"Expected descriptors with an adapter (see `invertdesc list`), got "
-            f"{told.descriptor!r} of {told.dim} numbers. Name theirs with -d."
-        )

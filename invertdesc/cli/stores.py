@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from invertdesc.cli.sources import IMAGES, parse_options
 from invertdesc.errors import InputError, InvertDescError
 
@@ -167,7 +169,7 @@ def is_there(target: Path) -> bool:
         return False
 
 
-def open_named(path: Path, descriptor: str | None, size: str | None) -> Store:
+def open_named(path: Path, descriptor: str | None, size: str | None, *, mend: bool) -> Store:
     """Open the store that a command line names."""
     from invertdesc.io.open import open_store
 
@@ -175,7 +177,35 @@ def open_named(path: Path, descriptor: str | None, size: str | None) -> Store:
         from invertdesc.descriptors import create_descriptor
 
         create_descriptor(descriptor)  # an unknown name is told at once, with a suggestion
-    return open_store(path, descriptor=descriptor, image_size=parse_size(size))
+    return open_store(path, descriptor=descriptor, image_size=parse_size(size), mend=mend)
+
+
+def check_readable(store: Store) -> None:
+    """Say once, and not for each image, that no method can read the vectors.
+
+    Raises:
+        InputError: They are of no descriptor that has an adapter, or all placeholders.
+    """
+    from invertdesc.io._record import adapter_of
+
+    told = store.description
+    if store.only_placeholders:
+        raise InputError(
+            f"Expected descriptors in {store.path}, got placeholders alone. {told.notes[-1]}"
+        )
+    if told.dim and adapter_of(told.descriptor) is None:
+        raise InputError(
+            f"Expected descriptors with an adapter (see `invertdesc list`), got "
+            f"{told.descriptor!r} of {told.dim} numbers. Name theirs with -d."
+        )
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Write notes on stderr, a line each."""
+    from invertdesc.audit.fragments import printable
+
+    for note in notes:
+        typer.echo(f"note: {printable(note)}", err=True)
 
 
 def _is_store(path: Path) -> bool:

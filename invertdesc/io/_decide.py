@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from invertdesc.checking import ROOT_SUM
+from invertdesc.checking import ENOUGH, ROOT_SUM, Check
 from invertdesc.io._record import Array, Record
 
 UNKNOWN = "unknown"
+SUSPICIOUS = 0.7  # how sure a fault must be to be told of
 # The likeliest first; the rest is named to the user.
 BITS = {
     32: ("orb", "brief", "latch", "boostdesc", "beblid", "teblid"),
@@ -66,6 +67,30 @@ def decide(sample: Sequence[Record], told: str | None) -> Decision:
     what = f"{width} {'bytes' if bits else 'numbers'}"
     note = f"{likely[0]!r} is a guess from {what}{others}: say which with descriptor=NAME or -d."
     return Decision(likely[0], scaling, (note,))
+
+
+def doubts(found: Check, mend: bool) -> tuple[str, ...]:
+    """Say what speaks against reading images as the store's kind has them, and what was done.
+
+    Args:
+        found: What the images look like, read so.
+        mend: Whether they are mended where that is certain.
+    """
+    sure = f"{100 * found.share:.0f} % sure from {found.count:,} vectors"
+    harm = "Pictures may then be noise, and an audit may show less than leaks"
+    if found.layout == UNKNOWN:
+        if found.count < ENOUGH or found.share < SUSPICIOUS:
+            return ()
+        what = f"do not look like {found.expected!r}, nor like an order known for it"
+        return (f"The vectors {what} ({sure}). {harm}: name theirs with descriptor= or -d.",)
+    if not found.faults or found.share < SUSPICIOUS:
+        return ()
+    if found.certain and mend:
+        return (f"Mended {found.faults} ({sure}); mend=False or --no-mend leaves them.",)
+    if found.certain:
+        return (f"Left as stored: {found.faults} ({sure}). {harm}: --mend mends them.",)
+    told = f"Perhaps {found.faults} ({sure}), left so, as that is not certain"
+    return (f"{told}. {harm}: in Python, check(features).mend(features) mends them.",)
 
 
 def _decide_sift(vectors: Sequence[Array], told: str | None) -> Decision:

@@ -45,6 +45,7 @@ def open_store(
     *,
     descriptor: str | None = None,
     image_size: tuple[int, int] | None = None,
+    mend: bool = True,
 ) -> Store:
     """Open what holds the features of many images, of whatever kind it is.
 
@@ -57,6 +58,8 @@ def open_store(
             AliceVision's files.
         descriptor: Registry name of the vectors, where the store does not tell or is wrong.
         image_size: (H, W) of all images, where the store does not tell.
+        mend: Whether to bring vectors, angles and scales into our order and units where `check` is
+            certain that the store has others than its kind; the description says what was done.
 
     Raises:
         FileError: Missing, damaged, or of no kind that is known.
@@ -80,12 +83,9 @@ def open_store(
     place = Path(text)
     if "\0" in text or not place.exists():
         raise FileError(f"Expected a store of features, found none at {text!r}.")
-    if place.is_dir():
-        return _open_folder(place, options)
-    found = _find_kind(place)
-    if found is None:
-        raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {place}.")
-    return _open_file(found, place, place, options)
+    store = _open_folder(place, options) if place.is_dir() else _open_single(place, options)
+    store.mend = mend
+    return store
 
 
 def is_store(path: Path) -> bool:
@@ -96,6 +96,13 @@ def is_store(path: Path) -> bool:
         return _find_kind(path) is not None
     except OSError:
         return False
+
+
+def _open_single(file: Path, options: dict[str, Any]) -> Store:
+    found = _find_kind(file)
+    if found is None:
+        raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {file}.")
+    return _open_file(found, file, file, options)
 
 
 def _open_folder(folder: Path, options: dict[str, Any]) -> Store:
