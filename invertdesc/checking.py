@@ -172,7 +172,7 @@ def check(
     for one in images:
         adapter.encode(one.descriptors[:0])  # checks the width
     images = [one.to("cpu") for one in images]
-    raw = torch.cat([one.descriptors for one in images])
+    raw = torch.cat([one.descriptors for one in images]).detach()
     alike = placeholder(raw.numpy())
     if alike is not None:
         advice = f"These are no descriptors but placeholders: {alike}; {WHERE}."

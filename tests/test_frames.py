@@ -13,22 +13,8 @@ from invertdesc._frames import FrameChange, check_frames
 from invertdesc.image import to_image
 
 PICTURES = ("astronaut", "camera", "chelsea", "coffee", "rocket", "coins", "brick", "text")
-TURNING = [
-    "akaze",
-    "beblid",
-    "boostdesc",
-    "brisk",
-    "freak",
-    "kaze",
-    "latch",
-    "mkd",
-    "orb",
-    "rootsift",
-    "sift",
-    "sift-kornia",
-    "teblid",
-    "vgg",
-]
+TURNING = ["akaze", "beblid", "boostdesc", "brisk", "freak", "kaze", "latch", "mkd", "orb"]
+TURNING += ["rootsift", "sift", "sift-kornia", "teblid", "vgg"]
 UPRIGHT = ("sift-dense", "brief", "daisy")
 
 
