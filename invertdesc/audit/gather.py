@@ -35,6 +35,7 @@ class Gathered:
         subjects: What was found.
         notes: What was left out or assumed, a sentence each.
         failed: How many images could not be read.
+        total: How many images there were to choose from.
     """
 
     adapter: Descriptor
@@ -43,6 +44,7 @@ class Gathered:
     subjects: list[Subject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failed: int = 0
+    total: int = 0
 
     def add_files(self, paths: Iterable[Path]) -> None:
         """Add images, whose features are extracted, and .npz files of features."""

@@ -118,6 +118,8 @@ def audit(
             raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
         with open_named(place, descriptor, image_size, mend=mend) as store:
             gathered = _from_store(store, side, originals, images)
+    if gathered.total > images:
+        tell([f"{images} of {gathered.total:,} images are audited, evenly spaced (--images)."])
     tell(gathered.notes)
     chosen = make_method(method, method_option, unfolding, gathered.adapter)
     total = len(plan.table) + len(plan.drawn)
@@ -128,6 +130,7 @@ def audit(
             ruler=_ruler(gathered, vgg16, identity, faces),
             plan=plan,
             notes=gathered.notes,
+            total=gathered.total,
             tick=bar.update,
         )
     title = ", ".join(Path(source).name or source for source in (sources or [])[:3])
@@ -211,7 +214,7 @@ def _from_files(
     paths = find_sources(sources, (*IMAGES, ".npz"))
     if not paths:
         raise InputError("Expected a SOURCE, got none. See --help.")
-    gathered = Gathered(adapter, side, originals)
+    gathered = Gathered(adapter, side, originals, total=len(paths))
     gathered.add_files(spread(paths, most))
     return gathered
 
@@ -222,9 +225,10 @@ def _from_store(store: Store, side: int, originals: Path | None, most: int) -> G
 
     check_readable(store)
     told = store.description
-    gathered = Gathered(create_descriptor(told.descriptor), side, originals)
+    names = list(store.names())
+    gathered = Gathered(create_descriptor(told.descriptor), side, originals, total=len(names))
     gathered.notes += [f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes]
-    gathered.add_store(store, spread(list(store.names()), most))
+    gathered.add_store(store, spread(names, most))
     return gathered
 
 
