@@ -17,24 +17,23 @@ import torch
 from torch import Tensor
 
 from invertdesc.errors import FileError
-from invertdesc.features import FeatureBatch
+from invertdesc.features import FeatureBatch, LocalFeatures
 from invertdesc.field import JointUnfolding, turned
 from invertdesc.ops import paint_pieces
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
-    from invertdesc.features import LocalFeatures
     from invertdesc.unfolding import Unfolding
 
 FAINT = 0.05  # of the pieces' own squares: where hardly any overlap, nothing is told
 MOST = 400  # keypoints of an image that are compared, drawn by a fixed seed
 SIDE = 256  # pixels of the longer side at which pieces are compared, at most
-# Measured with 14 descriptors on 10 pictures: agreement is 0.5 to 0.9 in the right frames, 0.4 at
-# most in ones that are turned wrongly or twice as large, 0.1 to 0.6 in ones half as large.
+# Measured with 14 descriptors on 8 pictures: agreement is 0.5 to 0.9 in the right frames, 0.4 at
+# most in wrong ones. LATCH, whose window is wide, has less where all is fine texture.
 RIGHT, SPREAD = 0.45, 0.03
 CLEAR = 0.7  # share at which a mistake is named
-BEYOND = 0.9  # how sure angles of more than a turn are degrees, where agreement does not tell
-FULL_TURN = 2 * math.pi + 0.01
+MOST_TURN = 4 * math.pi  # radians; what was turned on may lie beyond one turn, not beyond two
+BEYOND = 0.9  # how sure angles of more than that are degrees, where agreement does not tell
 QUARTERS = ("", "a quarter turn behind", "half a turn off", "a quarter turn ahead")
 TURNS = [(negated, quarters) for negated in (False, True) for quarters in range(4)]
 
@@ -134,7 +133,7 @@ def check_frames(images: Sequence[LocalFeatures], adapter: Descriptor) -> FrameC
     whole = [one for one in images if all(getattr(one, name) is not None for name in needs)]
     if not needs or not whole:
         return None
-    beyond = "orientations" in needs and any(_beyond_a_turn(one) for one in whole)
+    beyond = "orientations" in needs and any(_beyond_turns(one) for one in whole)
     thinned = [_thinned(one) for one in whole]
     pairs = [(one, _pieces(one, adapter, unfolding)) for one in thinned if len(one)]
     values = {
@@ -161,9 +160,9 @@ def _choose(values: dict[FrameChange, float], beyond: bool) -> FrameCheck:
     return FrameCheck(None, float(shares[best]), agreement)
 
 
-def _beyond_a_turn(features: LocalFeatures) -> bool:
+def _beyond_turns(features: LocalFeatures) -> bool:
     turns = features.orientations
-    return turns is not None and len(turns) > 0 and float(turns.abs().max()) > FULL_TURN
+    return turns is not None and len(turns) > 0 and float(turns.abs().max()) > MOST_TURN
 
 
 def _candidates(
