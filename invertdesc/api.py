@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from invertdesc._feature_checks import OPTIONAL_FIELDS
+from invertdesc._placeholders import WHERE, placeholder
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError, NoKeypointsWarning
 from invertdesc.features import FeatureBatch, LocalFeatures
@@ -77,7 +78,7 @@ def extract(
 def reconstruct(  # type: ignore[overload-overlap]
     source: Source,
     *,
-    descriptor: str | Descriptor = ...,
+    descriptor: str | Descriptor | None = ...,
     method: str | Reconstructor = ...,
     device: str | torch.device | None = ...,
     batch_size: int = ...,
@@ -89,7 +90,7 @@ def reconstruct(  # type: ignore[overload-overlap]
 def reconstruct(
     source: Sequence[Source],
     *,
-    descriptor: str | Descriptor = ...,
+    descriptor: str | Descriptor | None = ...,
     method: str | Reconstructor = ...,
     device: str | torch.device | None = ...,
     batch_size: int = ...,
@@ -100,7 +101,7 @@ def reconstruct(
 def reconstruct(
     source: Source | Sequence[Source],
     *,
-    descriptor: str | Descriptor = "sift",
+    descriptor: str | Descriptor | None = None,
     method: str | Reconstructor = "unfold",
     device: str | torch.device | None = None,
     batch_size: int = 16,
@@ -114,8 +115,9 @@ def reconstruct(
     Args:
         source: Features, or an image as `extract` takes it, or a sequence of those; sizes may
             differ.
-        descriptor: What to extract from images: a name, or an adapter from `create_descriptor`.
-            Features name their own; an adapter given here reads them in its place.
+        descriptor: What to extract from images: a name, or an adapter from `create_descriptor`;
+            None for SIFT. Features name their own, which a name given here must be; an adapter
+            given here reads them in its place.
         method: Name, or a method from `create_method`, which takes options.
         device: Where to compute, such as `"cuda"`; None leaves features where they are.
         batch_size: Images of one size that go through the method together; fewer where together
@@ -128,11 +130,12 @@ def reconstruct(
     Raises:
         FileError: A file is missing or not an image.
         InputError: An unknown name or device, an image or features of a wrong shape, dtype or
-            range.
+            range, or features that name another descriptor than the name given.
         MissingFieldError: Features lack what the method needs.
 
     Warns:
-        NoKeypointsWarning: Features are empty, so that the picture shows nothing.
+        NoKeypointsWarning: Features are empty, or their descriptors placeholders, so that the
+            picture shows nothing.
 
     >>> from skimage.data import camera
     >>> reconstruct(camera()[::2, ::2]).shape
@@ -144,11 +147,13 @@ def reconstruct(
         raise InputError(f"Expected a method or the name of one, got {method!r}.")
     _check_device(device)
     many = _sequence(source)
-    adapter = descriptor if isinstance(descriptor, str) else resolve_descriptor(descriptor)
+    adapter = None if descriptor is None else resolve_descriptor(descriptor)
     features = [
-        one if isinstance(one, LocalFeatures) else extract(one, descriptor=adapter)
+        one if isinstance(one, LocalFeatures) else extract(one, descriptor=adapter or "sift")
         for one in _watched([source] if many is None else many, "extract", progress)
     ]
+    if isinstance(descriptor, str):
+        _check_names(features, descriptor)
     _warn_of_empty(features)
     pictures: list[Tensor | None] = [None] * len(features)
     made: dict[str, Reconstructor] = {}
@@ -158,7 +163,7 @@ def reconstruct(
             batch = FeatureBatch.collate([features[n] for n in numbers])
             batch = batch if device is None else batch.to(device)
             if isinstance(method, str) and batch.descriptor not in made:
-                chosen = batch.descriptor if isinstance(adapter, str) else adapter
+                chosen = adapter or batch.descriptor
                 made[batch.descriptor] = create_method(method, descriptor=chosen)
             run = made[batch.descriptor] if isinstance(method, str) else method
             for number, picture in zip(numbers, run(batch), strict=True):
@@ -191,6 +196,16 @@ def _advice(path: str) -> str | None:
     if glob.has_magic(path):
         return f"It is a pattern: pass a list of images, sorted(glob.glob({path!r}))."
     return None
+
+
+def _check_names(features: Sequence[LocalFeatures], descriptor: str) -> None:
+    for one in features:
+        if one.descriptor != descriptor:
+            raise InputError(
+                f"Expected features of {descriptor!r}, as descriptor= says, got "
+                f"{one.descriptor!r}. Leave it out, or read them as such with "
+                f"create_descriptor({descriptor!r})."
+            )
 
 
 def _check_device(device: str | torch.device | None) -> None:
@@ -237,6 +252,14 @@ def _warn_of_empty(features: Sequence[LocalFeatures]) -> None:
         warnings.warn(
             f"No keypoints in {empty} of {len(features)} images: their pictures show nothing. "
             "Is the image flat, blurred or tiny? A lower contrast_threshold finds more.",
+            NoKeypointsWarning,
+            stacklevel=3,
+        )
+    alike = sum(placeholder(one.descriptors.detach().cpu().numpy()) is not None for one in features)
+    if alike:
+        warnings.warn(
+            f"No descriptors but placeholders in {alike} of {len(features)} images: their pictures "
+            f"show nothing; {WHERE}.",
             NoKeypointsWarning,
             stacklevel=3,
         )

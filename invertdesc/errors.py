@@ -50,7 +50,7 @@ def find_lack_of_memory(error: Exception) -> OutOfMemoryError | None:
 
 
 class NoKeypointsWarning(UserWarning):
-    """Features hold no keypoint, so that the picture made from them shows nothing."""
+    """Features hold no keypoint or no descriptor: the picture made from them shows nothing."""
 
 
 class BadImageWarning(UserWarning):

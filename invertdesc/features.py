@@ -137,7 +137,10 @@ class LocalFeatures:
         return self[mask]
 
     def inside(self, box: Box) -> LocalFeatures:
-        """Return the keypoints with x0 <= x < x1 and y0 <= y < y1 of a box (x0, y0, x1, y1)."""
+        """Return the keypoints in the pixels x0 to x1 - 1, y0 to y1 - 1 of a box (x0, y0, x1, y1).
+
+        Whole numbers are pixel centres, so that these are x0 - 0.5 <= x < x1 - 0.5, likewise y.
+        """
         return self.subset(self._in_box(box))
 
     def outside(self, box: Box) -> LocalFeatures:
@@ -159,8 +162,7 @@ class LocalFeatures:
             raise InputError(
                 f"Expected a box (x0, y0, x1, y1) within {width} x {height} pixels, got {box}."
             )
-        x, y = self.keypoints.unbind(1)
-        part = self[(x0 - 0.5 <= x) & (x < x1 - 0.5) & (y0 - 0.5 <= y) & (y < y1 - 0.5)]
+        part = self.inside(box)
         return replace(
             part,
             keypoints=part.keypoints - part.keypoints.new_tensor([x0, y0]),
@@ -222,7 +224,7 @@ class LocalFeatures:
     def _in_box(self, box: Box) -> Tensor:
         x0, y0, x1, y1 = checked_box(box)
         x, y = self.keypoints.unbind(1)
-        return (x0 <= x) & (x < x1) & (y0 <= y) & (y < y1)
+        return (x0 - 0.5 <= x) & (x < x1 - 0.5) & (y0 - 0.5 <= y) & (y < y1 - 0.5)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

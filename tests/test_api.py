@@ -265,7 +265,10 @@ def test_adapter_reads_features_that_name_another(small_features: LocalFeatures)
 
 def test_features_name_their_own_descriptor(small: Tensor) -> None:
     root = extract(small, descriptor="rootsift")
-    assert torch.equal(reconstruct(root, descriptor="sift"), reconstruct(root))
+    assert torch.equal(reconstruct(root, descriptor="rootsift"), reconstruct(root))
+    for several in (root, [small, root]):
+        with pytest.raises(InputError, match=r"of 'sift', as descriptor= says, got 'rootsift'"):
+            reconstruct(several, descriptor="sift")
 
 
 def test_method_instance_is_used_as_it_is(small_features: LocalFeatures) -> None:

@@ -259,13 +259,23 @@ def test_subset_refuses_other_masks(mask: Tensor) -> None:
         make().subset(mask)
 
 
-def test_box_holds_its_lower_edge_and_not_its_upper_one() -> None:
+def test_box_holds_whole_pixels_but_not_its_upper_ones() -> None:
     features = make(3)  # at (0, 0), (5, 3) and (10, 6)
     assert features.inside((0, 0, 10, 6)).keypoints.tolist() == [[0, 0], [5, 3]]
-    assert features.inside((0, 0, 10, 6.1)).keypoints.tolist() == [[0, 0], [5, 3]]
-    assert features.inside((0, 0, 10.1, 6)).keypoints.tolist() == [[0, 0], [5, 3]]
-    assert features.inside((0, 0, 10.1, 6.1)).keypoints.tolist() == [[0, 0], [5, 3], [10, 6]]
+    assert features.inside((0, 0, 10, 7)).keypoints.tolist() == [[0, 0], [5, 3]]
+    assert features.inside((0, 0, 11, 6)).keypoints.tolist() == [[0, 0], [5, 3]]
+    assert features.inside((0, 0, 11, 7)).keypoints.tolist() == [[0, 0], [5, 3], [10, 6]]
     assert features.inside((5, 3, 5, 3)).keypoints.tolist() == []
+
+
+def test_box_of_pixels_reaches_half_a_pixel_beyond_their_centres() -> None:
+    points = torch.tensor([[4.4, 9.0], [4.5, 9.0], [9.4, 9.0], [9.5, 9.0], [7.0, 7.4], [7.0, 7.5]])
+    features = replace(make(6), keypoints=points)
+    box = (5, 8, 10, 12)
+    assert features.inside(box).keypoints.tolist() == points[[1, 2, 5]].tolist()
+    assert features.outside(box).keypoints.tolist() == points[[0, 3, 4]].tolist()
+    corner = torch.tensor([5.0, 8.0])
+    assert torch.equal(features.crop(box).keypoints, points[[1, 2, 5]] - corner)
 
 
 @pytest.mark.parametrize("box", [(0, 0, 6, 40), (4, 2, 60, 10), (-9, -9, 99, 99), (7, 7, 7, 7)])

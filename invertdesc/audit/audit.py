@@ -73,6 +73,7 @@ def audit(
     ruler: Ruler,
     plan: Plan | None = None,
     notes: Sequence[str] = (),
+    total: int | None = None,
     tick: Callable[[], object] = lambda: None,
 ) -> Audit:
     """Attack images under every scenario of a plan.
@@ -83,6 +84,7 @@ def audit(
         ruler: Measures; its adapter reads the descriptors.
         plan: What to try; None for all at their defaults, without curves.
         notes: What there is to know of the images, a sentence each.
+        total: Images that these were chosen from, evenly spaced; None for all.
         tick: Called after each scenario.
 
     Raises:
@@ -117,6 +119,7 @@ def audit(
         (),
         tuple(notes),
         _versions(),
+        total,
     )
     found = {(row.name, row.value): row for row in (*rows, *light)}
     return replace(draft, curves=tuple(_curve(sweep, draft, found) for sweep in chosen.sweeps))

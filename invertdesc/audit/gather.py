@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from invertdesc._placeholders import check_descriptors
 from invertdesc.audit.subjects import Subject, shrink_image, shrink_subject, with_original
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features import LocalFeatures
@@ -34,6 +35,7 @@ class Gathered:
         subjects: What was found.
         notes: What was left out or assumed, a sentence each.
         failed: How many images could not be read.
+        total: How many images there were to choose from.
     """
 
     adapter: Descriptor
@@ -42,6 +44,7 @@ class Gathered:
     subjects: list[Subject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failed: int = 0
+    total: int = 0
 
     def add_files(self, paths: Iterable[Path]) -> None:
         """Add images, whose features are extracted, and .npz files of features."""
@@ -66,8 +69,9 @@ class Gathered:
         """Add what is stored of one image.
 
         Raises:
-            InputError: It is of another descriptor.
+            InputError: It is of another descriptor, or has none but placeholders.
         """
+        check_descriptors(features.descriptors.numpy())
         if features.descriptor != self.adapter.name:
             raise InputError(
                 f"Expected descriptors {self.adapter.name!r}, as most images have, got "

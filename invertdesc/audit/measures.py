@@ -34,7 +34,7 @@ class Scores:
         consistency: Agreement of the reconstruction's descriptors with the stored ones.
         consistency_floor: The same with the stored ones shuffled.
         faces: Share of the original's faces that are found in the reconstruction too.
-        faces_seen: Faces found in the reconstruction, whether or not there is one.
+        faces_seen: Faces found in the reconstruction; None where the original has none.
     """
 
     ncc: float | None = None
@@ -82,7 +82,9 @@ class Ruler:
             picture: (3, H, W) in [0, 1], the reconstruction.
         """
         found: dict[str, float | None] = {**self._consistency(subject, picture)}
-        boxes = find_faces(picture) if self.faces else None
+        # Where an original has none, what is seen in its reconstruction is no face found again.
+        wanted = self.faces and (subject.image is None or bool(subject.faces))
+        boxes = find_faces(picture) if wanted else None
         if boxes is not None:
             found["faces_seen"] = float(len(boxes))
         truth = subject.image

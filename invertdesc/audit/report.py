@@ -92,12 +92,11 @@ def render(audit: Audit, *, source: str = "images", command: str | None = None) 
 
 def _top(audit: Audit, source: str) -> str:
     level = wording.level_of(audit, audit.row("everything")) or "low"
-    count = len(audit.portraits)
     return (
         f'<header class="{level}"><p class="kicker">Leak report · {text(source)}</p>'
         f"<h1>{text(wording.verdict(audit))}</h1>"
         f'<p class="lead">{text(wording.outcome(audit))}</p>'
-        f"<dl>{_fact('images', str(count))}{_fact('descriptor', audit.descriptor)}"
+        f"<dl>{_fact('images', audit.chosen)}{_fact('descriptor', audit.descriptor)}"
         f"{_fact('attack', audit.method)}{_figures(audit)}</dl></header>"
     )
 

@@ -115,6 +115,7 @@ class Audit:
         curves: Charts.
         notes: What was left out or assumed, a sentence each.
         versions: Of what computed it.
+        total: Images that those audited were chosen from, evenly spaced; None for all.
     """
 
     descriptor: str
@@ -126,6 +127,14 @@ class Audit:
     curves: tuple[Curve, ...]
     notes: tuple[str, ...]
     versions: Mapping[str, str]
+    total: int | None = None
+
+    @property
+    def chosen(self) -> str:
+        """How many images were audited, and of how many."""
+        count = len(self.portraits)
+        every = self.total is None or self.total <= count
+        return str(count) if every else f"{count} of {self.total:,}"
 
     def row(self, name: str) -> Row:
         """Return the first row of a name; `"everything"` and `"shuffled"` are always there."""
@@ -145,6 +154,7 @@ class Audit:
             "method": self.method,
             "seed": self.seed,
             "headline": self.headline,
+            "images_in_all": self.total,
             "images": [_plain(one) for one in self.portraits],
             "rows": [_plain(row) for row in self.rows],
             "curves": [asdict(curve) for curve in self.curves],

@@ -70,7 +70,7 @@ def measured(audit: Audit) -> list[str]:
     known = sum(one.original is not None for one in audit.portraits)
     scores = audit.row("everything").scores
     found = [
-        f"{count} image{'s' * (count != 1)} with {_keypoints(audit)} keypoints on average, "
+        f"{_images(audit)} with {_keypoints(audit)} keypoints on average, "
         f"described by {audit.descriptor}, attacked by the method {audit.method}."
     ]
     if known:
@@ -86,7 +86,7 @@ def measured(audit: Audit) -> list[str]:
         )
     if scores.vgg is not None:
         found.append("Distance in the features of VGG16, 0 for the same picture.")
-    if scores.faces_seen is not None:
+    if scores.faces_seen is not None or any(one.faces is not None for one in audit.portraits):
         found.append(_faces(audit))
     if scores.identity is not None:
         found.append("Distance of faces by the identity model that was given, 0 for the same.")
@@ -120,6 +120,13 @@ def unmeasured(audit: Audit) -> list[str]:
     return found
 
 
+def _images(audit: Audit) -> str:
+    count = len(audit.portraits)
+    if audit.chosen == str(count):
+        return f"{count} image{'s' * (count != 1)}"
+    return f"{audit.chosen} images, evenly spaced (--images),"
+
+
 def _keypoints(audit: Audit) -> str:
     return f"{sum(one.keypoints for one in audit.portraits) / len(audit.portraits):,.0f}"
 
@@ -131,7 +138,7 @@ def _faces(audit: Audit) -> str:
         return f"Faces that a detector finds in reconstructions ({how}); false alarms count."
     total = sum(counted)
     if not total:
-        return f"Faces: a detector found none in the originals ({how})."
+        return f"No faces: a detector found none in the originals to look for again ({how})."
     return (
         f"Whether the {total} face{'s' * (total != 1)} that a detector finds in the originals can "
         f"be found in the reconstructions too ({how})."

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from invertdesc._text import printable
-from invertdesc.cli.messages import complain
 from invertdesc.cli.options import (
     DescriptorOptions,
     DescriptorOrTold,
     Device,
     Gray,
+    Mend,
     MethodName,
     MethodOptions,
     SourcesOrStore,
@@ -26,13 +26,14 @@ from invertdesc.cli.options import (
     make_method,
 )
 from invertdesc.cli.sources import BAD_INPUT, IMAGES, find_sources, spread
-from invertdesc.cli.stores import find_store, open_named
+from invertdesc.cli.stores import check_readable, find_store, open_named, tell
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
     from invertdesc.audit.audit import Plan
     from invertdesc.audit.gather import Gathered
     from invertdesc.audit.measures import Ruler
+    from invertdesc.io.base import Store
 
 
 def audit(
@@ -75,6 +76,7 @@ def audit(
         int, typer.Option(min=64, help="Attack at so many pixels of the longer side at most.")
     ] = 512,
     image_size: StoreSize = None,
+    mend: Mend = True,
     seed: Annotated[int, typer.Option(help="Of everything drawn.")] = 0,
     vgg16: Annotated[
         Path | None,
@@ -118,9 +120,11 @@ def audit(
     else:
         if descriptor_option or gray is not None:
             raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
-        gathered = _from_store(place, descriptor, image_size, side, originals, images)
-    for note in gathered.notes:
-        complain("note", note)
+        with open_named(place, descriptor, image_size, mend=mend) as store:
+            gathered = _from_store(store, side, originals, images)
+    if gathered.total > images:
+        tell([f"{images} of {gathered.total:,} images are audited, evenly spaced (--images)."])
+    tell(gathered.notes)
     chosen = make_method(method, method_option, unfolding, gathered.adapter)
     total = len(plan.table) + len(plan.drawn)
     with tqdm(total=total, desc="audit", unit="scenario", disable=None) as bar:
@@ -130,6 +134,7 @@ def audit(
             ruler=_ruler(gathered, vgg16, identity, faces),
             plan=plan,
             notes=gathered.notes,
+            total=gathered.total,
             tick=bar.update,
         )
     title = ", ".join(Path(source).name or source for source in (sources or [])[:3])
@@ -213,28 +218,22 @@ def _from_files(
     paths = find_sources(sources, (*IMAGES, ".npz"))
     if not paths:
         raise InputError("Expected a SOURCE, got none. See --help.")
-    gathered = Gathered(adapter, side, originals)
+    gathered = Gathered(adapter, side, originals, total=len(paths))
     gathered.add_files(spread(paths, most))
     return gathered
 
 
-def _from_store(
-    place: Path,
-    descriptor: str | None,
-    image_size: str | None,
-    side: int,
-    originals: Path | None,
-    most: int,
-) -> Gathered:
+def _from_store(store: Store, side: int, originals: Path | None, most: int) -> Gathered:
     from invertdesc.audit.gather import Gathered
     from invertdesc.descriptors import create_descriptor
 
-    with open_named(place, descriptor, image_size) as store:
-        told = store.description
-        gathered = Gathered(create_descriptor(told.descriptor), side, originals)
-        gathered.notes += [f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes]
-        gathered.notes += told.left_out
-        gathered.add_store(store, spread(list(store.names()), most))
+    check_readable(store)
+    told = store.description
+    names = list(store.names())
+    gathered = Gathered(create_descriptor(told.descriptor), side, originals, total=len(names))
+    gathered.notes += [f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes]
+    gathered.notes += told.left_out
+    gathered.add_store(store, spread(names, most))
     return gathered
 
 

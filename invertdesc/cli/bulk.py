@@ -18,6 +18,7 @@ import typer
 from torch import Tensor
 from tqdm import tqdm
 
+from invertdesc._placeholders import check_descriptors
 from invertdesc._text import one_line, printable
 from invertdesc.cli.messages import complain
 from invertdesc.cli.sources import BAD_INPUT
@@ -315,6 +316,8 @@ def _read_file(
             f"Expected keypoints, got none in {source}: nothing to reconstruct from. Is it flat, "
             "blurred or tiny? A lower threshold finds more, such as -D contrast_threshold=0.01."
         )
+    if image is None:
+        check_descriptors(features.descriptors.numpy())
     return features, image if original else None
 
 

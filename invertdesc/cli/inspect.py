@@ -11,7 +11,7 @@ import typer
 
 from invertdesc._text import printable
 from invertdesc.cli.messages import complain
-from invertdesc.cli.options import AsJson, DescriptorOrTold, StoreSize
+from invertdesc.cli.options import AsJson, DescriptorOrTold, Mend, StoreSize
 from invertdesc.cli.sources import BAD_INPUT, spread
 from invertdesc.cli.stores import open_named
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from invertdesc.errors import InvertDescError
     from invertdesc.io.base import Description, Store
 
-ENOUGH = 3000  # keypoints to judge the order of vectors by
 SHOWN = 5  # errors
 REASONS = {"orientations": "turns", "scales": "grows"}
 GUESSES = {"orientations": 0, "scales": 2}
@@ -52,6 +51,7 @@ def inspect(
     store: Annotated[Path, typer.Argument(help="COLMAP database, hloc file, folder, ...")],
     descriptor: DescriptorOrTold = None,
     image_size: StoreSize = None,
+    mend: Mend = True,
     images: Annotated[int, typer.Option(min=1, help="Read so many, evenly spaced.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
@@ -63,21 +63,19 @@ def inspect(
 
         invertdesc inspect outputs/features.h5 --json
     """
-    with open_named(store, descriptor, image_size) as opened:
+    with open_named(store, descriptor, image_size, mend=mend) as opened:
         contents = _read(opened, images)
         told = opened.description
-        seen = _look(opened, told)
     cost = costs(told)
     if as_json:
         typer.echo(
             json.dumps(
-                {"path": str(store), **asdict(told), **asdict(contents), "looks_like": seen}
-                | {"costs": cost},
+                {"path": str(store), **asdict(told), **asdict(contents), "costs": cost},
                 indent=2,
             )
         )
     else:
-        _print(store, told, contents, seen, cost)
+        _print(store, told, contents, cost)
     if contents.errors:
         raise typer.Exit(BAD_INPUT)
 
@@ -118,42 +116,7 @@ def _read(store: Store, most: int) -> _Contents:
     return contents
 
 
-def _look(store: Store, told: Description) -> str | None:
-    """Say what the vectors look like, by the statistics of their columns; None where unknown."""
-    import torch
-
-    from invertdesc.checking import check
-    from invertdesc.errors import InvertDescError
-    from invertdesc.io._record import adapter_of
-
-    if not told.dim or adapter_of(told.descriptor) is None:
-        return None
-    found, count = [], 0
-    for _, features in store.items(on_error=lambda *_: None):
-        if len(features) and features.descriptor == told.descriptor:
-            found.append(features)
-            count += len(features)
-        if count >= ENOUGH:
-            break
-    if not found:
-        return None
-    from dataclasses import replace
-
-    joined = replace(
-        found[0].without("scales", "orientations", "scores")[:0],
-        keypoints=torch.zeros(count, 2),
-        descriptors=torch.cat([one.descriptors for one in found]),
-    )
-    try:
-        result = check(joined)
-    except InvertDescError:  # a descriptor without statistics
-        return None
-    return f"{result.looks_like} ({100 * result.confidence:.0f} % sure)"
-
-
-def _print(
-    store: Path, told: Description, contents: _Contents, seen: str | None, cost: list[str]
-) -> None:
+def _print(store: Path, told: Description, contents: _Contents, cost: list[str]) -> None:
     read = contents.read
     mean = contents.keypoints / max(1, read)
     all_read = read + len(contents.errors) == contents.images
@@ -162,7 +125,7 @@ def _print(
         ("images", f"{contents.images:,}" + ("" if all_read else f", of which {read:,} were read")),
         ("keypoints", f"{contents.keypoints:,} ({spans})"),
         ("descriptor", f"{told.descriptor}, {told.dim} long"),
-        ("looks like", seen),
+        ("looks like", told.looks_like),
         ("normalisation", told.normalisation),
         ("positions", told.positions),
         ("image size", told.image_size),

@@ -111,6 +111,14 @@ StoreSize = Annotated[
         "--image-size", metavar="WxH", help="Of a store that does not tell.", show_default=False
     ),
 ]
+Mend = Annotated[
+    bool,
+    typer.Option(
+        "--mend/--no-mend",
+        help="Bring a store's vectors, angles and scales into our order and units where they "
+        "plainly have others.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images that are reconstructed together.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Images = Annotated[

@@ -30,9 +30,11 @@ from invertdesc.cli.options import make_method
 from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.cli.stores import (
     check_inside,
+    check_readable,
     is_there,
     open_named,
     plan_images,
+    tell,
     warn_of_left_out,
 )
 from invertdesc.errors import InputError
@@ -119,6 +121,7 @@ class Order:
         descriptor: What the caller says that the vectors are.
         image_size: What the caller says, as `WxH`.
         guesses: For what features lack, as `LocalFeatures.assume` takes them.
+        mend: As `open_store` takes it.
     """
 
     store: Path
@@ -127,10 +130,11 @@ class Order:
     descriptor: str | None = None
     image_size: str | None = None
     guesses: dict[str, float] = field(default_factory=dict)
+    mend: bool = True
 
     def open(self) -> Store:
         """Open the store."""
-        return open_named(self.store, self.descriptor, self.image_size)
+        return open_named(self.store, self.descriptor, self.image_size, mend=self.mend)
 
     def jobs(self, store: Store, places: Places) -> Iterator[Job]:
         """Yield what is to be done for each image."""
@@ -174,7 +178,8 @@ def carry_out(
         typer.Exit: Some failed.
     """
     with order.open() as store:
-        _check_descriptor(store)
+        check_readable(store)
+        tell(store.description.notes)
         warn_of_left_out(store)
         log = metrics_path(order.out, shard)
         check_inside(log, order.out)
@@ -219,18 +224,3 @@ def _report(counts: Counter[str], total: int, out: Path, how: str, spent: float)
         typer.echo(f"{made / spent:.1f} images/s {how}.")
     if counts[FAILED] or counts[GONE]:
         raise typer.Exit(BAD_INPUT)
-
-
-def _check_descriptor(store: Store) -> None:
-    """Say once, and not for each image, that no method can read the vectors."""
-    from invertdesc.io._decide import UNKNOWN
-    from invertdesc.io._record import adapter_of
-
-    told = store.description
-    if told.dim and adapter_of(told.descriptor) is None:
-        guessed = told.descriptor == UNKNOWN and told.notes
-        advice = told.notes[0] if guessed else "Name theirs with -d."
-        raise InputError(
-            f"Expected descriptors with an adapter (see `invertdesc list`), got "
-            f"{told.descriptor!r} of {told.dim} numbers. {advice}"
-        )

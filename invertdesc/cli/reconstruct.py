@@ -15,6 +15,7 @@ from invertdesc.cli.options import (
     Example,
     Gray,
     ImageNames,
+    Mend,
     MethodName,
     MethodOptions,
     Out,
@@ -49,6 +50,7 @@ def reconstruct(
     shard: Shard = None,
     image_size: StoreSize = None,
     assume: Assume = None,
+    mend: Mend = True,
     consistency: Annotated[
         bool,
         typer.Option(
@@ -95,7 +97,7 @@ def reconstruct(
         if descriptor_option or gray is not None:
             raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
         guesses = parse_guesses(assume)
-        order = Order(place, output, recipe, descriptor, image_size, guesses)
+        order = Order(place, output, recipe, descriptor, image_size, guesses, mend)
         carry_out(order, pattern=images, shard=parse_shard(shard), cluster=ray)
         return
     given = (images, shard, image_size, ray, assume or None, consistency or None)

@@ -172,7 +172,7 @@ def is_there(target: Path) -> bool:
         return False
 
 
-def open_named(path: Path, descriptor: str | None, size: str | None) -> Store:
+def open_named(path: Path, descriptor: str | None, size: str | None, *, mend: bool) -> Store:
     """Open the store that a command line names."""
     from invertdesc.io.open import open_store
 
@@ -180,7 +180,36 @@ def open_named(path: Path, descriptor: str | None, size: str | None) -> Store:
         from invertdesc.descriptors import create_descriptor
 
         create_descriptor(descriptor)  # an unknown name is told at once, with a suggestion
-    return open_store(path, descriptor=descriptor, image_size=parse_size(size))
+    return open_store(path, descriptor=descriptor, image_size=parse_size(size), mend=mend)
+
+
+def check_readable(store: Store) -> None:
+    """Say once, and not for each image, that no method can read the vectors.
+
+    Raises:
+        InputError: They are of no descriptor that has an adapter, or all placeholders.
+    """
+    from invertdesc.io._decide import UNKNOWN
+    from invertdesc.io._record import adapter_of
+
+    told = store.description
+    if store.only_placeholders:
+        raise InputError(
+            f"Expected descriptors in {store.path}, got placeholders alone. {told.notes[-1]}"
+        )
+    if told.dim and adapter_of(told.descriptor) is None:
+        guessed = told.descriptor == UNKNOWN and told.notes
+        advice = told.notes[0] if guessed else "Name theirs with -d."
+        raise InputError(
+            f"Expected descriptors with an adapter (see `invertdesc list`), got "
+            f"{told.descriptor!r} of {told.dim} numbers. {advice}"
+        )
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Write notes on stderr, a line each."""
+    for note in notes:
+        complain("note", note)
 
 
 def warn_of_left_out(store: Store) -> None:

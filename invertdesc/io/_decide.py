@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from invertdesc.checking import ROOT_SUM
-from invertdesc.io._order import see_order
+from invertdesc.checking import ENOUGH, ROOT_SUM, Check, check
+from invertdesc.features import LocalFeatures
 from invertdesc.io._record import Array, Record
 
 UNKNOWN = "unknown"
+SUSPICIOUS = 0.7  # how sure a fault must be to be told of
 # The likeliest first; the rest is named to the user.
 BITS = {
     32: ("orb", "brief", "latch", "boostdesc", "beblid", "teblid"),
@@ -21,7 +23,7 @@ BITS = {
 NUMBERS = {64: ("kaze",), 120: ("vgg",), 200: ("daisy",), 238: ("mkd",)}
 # Of which there is no adapter.
 LEARNED = {256: "SuperPoint", 512: "D2-Net"}
-SURF = 64
+SURF, MOST = 64, 3000  # numbers of a vector, and vectors that are looked at
 # SURF's vectors, written by hand from its paper, come near enough to KAZE's to be called that: by
 # `check`'s measure 0.43 to 0.50, and KAZE's of 50 keypoints and more 0.64 to 0.86 (4 pictures).
 # This confidence is that of 0.58.
@@ -88,7 +90,15 @@ def _unknown(width: int, bits: bool) -> str:
 
 def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
     """Tell KAZE's 64 numbers from SURF's, of which there is no adapter."""
-    seen = see_order(vectors, "kaze", SURF)
+    joined = torch.from_numpy(np.concatenate(vectors).astype(np.float32))[:MOST]
+    seen = check(
+        LocalFeatures(
+            keypoints=torch.zeros(len(joined), 2),
+            descriptors=joined,
+            image_size=(1, 1),
+            descriptor="kaze",
+        )
+    )
     if seen.ok and seen.confidence > SURE:
         note = "'kaze' is a guess from what the 64 numbers look like; SURF has as many, and alike."
         return Decision("kaze", scaling, (note,))
@@ -97,6 +107,30 @@ def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
         "they are KAZE's, say descriptor='kaze' or -d kaze; of SURF no picture can be made yet."
     )
     return Decision(UNKNOWN, scaling, (note,))
+
+
+def doubts(found: Check, mend: bool) -> tuple[str, ...]:
+    """Say what speaks against reading images as the store's kind has them, and what was done.
+
+    Args:
+        found: What the images look like, read so.
+        mend: Whether they are mended where that is certain.
+    """
+    sure = f"{100 * found.share:.0f} % sure from {found.count:,} vectors"
+    harm = "Pictures may then be noise, and an audit may show less than leaks"
+    if found.layout == UNKNOWN:
+        if found.count < ENOUGH or found.share < SUSPICIOUS:
+            return ()
+        what = f"do not look like {found.expected!r}, nor like an order known for it"
+        return (f"The vectors {what} ({sure}). {harm}: name theirs with descriptor= or -d.",)
+    if not found.faults or found.share < SUSPICIOUS:
+        return ()
+    if found.certain and mend:
+        return (f"Mended {found.faults} ({sure}); mend=False or --no-mend leaves them.",)
+    if found.certain:
+        return (f"Left as stored: {found.faults} ({sure}). {harm}: --mend mends them.",)
+    told = f"Perhaps {found.faults} ({sure}), left so, as that is not certain"
+    return (f"{told}. {harm}: in Python, check(features).mend(features) mends them.",)
 
 
 def _decide_sift(vectors: Sequence[Array], told: str | None) -> Decision:

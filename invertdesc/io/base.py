@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -13,13 +13,16 @@ from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 
+from invertdesc._placeholders import WHERE, check_descriptors, placeholder
+from invertdesc.checking import ENOUGH, Check, check
 from invertdesc.errors import BadImageWarning, InputError, InvertDescError
 from invertdesc.features import LocalFeatures, Provenance
-from invertdesc.io._decide import Decision, decide
+from invertdesc.io._decide import Decision, decide, doubts
 from invertdesc.io._record import ORIGINS, Record, check_pixels, inside, sized, to_tensor
 
 OnError: TypeAlias = Callable[[str, InvertDescError], None]
 SAMPLE, TRIES = 8, 64  # images that a store is judged by, and those looked at to find as many
+LOOKED = 3000  # keypoints of these, at least, by which order, angles and scales are judged
 SHOWN = 5  # names of what is left out
 
 
@@ -38,6 +41,7 @@ class Description:
             no image with keypoints was found.
         notes: What else there is to know, a sentence each.
         left_out: What was found and is not read, a sentence each.
+        looks_like: What `check` finds, and how sure that is; None where it cannot compare.
     """
 
     kind: str
@@ -49,6 +53,7 @@ class Description:
     missing: tuple[str, ...]
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    looks_like: str | None = None
 
 
 class Store(ABC):
@@ -62,10 +67,13 @@ class Store(ABC):
         path: The file or folder.
         kind: What kind of store it is, in words.
         also_found: What else there is in the folder that was opened, and is not read.
+        mend: Whether images are read in the order, and with the angles and scales, that `found`
+            is certain of, where the store's kind has others.
     """
 
     kind: ClassVar[str]
     also_found: tuple[str, ...] = ()
+    mend: bool = True
 
     def __init__(
         self,
@@ -100,12 +108,23 @@ class Store(ABC):
 
         Raises:
             FileError: Missing or damaged.
-            InputError: It holds values that no features have.
+            InputError: It holds values that no features have, or placeholders for descriptors.
         """
         try:
-            return self._features(self._record(name))
+            return self._mended(self._load(name))
         except InvertDescError as error:
             raise type(error)(f"Cannot read {name!r} of {self.path}: {error}") from error
+
+    def _load(self, name: str) -> LocalFeatures:
+        """Read one image as the store's kind has it."""
+        return self._features(self._record(name))
+
+    def _mended(self, features: LocalFeatures) -> LocalFeatures:
+        """Return features as `found` says that they are meant, where that is certain."""
+        check_descriptors(features.descriptors.numpy())
+        found = self.found if self.mend else None
+        known = found is not None and found.expected == features.descriptor
+        return found.mend(features) if found and known and found.certain else features
 
     def items(
         self, names: Iterable[str] | None = None, *, on_error: OnError | None = None
@@ -158,9 +177,32 @@ class Store(ABC):
 
     @cached_property
     @np.errstate(all="ignore")
+    def found(self) -> Check | None:
+        """What the first images look like, read as the store's kind has them; None if unknown.
+
+        Too few vectors to act upon are not looked at.
+        """
+        if sum(len(record.xy) for record in self._sample) < ENOUGH:
+            return None
+        images: list[LocalFeatures] = []
+        name = self._decision.descriptor
+        for record in self._sample:
+            try:
+                features = self._features(record)
+            except InvertDescError:  # reported when its turn comes
+                continue
+            if features.descriptor == name and sum(map(len, images)) < LOOKED:
+                images.append(features)
+        try:
+            return replace(check(images, descriptor=name), descriptor=name)  # which was decided
+        except InvertDescError:  # no statistics, no adapter, or nothing to look at
+            return None
+
+    @cached_property
+    @np.errstate(all="ignore")
     def description(self) -> Description:
         """What was decided, from the first images that can be read."""
-        sample, decision = self._sample, self._decision
+        sample, decision, found = self._sample, self._decision, self.found
         first = sample[0] if sample else None
         missing = first.missing if first else ("descriptors",)
         told = first is not None and first.image_size is not None
@@ -171,6 +213,7 @@ class Store(ABC):
         else:
             size = "not stored: taken from the outermost keypoints, so too small by some pixels"
         notes = dict.fromkeys(note for record in sample for note in record.notes)
+        doubted = () if found is None else doubts(found, self.mend)
         return Description(
             self.kind,
             decision.descriptor,
@@ -179,8 +222,9 @@ class Store(ABC):
             ORIGINS[first.origin] if first else "unknown",
             size,
             missing,
-            (*decision.notes, *notes, *self._notes()),
+            (*decision.notes, *doubted, *notes, *self._notes(), *self._placeholder_notes()),
             (*self._beside(), *self._left_out(), *self._outside()),
+            None if found is None else found.summary,
         )
 
     def _notes(self) -> tuple[str, ...]:
@@ -216,17 +260,34 @@ class Store(ABC):
         except InputError:  # reported when its turn comes
             return record
 
-    @cached_property
+    @property
+    def only_placeholders(self) -> bool:
+        """Whether every image is known to hold placeholders in place of descriptors."""
+        return 0 < len(self._looked) == len(self) and not self._sample
+
+    def _placeholder_notes(self) -> tuple[str, ...]:
+        looked, count = len(self._looked), sum(record is None for record in self._looked)
+        if not count:
+            return ()
+        where = f"{count} of the first {looked} images with keypoints"
+        return (f"No descriptors but placeholders in {where}: {WHERE}.",)
+
+    @property
     def _sample(self) -> list[Record]:
-        found: list[Record] = []
+        return [record for record in self._looked if record is not None]
+
+    @cached_property
+    def _looked(self) -> list[Record | None]:
+        """The first images with keypoints; None for one with placeholders for descriptors."""
+        found: list[Record | None] = []
         for name in islice(self.names(), TRIES):
             try:
                 record = self._record(name)
             except InvertDescError:  # reported when its turn comes
                 continue
             if len(record.xy):
-                found.append(record)
-            if len(found) == SAMPLE:
+                found.append(record if placeholder(record.vectors) is None else None)
+            if sum(one is not None for one in found) == SAMPLE:
                 break
         return found
 

@@ -5,7 +5,8 @@ in `<image>.kpt` beside it and in `reconstruction/descriptors/<other type>/<imag
 `descriptors.txt` names the type of keypoints in its fourth column. In 1.0 there are no types and no
 folders of them. In 1.1 the numbers may be packed, in a `keypoints.tar` and a `descriptors.tar`
 beside the text. What the columns mean depends on who wrote them: six are COLMAP's, of four the
-others are scale and orientation. So does the order of SIFT's numbers, which the vectors tell.
+others are scale and orientation. So does the order of SIFT's numbers, which is mended where the
+vectors show another than OpenCV's.
 """
 
 from __future__ import annotations
@@ -13,17 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from invertdesc.checking import Check
-from invertdesc.errors import FileError, InputError, InvertDescError
+from invertdesc.errors import FileError, InputError
 from invertdesc.io._colmap_frames import read_frames
 from invertdesc.io._files import check_ended, read_bytes, walk
-from invertdesc.io._order import reordered, see_order
 from invertdesc.io._record import (
     Array,
     Record,
@@ -34,7 +32,7 @@ from invertdesc.io._record import (
     numbers,
 )
 from invertdesc.io._tar import Tar
-from invertdesc.io.base import TRIES, Store
+from invertdesc.io.base import Store
 
 PYTHONS = {"float": "float64", "int": "int64"}  # kapture writes Python's own types so
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16")
@@ -102,7 +100,7 @@ class KaptureStore(Store):
     def _record(self, name: str) -> Record:
         points_of, vectors_of = self._kinds
         points = points_of.read(f"{name}.kpt").astype(np.float64)
-        vectors, order = self._ordered(vectors_of.read(f"{name}.desc"))
+        vectors = vectors_of.read(f"{name}.desc")
         check_rows_alike(len(points), len(vectors))
         columns = points.shape[1]
         notes: tuple[str, ...] = ()
@@ -126,29 +124,8 @@ class KaptureStore(Store):
             descriptor=vectors_of.descriptor,
             producer=f"kapture {vectors_of.name}",
             origin="corner" if columns == 6 else "centre",
-            notes=(*notes, *order),
+            notes=notes,
         )
-
-    def _ordered(self, vectors: Array) -> tuple[Array, tuple[str, ...]]:
-        """Return vectors in our order, and what there is to say about it."""
-        kind = self._kinds[1]
-        is_sift = kind.descriptor is None and self._told in (None, "sift", "rootsift")
-        if not is_sift or kind.size != 128 or self._seen.order is None:
-            return vectors, ()
-        seen = self._seen
-        note = f"The vectors look like {seen.looks_like!r} ({seen.confidence:.0%} sure), and are"
-        return reordered(vectors, seen), (f"{note} read as such.",)
-
-    @cached_property
-    def _seen(self) -> Check:
-        return see_order(self._vectors())
-
-    def _vectors(self) -> Iterator[Array]:
-        for name in islice(self.names(), TRIES):
-            try:
-                yield self._kinds[1].read(f"{name}.desc")
-            except InvertDescError:  # reported when its turn comes
-                continue
 
     @property
     def _kinds(self) -> tuple[_Kind, _Kind]:

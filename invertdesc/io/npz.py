@@ -79,13 +79,7 @@ class NpzStore(FileStore):
 
     kind: ClassVar[str] = "invertdesc .npz"
 
-    def load(self, name: str) -> LocalFeatures:
-        """Read the features of one image.
-
-        Raises:
-            FileError: Missing, unreadable, or not ours.
-            InputError: Ours, but with values that no features have.
-        """
+    def _load(self, name: str) -> LocalFeatures:
         features = load_npz(self._file(name))
         return features if self._told is None else replace(features, descriptor=self._told)
 

@@ -27,6 +27,7 @@ def open_store(
     *,
     descriptor: str | None = None,
     image_size: tuple[int, int] | None = None,
+    mend: bool = True,
 ) -> Store:
     """Open what holds the features of many images, of whatever kind it is.
 
@@ -41,6 +42,8 @@ def open_store(
             AliceVision's files.
         descriptor: Registry name of the vectors, where the store does not tell or is wrong.
         image_size: (H, W) of all images, where the store does not tell.
+        mend: Whether to bring vectors, angles and scales into our order and units where `check` is
+            certain that the store has others than its kind; the description says what was done.
 
     Raises:
         FileError: Missing, damaged, or of no kind that is known.
@@ -64,13 +67,9 @@ def open_store(
     place = Path(text)
     if not text or "\0" in text or not _is_there(place):
         raise FileError(f"Expected a store of features, found none at {text!r}.")
-    if place.is_dir():
-        return _open_folder(place, options)
-    found = look_at(place)
-    if found is None or found.kind is None:
-        what = place if found is None else f"{place}, {found.words}"
-        raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {what}.")
-    return _open(found, place, options)
+    store = _open_folder(place, options) if place.is_dir() else _open_single(place, options)
+    store.mend = mend
+    return store
 
 
 def _is_there(place: Path) -> bool:
@@ -88,6 +87,14 @@ def is_store(path: Path) -> bool:
         return look_at(path) is not None
     except OSError:
         return False
+
+
+def _open_single(file: Path, options: dict[str, Any]) -> Store:
+    found = look_at(file)
+    if found is None or found.kind is None:
+        what = file if found is None else f"{file}, {found.words}"
+        raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {what}.")
+    return _open(found, file, options)
 
 
 def _open_folder(folder: Path, options: dict[str, Any]) -> Store:

@@ -3,32 +3,35 @@
 Two describers write SIFT, with the same kind of regions and RootSIFT as bytes, 512 times:
 `SIFT_Image_describer`, the default, hands on VLFeat's vectors as they are, and
 `SIFT_Anatomy_Image_describer` writes the 4 x 4 grid by columns. Its name in `image_describer.json`
-tells; where that is missing, the vectors do.
+tells; where that is missing, the default is taken, and mended where the vectors show the other.
 
 Source: OpenMVG's `SIFT_describer.hpp` and `sift_DescriptorExtractor.hpp`, for the two orders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
-from invertdesc.checking import Check
-from invertdesc.errors import InputError, InvertDescError
+from invertdesc.errors import InputError
 from invertdesc.io._feat import nearest, pictures, read_json, read_pair, size_of
 from invertdesc.io._files import FileStore
-from invertdesc.io._order import reordered, see_order
 from invertdesc.io._record import Array, Record
-from invertdesc.io.base import TRIES
 from invertdesc.io.vlfeat import from_openmvg, from_vlfeat
 
 Order: TypeAlias = Callable[[Array], Array]
 
 DEFAULT = "SIFT_Image_describer"
-ORDERS: dict[str, Order] = {DEFAULT: from_vlfeat, "SIFT_Anatomy_Image_describer": from_openmvg}
+ORDERS: dict[str | None, Order] = {
+    DEFAULT: from_vlfeat,
+    "SIFT_Anatomy_Image_describer": from_openmvg,
+}
+UNNAMED = (
+    "No image_describer.json names a describer of SIFT that is known: vectors are taken for those "
+    f"of {DEFAULT}."
+)
 
 
 class OpenmvgStore(FileStore):
@@ -41,43 +44,15 @@ class OpenmvgStore(FileStore):
         if regions is not None and "SIFT" not in regions:
             raise InputError(f"Expected SIFT regions of OpenMVG, got {regions!r}.")
         table, vectors = read_pair(file)
-        order, notes = self._order_of(describer)
         return Record(
             xy=table[:, :2],
-            vectors=order(vectors),
+            vectors=ORDERS.get(describer, from_vlfeat)(vectors),
             image_size=self._size_of(file),
             scales=table[:, 2],
             orientations=table[:, 3],
             producer="openmvg",
-            notes=notes,
+            notes=() if describer in ORDERS else (UNNAMED,),
         )
-
-    def _order_of(self, describer: str | None) -> tuple[Order, tuple[str, ...]]:
-        """Return what brings vectors into OpenCV's order, and what there is to say about it."""
-        if describer in ORDERS:
-            return ORDERS[describer], ()
-        seen = self._seen
-        told = (
-            f"No image_describer.json names one of {', '.join(ORDERS)}: the vectors look like "
-            f"{seen.looks_like!r} ({seen.confidence:.0%} sure)"
-        )
-        if seen.looks_like == "unknown":
-            return ORDERS[DEFAULT], (f"{told}; they are read as those of {DEFAULT}.",)
-        return lambda vectors: reordered(vectors, seen), (f"{told}, and are read as such.",)
-
-    @cached_property
-    def _seen(self) -> Check:
-        """What the vectors look like of which no file says who wrote them."""
-        return see_order(self._unnamed())
-
-    def _unnamed(self) -> Iterator[Array]:
-        for name in islice(self.names(), TRIES):
-            file = self._file(name)
-            try:
-                if self._told_of(file)[0] not in ORDERS:
-                    yield read_pair(file)[1]
-            except InvertDescError:  # reported when its turn comes
-                continue
 
     def _told_of(self, file: Path) -> tuple[str | None, str | None]:
         """Return the names of the describer and of its regions, where a file tells them."""

@@ -143,3 +143,15 @@ def test_files_of_features_of_another_size_keep_it(stored: LocalFeatures, sift: 
     gathered = Gathered(sift, 512)
     gathered.add_features("a", replace(stored, image_size=(300, 301)))
     assert gathered.subjects[0].features.image_size == (300, 301)
+
+
+def test_the_command_says_how_many_images_it_audits(run: Run, picture: torch.Tensor) -> None:
+    folder = Path("many")
+    folder.mkdir()
+    for number in range(3):
+        write_image(picture[:, ::2, ::2], folder / f"{number}.png")
+    status, _, err = run("audit", folder, "--images", 2, "-o", "r.html", *QUICK)
+    assert status == 0
+    assert "note: 2 of 3 images are audited, evenly spaced (--images)." in err
+    assert json.loads(Path("r.json").read_text())["images_in_all"] == 3
+    assert "images are audited" not in run("audit", folder, "--images", 3, *QUICK)[2]

@@ -102,6 +102,22 @@ def test_the_one_face_is_found_once(picture: torch.Tensor) -> None:
     assert find_faces(torch.zeros(3, 20, 20)) == []
 
 
+def test_a_face_that_fills_its_picture_is_found() -> None:
+    face = to_image(data.astronaut()[70:190, 165:280])
+    (box,) = find_faces(face)
+    assert min(box) >= 0
+    assert box[2] <= 115
+    assert box[3] <= 120
+    assert count_found([(0, 0, 115, 120)], [box]) == 1
+
+
+def test_faces_are_not_counted_where_the_original_has_none(
+    picture: torch.Tensor, stored: LocalFeatures, sift: Descriptor
+) -> None:
+    scores = Ruler(sift).full(Subject("gray", stored, torch.full_like(picture, 0.5)), picture)
+    assert scores.faces is scores.faces_seen is None
+
+
 def test_faces_are_the_same_where_boxes_overlap() -> None:
     face = (0.0, 0.0, 10.0, 10.0)
     assert count_found([face], [(0, 0, 10, 4)]) == 1  # 40 of 100

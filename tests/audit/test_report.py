@@ -285,3 +285,12 @@ def test_a_report_is_written_whole_or_not_at_all(found: Audit, tmp_path: Path) -
     with pytest.raises(InputError, match=r"\.html"):
         save_report(found, tmp_path / "report.pdf")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_report_says_how_many_images_there_were(found: Audit) -> None:
+    some = replace(found, total=1234)
+    text = page_of(some)
+    assert f"<dd>{len(found.portraits)} of 1,234</dd>" in text
+    assert "of 1,234 images, evenly spaced (--images)," in text
+    assert some.as_json()["images_in_all"] == 1234
+    assert "evenly spaced" not in page_of(replace(found, total=len(found.portraits)))

@@ -30,7 +30,8 @@ for statement in sys.argv[2:]:
 print("done", flush=True)
 sys.stdin.read()
 """
-BLANK = "UPDATE descriptors SET data = zeroblob(length(data))"
+# Of each image the first vector alone: vectors of nothing but zeros are no descriptors.
+BLANK = "UPDATE descriptors SET data = CAST(zeroblob(128) || substr(data, 129) AS BLOB)"
 # More than the smallest cache holds, so that pages go into the file before the end.
 HALF = ("PRAGMA cache_size = 1", "BEGIN", BLANK, "CREATE TABLE more (data BLOB)") + 9 * (
     "INSERT INTO more VALUES (zeroblob(50000))",
@@ -70,7 +71,7 @@ def assert_read_without_a_trace(path: Path, images: Images, zeros: bool = False)
     before = contents(path.parent)
     found, errors = read_all(path)
     assert (list(found), errors) == (list(images), {})
-    assert all(bool((one.descriptors == 0).all()) == zeros for one in found.values())
+    assert all(bool((one.descriptors[0] == 0).all()) == zeros for one in found.values())
     assert contents(path.parent) == before
 
 
@@ -169,11 +170,11 @@ def test_write_ahead_mode_while_another_writes(path: Path, images: Images) -> No
     with writer(path, BLANK, "BEGIN", "DELETE FROM images"):
         names = set(contents(path.parent))
         with open_store(path) as store:
-            assert all((one.descriptors == 0).all() for _, one in store)
+            assert all((one.descriptors[0] == 0).all() for _, one in store)
             assert len(store) == len(images)
         link = path.parent.parent / "link.db"
         link.symlink_to(path)
-        assert all((one.descriptors == 0).all() for one in read_all(link)[0].values())
+        assert all((one.descriptors[0] == 0).all() for one in read_all(link)[0].values())
         assert set(contents(path.parent)) == names
 
 

@@ -76,6 +76,7 @@ def test_name_of_a_type_is_taken_where_the_width_fits(
     place = tmp_path / "reconstruction/descriptors/SIFT"
     width = {"orb": 32, "kaze": 77}[name]
     (place / "descriptors.txt").write_text(f"{name}, uint8, {width}, SIFT, L2\n")
-    (place / "a.desc").write_bytes(bytes(len(some) * width))
+    vectors = np.random.default_rng(0).integers(0, 256, (len(some), width), np.uint8)
+    (place / "a.desc").write_bytes(vectors.tobytes())
     with open_store(tmp_path) as store:
         assert store.description.descriptor == expected

@@ -61,7 +61,7 @@ def test_vectors_that_look_like_nothing_are_read_as_the_default(tmp_path: Path) 
     (tmp_path / "a.desc").write_bytes((100).to_bytes(8, "little") + vectors.tobytes())
     with open_store(tmp_path, descriptor="sift") as store:
         read = store.load("a").descriptors.numpy()
-        assert any("read as those of SIFT_Image_describer" in n for n in store.description.notes)
+        assert any("those of SIFT_Image_describer" in note for note in store.description.notes)
     assert (read[:, :8] == vectors[:, [0, 7, 6, 5, 4, 3, 2, 1]]).all()
 
 

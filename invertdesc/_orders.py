@@ -1,0 +1,66 @@
+"""The orders in which programs write vectors, and what undoes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+Reading: TypeAlias = Callable[[Tensor], Tensor]
+
+NATURAL, UNKNOWN = "in order", "unknown"
+
+
+def readings(name: str, raw: Tensor) -> dict[str, Reading]:
+    """Return what undoes each order that is known for a kind of vectors (N, D), by its name."""
+    if name in ("sift", "rootsift", "sift-kornia"):
+        return {
+            order: lambda v, c=columns: v[:, list(c)]  # type: ignore[misc]
+            for order, columns in sift_orders(name == "sift-kornia").items()
+        }
+    found: dict[str, Reading] = {NATURAL: lambda v: v}
+    if raw.dtype == torch.uint8:
+        found |= {
+            "bits of each byte turned round": _turned_bits,
+            "bytes turned round": lambda v: v.flip(1),
+            "all bits turned round": lambda v: _turned_bits(v).flip(1),
+        }
+    elif name != "hog":
+        found["columns turned round"] = lambda v: v.flip(1)
+    return found
+
+
+@lru_cache
+def sift_orders(kornia: bool) -> Mapping[str, tuple[int, ...]]:
+    """Return, for each producer's order, the columns that bring it into that of an adapter.
+
+    Args:
+        kornia: Whether the adapter has kornia's order, not OpenCV's.
+
+    Source: VLFeat's, OpenMVG's and kornia's own documentation; OpenCV is [row][column][bin].
+    """
+    opencv = torch.arange(128).view(4, 4, 8)
+    mirrored = opencv[..., [0, 7, 6, 5, 4, 3, 2, 1]]
+    written = {
+        "OpenCV's order": opencv,
+        "VLFeat's order": mirrored,
+        "a transposed grid": opencv.transpose(0, 1),
+        "OpenMVG's order": mirrored.transpose(0, 1),
+        "kornia's order": mirrored.permute(2, 0, 1),
+    }
+    own = "kornia's order" if kornia else "OpenCV's order"
+    return {
+        NATURAL if key == own else key: tuple(
+            order.flatten().argsort()[written[own].flatten()].tolist()
+        )
+        for key, order in written.items()
+    }
+
+
+def _turned_bits(raw: Tensor) -> Tensor:
+    bits = raw[..., None] >> torch.arange(8, dtype=torch.uint8, device=raw.device) & 1
+    places = torch.arange(8, dtype=torch.uint8, device=raw.device)
+    return (bits.flip(-1) << places).sum(-1).to(torch.uint8)
