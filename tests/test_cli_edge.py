@@ -130,7 +130,7 @@ def test_a_disk_that_is_full_while_rows_are_put_by_is_told(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
-@pytest.mark.parametrize("command", [("list",), ("--version",), ("extract", "photos", "-o", "out")])
+@pytest.mark.parametrize("command", [("list",), ("--help",), ("extract", "photos", "-o", "out")])
 def test_an_output_that_is_full_is_told(command: tuple[str, ...], photos: Path) -> None:
     with Path("/dev/full").open("w") as sink:
         done = subprocess.run(

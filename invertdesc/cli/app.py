@@ -19,7 +19,7 @@ from invertdesc.cli.inspect import inspect
 from invertdesc.cli.interrupts import STOPPED
 from invertdesc.cli.limits import parse_limits, to_front
 from invertdesc.cli.listing import list_names
-from invertdesc.cli.messages import complain, drop_output, in_words, prepare_output
+from invertdesc.cli.messages import complain, in_words, prepare_output
 from invertdesc.cli.reconstruct import reconstruct
 from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.cli.train import train
@@ -110,7 +110,6 @@ def run_alone(arguments: Sequence[str]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        drop_output()
         if not status:
             complain("error", in_words(error))
             status = BAD_INPUT

@@ -43,12 +43,6 @@ def prepare_output() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
-def drop_output() -> None:
-    """Send what is still to be printed nowhere: Python would try again at its end, and complain."""
-    with suppress(OSError, ValueError, AttributeError):  # closed, or no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _usage(error: Any) -> str:
     """Return what is wrong with the command line, with where to look further."""
     command = error.ctx.command_path if error.ctx else "invertdesc"
