@@ -100,14 +100,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         typer.echo(f"error: {_in_a_line(error)}", err=True)
         status = BAD_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        status = STOPPED
     except Exception as error:
         lack = find_lack_of_memory(error)
         if lack is None or verbose:
             raise
         typer.echo(f"error: {_in_a_line(lack)}", err=True)
         status = BAD_INPUT
-    except (KeyboardInterrupt, typer.Abort):
-        status = STOPPED
     if status == STOPPED:
         typer.echo("Stopped.", err=True)
     sys.exit(status)
