@@ -1,7 +1,8 @@
 """How much a file may ask for: a few bytes can claim any number of pixels, values or bytes.
 
-One value of `Limits` holds in a process, for all its threads. The defaults keep what a small file
-can cost below 1.5 GB of memory; raise them for files that you trust.
+One value of `Limits` holds in a process, for all its threads. With the defaults, `poisson` and
+`unfold` stay below 1.5 GB of memory whatever a small file of features says; raise them for files
+that you trust.
 """
 
 from __future__ import annotations

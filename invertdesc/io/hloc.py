@@ -17,6 +17,7 @@ from invertdesc.io._record import Array, Record, check_count, check_rows_alike
 from invertdesc.io.base import Store
 from invertdesc.limits import check_limit
 
+PARTS = ("keypoints", "descriptors", "scales", "oris", "scores", "image_size")
 MAGIC = b"\x89HDF\r\n\x1a\n"
 BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError)  # h5py's own
 
@@ -113,6 +114,9 @@ class HlocStore(Store):
         group = self._file.get(name)
         if not isinstance(group, self._h5py.Group):
             raise InputError("Expected an image of that name, found none.")
+        parts = (group.get(part) for part in PARTS if self._is_here(group, part))
+        unpacked = sum(_unpacked(part) for part in parts if isinstance(part, self._h5py.Dataset))
+        check_limit("unpacked", unpacked, "datasets of an image")
         xy = self._required(group, "keypoints", 2)
         if xy.shape[1] != 2:
             raise InputError(f"Expected 'keypoints' of shape (N, 2), got {xy.shape}.")
@@ -161,10 +165,9 @@ class HlocStore(Store):
 
     def _array(self, group: Any, name: str, axes: int) -> Array | None:
         """Return a small enough dataset of numbers with so many axes; None where there is none."""
-        link = group.get(name, getlink=True)
-        if link is None:
+        if group.get(name, getlink=True) is None:
             return None
-        if not isinstance(link, self._h5py.HardLink):
+        if not self._is_here(group, name):
             raise InputError(f"Expected {name!r} in the file itself, got a link to elsewhere.")
         data = group[name]
         shape = getattr(data, "shape", None)
@@ -178,20 +181,22 @@ class HlocStore(Store):
             raise InputError(f"Expected {name!r} with {axes} axes, got shape {shape}.")
         if data.external or data.is_virtual:
             raise InputError(f"Expected {name!r} in the file itself, got one kept elsewhere.")
-        _check_room(data, f"a dataset such as {name!r}")
+        check_limit("values", data.size, f"a dataset such as {name!r}")
         return np.asarray(data[()])
 
+    def _is_here(self, group: Any, name: str) -> bool:
+        """Say whether there is something of that name, and no link to elsewhere."""
+        return isinstance(group.get(name, getlink=True), self._h5py.HardLink)
 
-def _check_room(data: Any, what: str) -> None:
-    """Check what reading a dataset takes; a file of a few bytes can claim any shape.
 
-    What was never written, or is compressed, takes no room in the file; and a chunk, which is
-    unpacked as a whole, can be larger than its dataset.
+def _unpacked(data: Any) -> int:
+    """Return the bytes that a dataset unpacks to; 0 where it takes as many in the file.
 
-    Raises:
-        InputError: Beyond the limits.
+    A file of a few bytes can claim any shape: what was never written takes no room in it. And a
+    chunk, which is unpacked as a whole, can be larger than its dataset.
     """
-    check_limit("values", data.size, what)
+    if data.shape is None:
+        return 0
     chunk = prod(data.chunks) * data.dtype.itemsize if data.chunks else 0
-    if max(data.nbytes, chunk) > data.id.get_storage_size():
-        check_limit("unpacked", max(data.nbytes, chunk), what)
+    most = max(int(data.nbytes), chunk)
+    return most if most > data.id.get_storage_size() else 0

@@ -110,6 +110,18 @@ def test_hloc_that_unpacks_to_more_than_it_holds(how: str, tmp_path: Path, image
     assert "at most 33554432 bytes once unpacked" in str(errors["101"])
 
 
+def test_hloc_whose_datasets_together_unpack_to_too_much(tmp_path: Path, images: Images) -> None:
+    path = write_hloc(tmp_path, images)
+    with h5py.File(path, "a") as file:
+        del file["101/keypoints"], file["101/descriptors"]
+        file["101"].create_dataset("keypoints", (2**20, 2), "f4")
+        file["101"].create_dataset("descriptors", (32, 2**20), "u1")
+    with little_memory():
+        found, errors = read_all(path)
+    assert list(found) == ["102"]
+    assert "at most 33554432 bytes once unpacked, got 41943040" in str(errors["101"])
+
+
 def test_hloc_that_is_compressed(tmp_path: Path, images: Images) -> None:
     path = write_hloc(tmp_path, images)
     with h5py.File(path, "a") as file:
