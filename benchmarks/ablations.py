@@ -18,17 +18,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from invertdesc._atomic import atomic_write
+from invertdesc._files import atomic_write
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.evaluation.evaluate import evaluate, format_table
 from invertdesc.evaluation.metrics import vgg_distance
-from invertdesc.features import FeatureBatch
-from invertdesc.reconstructors._network import network_input
-from invertdesc.reconstructors.networks.coarse import CoarseConfig
-from invertdesc.reconstructors.networks.unet import UNetConfig
-from invertdesc.reconstructors.networks.upconv import UpconvConfig
-from invertdesc.reconstructors.networks.vgg16 import load_vgg16
-from invertdesc.reconstructors.unfold import Unfold
+from invertdesc.evaluation.vgg16 import load_vgg16
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.methods.network import network_input
+from invertdesc.methods.networks.coarse import CoarseConfig
+from invertdesc.methods.networks.unet import UNetConfig
+from invertdesc.methods.networks.upconv import UpconvConfig
+from invertdesc.methods.unfold import Unfold
 from invertdesc.training.config import LossWeights, TrainConfig, preset
 from invertdesc.training.loop import METHODS, train
 

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from invertdesc.image import to_gray, to_image
-from invertdesc.patterns import Pattern
-from invertdesc.reconstructors.biht import Biht
-from invertdesc.reconstructors.tv import least_variation
-from invertdesc.unfolding import Frame
+from invertdesc.methods.biht import Biht
+from invertdesc.methods.tv import least_variation
+from invertdesc.unfolding.frame import Frame
+from invertdesc.unfolding.pattern import Pattern
 
 TILE = 32
 IMAGES = 10

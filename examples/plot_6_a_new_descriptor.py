@@ -14,8 +14,8 @@ from skimage.filters import gaussian
 from invertdesc import (
     Frame,
     LocalFeatures,
-    Unfolding,
     extract,
+    fit_unfolding,
     reconstruct,
     register_descriptor,
 )
@@ -53,7 +53,7 @@ class Signs:
 # Fit on other pictures than the one that is attacked.
 
 signs = Signs()
-signs.unfolding = Unfolding.fit(signs, [data.coffee(), data.chelsea(), data.rocket()])
+signs.unfolding = fit_unfolding(signs, [data.coffee(), data.chelsea(), data.rocket()])
 
 photo = to_image(data.astronaut()[:256, 100:356])
 features = extract(photo, descriptor=signs)

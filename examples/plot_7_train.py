@@ -15,7 +15,7 @@ from skimage import data
 
 from invertdesc import create_method, reconstruct
 from invertdesc.image import to_image, to_uint8
-from invertdesc.reconstructors.networks.unet import UNetConfig
+from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.training.config import TrainConfig
 from invertdesc.training.loop import train
 

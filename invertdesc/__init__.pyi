@@ -1,14 +1,17 @@
 from ._version import __version__ as __version__
 from .api import extract, reconstruct
-from .checking import Check, check
 from .descriptors import create_descriptor, list_descriptors, register_descriptor
-from .features import FeatureBatch, LocalFeatures, Provenance
-from .field import FieldRasterizer
-from .io.open import open_store
+from .descriptors.checking import Check, check
+from .features.batch import FeatureBatch
+from .features.local import LocalFeatures, Provenance
 from .limits import Limits, get_limits, set_limits, use_limits
-from .rasterizer import CellRasterizer
-from .reconstructors import create_method, list_methods, register_method
-from .unfolding import Frame, Unfolding
+from .methods import create_method, list_methods, register_method
+from .rasterizers.cells import CellRasterizer
+from .rasterizers.field import FieldRasterizer
+from .stores.open import open_store
+from .unfolding.fit import fit_unfolding
+from .unfolding.frame import Frame
+from .unfolding.unfolding import Unfolding
 
 __all__ = [
     "CellRasterizer",
@@ -25,6 +28,7 @@ __all__ = [
     "create_descriptor",
     "create_method",
     "extract",
+    "fit_unfolding",
     "get_limits",
     "list_descriptors",
     "list_methods",

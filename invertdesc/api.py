@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 import torch
 from torch import Tensor
 
-from invertdesc._feature_checks import OPTIONAL_FIELDS
-from invertdesc._placeholders import WHERE, placeholder
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError, NoKeypointsWarning
-from invertdesc.features import FeatureBatch, LocalFeatures
+from invertdesc.features._checks import OPTIONAL_FIELDS
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.local import LocalFeatures
+from invertdesc.features.placeholders import WHERE, placeholder
 from invertdesc.image import to_image
 from invertdesc.limits import get_limits
-from invertdesc.reconstructors import create_method
+from invertdesc.methods import create_method
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
     from invertdesc.descriptors import Descriptor
-    from invertdesc.reconstructors import Reconstructor
+    from invertdesc.methods import Reconstructor
 
     Picture: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
     Source: TypeAlias = Picture | LocalFeatures
@@ -185,7 +186,7 @@ def _image(source: object) -> Tensor:
 
 
 def _advice(path: str) -> str | None:
-    from invertdesc.io.open import is_store
+    from invertdesc.stores.open import is_store
 
     if path.lower().endswith(".npz"):
         return f"Features are loaded with LocalFeatures.load({path!r})."

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from invertdesc.image import to_uint8
 
 if TYPE_CHECKING:
-    from invertdesc.features import LocalFeatures
+    from invertdesc.features.local import LocalFeatures
 
 _CAPTION = 22  # pixels
 _GAP = 6

@@ -16,8 +16,7 @@ import torch
 from PIL import Image, ImageFile, ImageOps
 from torch import Tensor
 
-from invertdesc._atomic import atomic_write
-from invertdesc._existing import existing_file
+from invertdesc._files import atomic_write, existing_file
 from invertdesc.errors import FileError, InputError
 from invertdesc.limits import check_limit
 

@@ -19,7 +19,7 @@ from skimage import data
 from invertdesc import LocalFeatures, extract
 from invertdesc.cli import main
 from invertdesc.image import to_image, write_image
-from invertdesc.reconstructors._database import collect_database
+from invertdesc.methods.database import collect_database
 
 # Descriptor and further options of the small databases that methods are tested with.
 DATABASES: dict[str, dict[str, Any]] = {

@@ -17,9 +17,9 @@ from invertdesc import (
     reconstruct,
 )
 from invertdesc.errors import InvertDescError
+from invertdesc.methods import methods
+from invertdesc.methods.database import Collector
 from invertdesc.ops import fill_cells, paint_pieces, place_at_sizes
-from invertdesc.reconstructors import methods
-from invertdesc.reconstructors._database import Collector
 
 pytestmark = pytest.mark.gpu
 

@@ -18,7 +18,13 @@ import sys
 from pathlib import Path
 import torch
 from skimage import data
-from invertdesc import Unfolding, create_descriptor, create_method, list_descriptors, list_methods
+from invertdesc import (
+    create_descriptor,
+    create_method,
+    fit_unfolding,
+    list_descriptors,
+    list_methods,
+)
 from invertdesc import LocalFeatures, extract, reconstruct
 from invertdesc.errors import FileError
 from invertdesc.evaluation.metrics import ncc
@@ -35,7 +41,7 @@ except FileError:
     pass
 else:
     raise AssertionError("there is no unfolding yet")
-fitted = Unfolding.fit(adapter, [data.astronaut(), data.coffee()])
+fitted = fit_unfolding(adapter, [data.astronaut(), data.coffee()])
 fitted.save(Path(sys.argv[1]) / "unfolding.safetensors")
 
 extract(cat, descriptor="patch-gradients").save("cat.npz")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import invertdesc.descriptors
-import invertdesc.reconstructors
+import invertdesc.methods
 import invertdesc.registry
 from invertdesc import (
     create_descriptor,
@@ -24,8 +24,8 @@ from invertdesc import (
 from invertdesc.descriptors import descriptors
 from invertdesc.descriptors.sift import Sift
 from invertdesc.errors import InputError, UnknownNameError
-from invertdesc.reconstructors import methods
-from invertdesc.reconstructors.poisson import Poisson
+from invertdesc.methods import methods
+from invertdesc.methods.poisson import Poisson
 from invertdesc.registry import Registry
 
 
@@ -201,7 +201,7 @@ def test_plugin_with_a_taken_name_is_refused_every_time(monkeypatch: pytest.Monk
 
 def test_groups_are_those_that_plugins_are_told_to_use() -> None:
     assert invertdesc.descriptors.descriptors.group == "invertdesc.descriptors"
-    assert invertdesc.reconstructors.methods.group == "invertdesc.methods"
+    assert invertdesc.methods.methods.group == "invertdesc.methods"
 
 
 def test_installed_plugin_becomes_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +229,7 @@ def test_decorator_registers_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_decorator_registers_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = invertdesc.reconstructors.methods
+    registry = invertdesc.methods.methods
     monkeypatch.setattr(registry, "_factories", dict(registry._factories))
 
     @register_method("bright")

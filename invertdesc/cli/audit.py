@@ -30,10 +30,10 @@ from invertdesc.cli.stores import check_readable, find_store, open_named, tell
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
-    from invertdesc.audit.audit import Plan
-    from invertdesc.audit.gather import Gathered
-    from invertdesc.audit.measures import Ruler
-    from invertdesc.io.base import Store
+    from invertdesc.auditing.gather import Gathered
+    from invertdesc.auditing.measures import Ruler
+    from invertdesc.auditing.run import Plan
+    from invertdesc.stores.base import Store
 
 
 def audit(
@@ -108,8 +108,8 @@ def audit(
     """
     from tqdm import tqdm
 
-    from invertdesc.audit.audit import audit as run
-    from invertdesc.audit.report import check_target, save_report
+    from invertdesc.auditing.report.report import check_target, save_report
+    from invertdesc.auditing.run import audit as run
 
     check_target(output)
     plan = _plan(threat, defence, curves, seed, device)
@@ -195,11 +195,11 @@ def _plan(
     seed: int,
     device: str | None,
 ) -> Plan:
-    from invertdesc.audit.audit import Plan
-    from invertdesc.audit.defences import DEFENCES
-    from invertdesc.audit.kinds import choose
-    from invertdesc.audit.sweeps import default_sweeps
-    from invertdesc.audit.threats import THREATS
+    from invertdesc.auditing.defences.defences import DEFENCES
+    from invertdesc.auditing.kinds import choose
+    from invertdesc.auditing.run import Plan
+    from invertdesc.auditing.sweeps import default_sweeps
+    from invertdesc.auditing.threats import THREATS
 
     return Plan(
         threats=choose(THREATS, None if threat is None else parse_choices(threat), "threat"),
@@ -213,7 +213,7 @@ def _plan(
 def _from_files(
     sources: list[str], adapter: Any, side: int, originals: Path | None, most: int
 ) -> Gathered:
-    from invertdesc.audit.gather import Gathered
+    from invertdesc.auditing.gather import Gathered
 
     paths = find_sources(sources, (*IMAGES, ".npz"))
     if not paths:
@@ -224,7 +224,7 @@ def _from_files(
 
 
 def _from_store(store: Store, side: int, originals: Path | None, most: int) -> Gathered:
-    from invertdesc.audit.gather import Gathered
+    from invertdesc.auditing.gather import Gathered
     from invertdesc.descriptors import create_descriptor
 
     check_readable(store)
@@ -238,10 +238,10 @@ def _from_store(store: Store, side: int, originals: Path | None, most: int) -> G
 
 
 def _ruler(gathered: Gathered, vgg16: Path | None, identity: Path | None, faces: bool) -> Ruler:
-    from invertdesc.audit.identity import load_identity
-    from invertdesc.audit.measures import Ruler
+    from invertdesc.auditing.measures import Ruler
+    from invertdesc.evaluation.identity import load_identity
     from invertdesc.evaluation.metrics import vgg_distance
-    from invertdesc.reconstructors.networks.vgg16 import load_vgg16
+    from invertdesc.evaluation.vgg16 import load_vgg16
 
     return Ruler(
         gathered.adapter,

@@ -18,14 +18,14 @@ import typer
 from torch import Tensor
 from tqdm import tqdm
 
-from invertdesc._placeholders import check_descriptors
 from invertdesc._text import one_line, printable
 from invertdesc.cli.messages import complain
 from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.cli.stores import is_there
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import InputError, InvertDescError
-from invertdesc.features import LocalFeatures
+from invertdesc.features.local import LocalFeatures
+from invertdesc.features.placeholders import check_descriptors
 from invertdesc.image import read_image
 from invertdesc.limits import get_limits
 

@@ -88,7 +88,7 @@ def compare(
     """
     from invertdesc.descriptors import create_descriptor, list_descriptors
     from invertdesc.evaluation.compare import compare as measure
-    from invertdesc.reconstructors import list_methods
+    from invertdesc.methods import list_methods
 
     names = _named(method or ["*"], list_methods)
     given = _named(descriptor or ["sift"], list_descriptors)
@@ -161,8 +161,8 @@ class _Options:
     def __call__(self, name: str, adapter: Descriptor) -> dict[str, Any]:
         """Return them; the database is collected where that is asked for."""
         from invertdesc.evaluation.databases import provide_database
-        from invertdesc.reconstructors import methods
-        from invertdesc.reconstructors._database import Collector
+        from invertdesc.methods import methods
+        from invertdesc.methods.database import Collector
 
         known = dict(self.methods.get(name, {}))
         files = (self.databases.get(key) for key in (f"{name}:{adapter.name}", name))
@@ -222,7 +222,7 @@ def _named(patterns: Sequence[str], known: Callable[[str], list[str]]) -> list[s
 
 
 def _save(now: Comparison, folder: Path) -> None:
-    from invertdesc._atomic import atomic_write
+    from invertdesc._files import atomic_write
     from invertdesc.drawing import comparison_sheet
     from invertdesc.evaluation.evaluate import save_table
     from invertdesc.image import write_image

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from invertdesc.descriptors import Descriptor
-    from invertdesc.reconstructors import Reconstructor
+    from invertdesc.methods import Reconstructor
 
 SHEET = 8  # pictures in a row of a contact sheet
 
@@ -96,7 +96,7 @@ def evaluate(
     from invertdesc.evaluation.evaluate import MeanPicture, format_table, save_table
     from invertdesc.evaluation.evaluate import evaluate as measure
     from invertdesc.image import read_image, write_image
-    from invertdesc.reconstructors import list_methods
+    from invertdesc.methods import list_methods
 
     box = None if hole is None else parse_box(hole)
     distances = _distances(vgg16, lpips)
@@ -174,7 +174,7 @@ def _methods(
 
 def _distances(vgg16: Path | None, lpips: bool) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
     from invertdesc.evaluation.metrics import lpips_distance, vgg_distance
-    from invertdesc.reconstructors.networks.vgg16 import load_vgg16
+    from invertdesc.evaluation.vgg16 import load_vgg16
 
     measures: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
     if vgg16 is not None:

@@ -17,7 +17,7 @@ from invertdesc.cli.sources import IMAGES, plan_files
 
 if TYPE_CHECKING:
     from invertdesc.cli.bulk import Loaded
-    from invertdesc.features import LocalFeatures
+    from invertdesc.features.local import LocalFeatures
 
 
 def extract(

@@ -30,10 +30,10 @@ def fit(
 
         invertdesc reconstruct photo.jpg --unfolding mine.safetensors
     """
-    from invertdesc.unfolding import Unfolding
+    from invertdesc.unfolding.fit import fit_unfolding
 
     photos = [path for folder in data for path in spread(find_sources([str(folder)]), images)]
-    fitted = Unfolding.fit(
+    fitted = fit_unfolding(
         make_descriptor(descriptor, descriptor_option, gray), photos, progress=True
     )
     fitted.save(output, card={"descriptor": descriptor, "photographs": len(photos)})

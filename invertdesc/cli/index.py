@@ -46,7 +46,7 @@ def index(
 
         invertdesc reconstruct photo.jpg -m patch-database -M database=patches.safetensors
     """
-    from invertdesc.reconstructors._database import collect_database
+    from invertdesc.methods.database import collect_database
 
     adapter = make_descriptor(descriptor, descriptor_option, gray)
     folders = [find_sources([str(folder)]) for folder in data]

@@ -17,7 +17,7 @@ from invertdesc.cli.stores import open_named
 
 if TYPE_CHECKING:
     from invertdesc.errors import InvertDescError
-    from invertdesc.io.base import Description, Store
+    from invertdesc.stores.base import Description, Store
 
 SHOWN = 5  # errors
 REASONS = {"orientations": "turns", "scales": "grows"}
@@ -82,7 +82,7 @@ def inspect(
 
 def costs(told: Description) -> list[str]:
     """Say in a sentence each what the missing fields keep an attacker from."""
-    from invertdesc.io._record import adapter_of
+    from invertdesc.stores.record import adapter_of
 
     if not told.dim:
         return ["Without descriptors there is nothing to reconstruct from."]

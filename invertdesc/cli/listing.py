@@ -21,7 +21,7 @@ def list_names(
         invertdesc list --json
     """
     from invertdesc.descriptors import descriptors
-    from invertdesc.reconstructors import methods
+    from invertdesc.methods import methods
 
     found = {
         f"{registry.kind}s": {

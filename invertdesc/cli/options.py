@@ -11,7 +11,7 @@ from invertdesc.cli.sources import EXAMPLES, parse_options
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
-    from invertdesc.reconstructors import Reconstructor
+    from invertdesc.methods import Reconstructor
 
 Sources = Annotated[
     list[str] | None,
@@ -151,8 +151,8 @@ def make_method(
     descriptor: Descriptor | None = None,
 ) -> Reconstructor:
     """Create a method from what the user typed."""
-    from invertdesc.reconstructors import create_method
-    from invertdesc.unfolding import Unfolding
+    from invertdesc.methods import create_method
+    from invertdesc.unfolding.unfolding import Unfolding
 
     known: dict[str, Any] = parse_options(options or [], APART)
     if unfolding is not None:

@@ -42,9 +42,9 @@ from invertdesc.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from invertdesc.features import LocalFeatures
-    from invertdesc.io.base import Store
-    from invertdesc.reconstructors import Reconstructor
+    from invertdesc.features.local import LocalFeatures
+    from invertdesc.methods import Reconstructor
+    from invertdesc.stores.base import Store
 
 Places: TypeAlias = Iterator[tuple[str, Path | InputError]]  # targets by name, or what is wrong
 
@@ -100,8 +100,8 @@ class Recipe:
 
 def _consistency(features: LocalFeatures, picture: Tensor) -> dict[str, float]:
     """Return how well a picture's own descriptors agree with the stored ones, where they can."""
-    from invertdesc.audit.consistency import agreement, can_describe
-    from invertdesc.io._record import adapter_of
+    from invertdesc.evaluation.consistency import agreement, can_describe
+    from invertdesc.stores.record import adapter_of
 
     adapter = adapter_of(features.descriptor)
     found = agreement(adapter, features, picture) if can_describe(adapter) else None

@@ -86,7 +86,7 @@ def _leads_to(path: Path, kind: Callable[[Path], bool]) -> bool:
 
 def _contents(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """Return the files in a folder, or else below it, relative to it."""
-    from invertdesc.io._files import walk  # which waits for torch
+    from invertdesc.stores._files import walk  # which waits for torch
 
     here = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in suffixes)
     below = here or [name for name in walk(folder) if Path(name).suffix.lower() in suffixes]

@@ -16,7 +16,7 @@ from invertdesc.cli.sources import IMAGES, parse_options
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
-    from invertdesc.io.base import Store
+    from invertdesc.stores.base import Store
 
 STORES = (".db", ".h5", ".hdf5")  # taken for stores even when they are damaged
 _SIZE = re.compile(r"(\d{1,9})x(\d{1,9})")
@@ -174,7 +174,7 @@ def is_there(target: Path) -> bool:
 
 def open_named(path: Path, descriptor: str | None, size: str | None, *, mend: bool) -> Store:
     """Open the store that a command line names."""
-    from invertdesc.io.open import open_store
+    from invertdesc.stores.open import open_store
 
     if descriptor is not None:
         from invertdesc.descriptors import create_descriptor
@@ -189,8 +189,8 @@ def check_readable(store: Store) -> None:
     Raises:
         InputError: They are of no descriptor that has an adapter, or all placeholders.
     """
-    from invertdesc.io._decide import UNKNOWN
-    from invertdesc.io._record import adapter_of
+    from invertdesc.stores._decide import UNKNOWN
+    from invertdesc.stores.record import adapter_of
 
     told = store.description
     if store.only_placeholders:
@@ -237,6 +237,6 @@ def _is_store(path: Path, several: bool) -> bool:
             return False
     except OSError:
         return False
-    from invertdesc.io.open import is_store
+    from invertdesc.stores.open import is_store
 
     return is_store(path)

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from invertdesc.api import extract, reconstruct
-from invertdesc.audit.changes import keep_random, keep_strongest
-from invertdesc.audit.gather import ORIENTATION, SCALE
-from invertdesc.audit.subjects import shrink_image
+from invertdesc.auditing.gather import ORIENTATION, SCALE
+from invertdesc.auditing.subjects import shrink_image
 from invertdesc.descriptors import create_descriptor, list_descriptors
 from invertdesc.drawing import side_by_side
 from invertdesc.errors import InputError, InvertDescError
-from invertdesc.features import LocalFeatures
+from invertdesc.features.changes import keep_random, keep_strongest
+from invertdesc.features.local import LocalFeatures
 from invertdesc.image import read_image, write_image
-from invertdesc.reconstructors import Reconstructor, create_method, list_methods, methods
-from invertdesc.reconstructors._database import Collector
+from invertdesc.methods import Reconstructor, create_method, list_methods, methods
+from invertdesc.methods.database import Collector
 
 
 @dataclass(frozen=True, kw_only=True)

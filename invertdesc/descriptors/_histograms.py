@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc.fitting import places_around
+from invertdesc.unfolding.fit import places_around
 
 if TYPE_CHECKING:
-    from invertdesc.features import FeatureBatch
-    from invertdesc.unfolding import Frame
+    from invertdesc.features.batch import FeatureBatch
+    from invertdesc.unfolding.frame import Frame
 
 CELLS, BINS = 4, 8
 SAMPLES = 4  # along a cell's side

@@ -18,9 +18,11 @@ from invertdesc.descriptors._hog_signs import (
 )
 from invertdesc.descriptors.base import check_vectors
 from invertdesc.errors import InputError
-from invertdesc.features import FeatureBatch, LocalFeatures, Provenance
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.local import LocalFeatures, Provenance
 from invertdesc.image import GrayMode
-from invertdesc.unfolding import Frame, Unfolding
+from invertdesc.unfolding.frame import Frame
+from invertdesc.unfolding.unfolding import Unfolding
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,11 @@ from torch.nn import functional as F
 
 from invertdesc.descriptors.base import check_image_of, check_most, check_vectors, strongest
 from invertdesc.errors import MissingDependencyError
-from invertdesc.features import FeatureBatch, LocalFeatures, Provenance
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.local import LocalFeatures, Provenance
 from invertdesc.image import GrayMode, to_gray
-from invertdesc.unfolding import Frame, Unfolding
+from invertdesc.unfolding.frame import Frame
+from invertdesc.unfolding.unfolding import Unfolding
 
 AT_ONCE = 512  # patches; bounds the working memory of a network
 

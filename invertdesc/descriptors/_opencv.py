@@ -17,15 +17,12 @@ from torch.nn import functional as F
 
 from invertdesc._text import one_line
 from invertdesc.descriptors.base import check_image_of, check_most, check_vectors, strongest
-from invertdesc.errors import (
-    InputError,
-    InvertDescError,
-    MissingDependencyError,
-    UnknownNameError,
-)
-from invertdesc.features import FeatureBatch, LocalFeatures, Provenance
+from invertdesc.errors import InputError, InvertDescError, MissingDependencyError, UnknownNameError
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.local import LocalFeatures, Provenance
 from invertdesc.image import GrayMode, to_gray, to_uint8
-from invertdesc.unfolding import Frame, Unfolding
+from invertdesc.unfolding.frame import Frame
+from invertdesc.unfolding.unfolding import Unfolding
 
 Array: TypeAlias = NDArray[Any]
 SMALLEST_SIDE = 16  # OpenCV finds nothing in smaller images, and fails in some

@@ -9,8 +9,10 @@ from torch import Tensor
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
-    from invertdesc.features import FeatureBatch, LocalFeatures
-    from invertdesc.unfolding import Frame, Unfolding
+    from invertdesc.features.batch import FeatureBatch
+    from invertdesc.features.local import LocalFeatures
+    from invertdesc.unfolding.frame import Frame
+    from invertdesc.unfolding.unfolding import Unfolding
 
 
 @runtime_checkable

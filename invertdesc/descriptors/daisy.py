@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from invertdesc.descriptors._opencv import OpenCVDescriptor, find_class
-from invertdesc.unfolding import Frame
+from invertdesc.unfolding.frame import Frame
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from invertdesc._existing import existing_file
+from invertdesc._files import existing_file
 from invertdesc.descriptors._kornia import KorniaDescriptor
 from invertdesc.errors import FileError
-from invertdesc.unfolding import Unfolding
+from invertdesc.unfolding.unfolding import Unfolding
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from invertdesc.descriptors._histograms import root
 from invertdesc.descriptors._hog import DenseHog
 from invertdesc.errors import InputError
-from invertdesc.features import LocalFeatures
+from invertdesc.features.local import LocalFeatures
 from invertdesc.image import to_gray, to_uint8
 
 if TYPE_CHECKING:
-    from invertdesc.features import FeatureBatch
+    from invertdesc.features.batch import FeatureBatch
 
 CLIP = 0.2  # of a block of length 1, above which L2-Hys cuts
 FLOOR = 1e-5  # of a block's norm, as scikit-image adds

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from invertdesc.descriptors._hog import DenseHog
-from invertdesc.features import LocalFeatures
+from invertdesc.features.local import LocalFeatures
 from invertdesc.image import to_gray, to_uint8
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from invertdesc.descriptors._opencv import OpenCVDescriptor, find_class
-from invertdesc.unfolding import Frame
+from invertdesc.unfolding.frame import Frame
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from invertdesc.descriptors._opencv import Array, OpenCVDescriptor, find_class
-from invertdesc.unfolding import Frame
+from invertdesc.unfolding.frame import Frame
 
 
 @dataclass(frozen=True, kw_only=True)

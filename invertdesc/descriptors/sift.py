@@ -14,10 +14,11 @@ from torch.nn import functional as F
 from invertdesc.descriptors._histograms import SoftHistograms, find_level, root
 from invertdesc.descriptors._opencv import Array, OpenCVDescriptor, find_class
 from invertdesc.errors import InputError
-from invertdesc.unfolding import Frame, Unfolding
+from invertdesc.unfolding.frame import Frame
+from invertdesc.unfolding.unfolding import Unfolding
 
 if TYPE_CHECKING:
-    from invertdesc.features import FeatureBatch
+    from invertdesc.features.batch import FeatureBatch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from invertdesc.descriptors.sift import Sift
 from invertdesc.errors import InputError
-from invertdesc.features import LocalFeatures
-from invertdesc.unfolding import Frame, Unfolding
+from invertdesc.features.local import LocalFeatures
+from invertdesc.unfolding.frame import Frame
+from invertdesc.unfolding.unfolding import Unfolding
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,14 +14,14 @@ from tqdm import tqdm
 from invertdesc.errors import InvertDescError
 from invertdesc.evaluation.evaluate import MeanPicture, Row, evaluate, layout_table
 from invertdesc.evaluation.memory import peak_memory
-from invertdesc.features import FeatureBatch
+from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import read_image
-from invertdesc.reconstructors import create_method, methods
+from invertdesc.methods import create_method, methods
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
-    from invertdesc.features import LocalFeatures
-    from invertdesc.reconstructors import Reconstructor
+    from invertdesc.features.local import LocalFeatures
+    from invertdesc.methods import Reconstructor
 
 FLOORS = ("shuffled", "flat", "mean picture")
 AT_ONCE = 8  # images that go through a method together

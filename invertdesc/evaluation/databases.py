@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invertdesc._atomic import atomic_write
+from invertdesc._files import atomic_write
 from invertdesc._version import __version__
 from invertdesc.errors import FileError
-from invertdesc.reconstructors._database import collect_database
+from invertdesc.methods.database import collect_database
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor

@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from invertdesc._atomic import atomic_write
+from invertdesc._files import atomic_write
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.evaluation.metrics import gradient_correlation, ncc, psnr, ssim
-from invertdesc.features import Box, FeatureBatch, LocalFeatures
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.local import Box, LocalFeatures
 from invertdesc.image import as_seen, to_gray, to_image
+from invertdesc.methods import create_method
 from invertdesc.ops import place_keypoints
-from invertdesc.reconstructors import create_method
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
-    from invertdesc.reconstructors import Reconstructor
+    from invertdesc.methods import Reconstructor
 
 FLAT = 0.45  # the gray that `poisson` centres its pictures on
 FLOORS = ("orientation unknown", "shuffled", "flat", "mean picture")

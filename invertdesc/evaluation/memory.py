@@ -15,8 +15,9 @@ import torch
 from invertdesc._workers import begin_worker
 from invertdesc.descriptors import create_descriptor
 from invertdesc.errors import InputError
-from invertdesc.features import FeatureBatch, LocalFeatures
-from invertdesc.reconstructors import create_method
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.local import LocalFeatures
+from invertdesc.methods import create_method
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from invertdesc._atomic import atomic_write
+from invertdesc._files import atomic_write
 from invertdesc.errors import FileError
 
 KEEP = 2

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from invertdesc.errors import InputError
-from invertdesc.reconstructors.networks.coarse import CoarseConfig
-from invertdesc.reconstructors.networks.patchgan import PatchGANConfig
-from invertdesc.reconstructors.networks.refiner import RefinedConfig, RefinerConfig
-from invertdesc.reconstructors.networks.unet import UNetConfig
-from invertdesc.reconstructors.networks.upconv import UpconvConfig
+from invertdesc.methods.networks.coarse import CoarseConfig
+from invertdesc.methods.networks.refiner import RefinedConfig, RefinerConfig
+from invertdesc.methods.networks.unet import UNetConfig
+from invertdesc.methods.networks.upconv import UpconvConfig
+from invertdesc.training.patchgan import PatchGANConfig
 
 
 @dataclass(frozen=True)

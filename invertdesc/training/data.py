@@ -21,7 +21,7 @@ from invertdesc._version import __version__
 from invertdesc._workers import map_in_processes
 from invertdesc.descriptors import create_descriptor
 from invertdesc.errors import InputError
-from invertdesc.features import LocalFeatures
+from invertdesc.features.local import LocalFeatures
 from invertdesc.image import read_image, to_image, to_uint8
 from invertdesc.limits import Limits, get_limits, set_limits
 

@@ -16,19 +16,19 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from invertdesc._atomic import atomic_write
+from invertdesc._files import atomic_write
 from invertdesc.descriptors import create_descriptor
 from invertdesc.drawing import contact_sheet
 from invertdesc.errors import FileError, InputError, MissingDependencyError
-from invertdesc.features import FeatureBatch
+from invertdesc.evaluation.vgg16 import load_vgg16
+from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import write_image
-from invertdesc.rasterizer import GEOMETRY
-from invertdesc.reconstructors._network import NetworkMethod
-from invertdesc.reconstructors.cgan import CoarseCGAN, UnfoldCGAN
-from invertdesc.reconstructors.coarse import Coarse
-from invertdesc.reconstructors.networks.vgg16 import load_vgg16
-from invertdesc.reconstructors.unfold import Unfold
-from invertdesc.reconstructors.upconv import Upconv
+from invertdesc.methods.cgan import CoarseCGAN, UnfoldCGAN
+from invertdesc.methods.coarse import Coarse
+from invertdesc.methods.network import NetworkMethod
+from invertdesc.methods.unfold import Unfold
+from invertdesc.methods.upconv import Upconv
+from invertdesc.rasterizers.cells import GEOMETRY
 from invertdesc.training.checkpoint import load_checkpoint, save_checkpoint
 from invertdesc.training.config import TrainConfig
 from invertdesc.training.data import FeatureData

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from invertdesc.errors import InputError
-from invertdesc.reconstructors.networks.patchgan import PatchGAN
 from invertdesc.training import losses as loss
+from invertdesc.training.patchgan import PatchGAN
 from invertdesc.training.sampling import Sampler
 
 if TYPE_CHECKING:
-    from invertdesc.reconstructors._network import NetworkMethod
-    from invertdesc.reconstructors.networks.vgg16 import VGG16
+    from invertdesc.evaluation.vgg16 import VGG16
+    from invertdesc.methods.network import NetworkMethod
     from invertdesc.training.config import TrainConfig
     from invertdesc.training.data import FeatureData
     from invertdesc.training.distributed import Team

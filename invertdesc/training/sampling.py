@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from invertdesc.errors import InputError
-from invertdesc.features import FeatureBatch, LocalFeatures
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.local import LocalFeatures
 from invertdesc.training.data import FeatureData, drop_keypoints
 
 if TYPE_CHECKING:
-    from invertdesc.reconstructors._network import NetworkMethod
+    from invertdesc.methods.network import NetworkMethod
     from invertdesc.training.config import TrainConfig
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from invertdesc._atomic import atomic_write
-from invertdesc._existing import existing_file
+from invertdesc._files import atomic_write, existing_file
 from invertdesc._version import __version__
 from invertdesc.errors import FileError
 from invertdesc.weights import FOLDER

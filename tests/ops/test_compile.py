@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from invertdesc import FeatureBatch, LocalFeatures, create_descriptor, extract
-from invertdesc.field import FieldRasterizer
-from invertdesc.rasterizer import CellPyramid
+from invertdesc.rasterizers.cells import CellPyramid
+from invertdesc.rasterizers.field import FieldRasterizer
 
 OPS = torch.ops.invertdesc
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import torch
 
-from invertdesc.reconstructors.networks.coarse import CoarseConfig
-from invertdesc.reconstructors.networks.patchgan import PatchGANConfig
-from invertdesc.reconstructors.networks.refiner import RefinedConfig, RefinerConfig
-from invertdesc.reconstructors.networks.unet import UNetConfig
+from invertdesc.methods.networks.coarse import CoarseConfig
+from invertdesc.methods.networks.refiner import RefinedConfig, RefinerConfig
+from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.training.config import LossWeights, TrainConfig
 from invertdesc.training.data import FeatureData
 from invertdesc.training.distributed import team
 from invertdesc.training.loop import METHODS
+from invertdesc.training.patchgan import PatchGANConfig
 from invertdesc.training.run import Run
 
 COMMON = TrainConfig(crop=64, batch=4, autocast=False, drop=0.5)

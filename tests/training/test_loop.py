@@ -10,10 +10,10 @@ from skimage import data
 
 from invertdesc import FieldRasterizer, create_method, extract, reconstruct
 from invertdesc.errors import FileError, InputError
-from invertdesc.features import FeatureBatch
+from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import to_image
-from invertdesc.reconstructors._network import mirror_field, network_input
-from invertdesc.reconstructors.networks.unet import UNetConfig
+from invertdesc.methods.network import mirror_field, network_input
+from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.training.checkpoint import list_checkpoints
 from invertdesc.training.config import TrainConfig
 from invertdesc.training.data import FeatureData, drop_keypoints

@@ -14,16 +14,16 @@ from skimage import data
 
 from invertdesc import create_descriptor, create_method, extract, reconstruct
 from invertdesc.errors import FileError, InputError, MissingDependencyError
-from invertdesc.reconstructors.coarse import Coarse
-from invertdesc.reconstructors.networks.coarse import CoarseConfig
-from invertdesc.reconstructors.networks.patchgan import PatchGANConfig
-from invertdesc.reconstructors.networks.refiner import RefinedConfig, RefinerConfig
-from invertdesc.reconstructors.networks.unet import UNetConfig
-from invertdesc.reconstructors.networks.upconv import UpconvConfig
-from invertdesc.reconstructors.networks.vgg16 import VGG16
+from invertdesc.evaluation.vgg16 import VGG16
+from invertdesc.methods.coarse import Coarse
+from invertdesc.methods.networks.coarse import CoarseConfig
+from invertdesc.methods.networks.refiner import RefinedConfig, RefinerConfig
+from invertdesc.methods.networks.unet import UNetConfig
+from invertdesc.methods.networks.upconv import UpconvConfig
 from invertdesc.training import loop
 from invertdesc.training.config import JOINT, LossWeights, TrainConfig, preset
 from invertdesc.training.loop import make_method, train
+from invertdesc.training.patchgan import PatchGANConfig
 
 PART = data.astronaut()[30:160, 160:290]
 SMALL = {"crop": 64, "steps": 4, "batch": 2}

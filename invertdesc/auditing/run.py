@@ -1,0 +1,285 @@
+"""Attack features under every scenario, and measure what comes out."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from invertdesc._version import __version__
+from invertdesc.auditing import mosaic
+from invertdesc.auditing.defences.defences import DEFENCES
+from invertdesc.auditing.measures import Ruler, Scores, mean_scores
+from invertdesc.auditing.result import Audit, Curve, Headline, Portrait, Row, Series
+from invertdesc.auditing.scenario import Scenario, Value
+from invertdesc.auditing.sweeps import Sweep
+from invertdesc.auditing.threats import EVERYTHING, SHUFFLED, THREATS
+from invertdesc.auditing.typical import Typical
+from invertdesc.errors import InputError, InvertDescError
+from invertdesc.evaluation.evaluate import FLAT
+from invertdesc.evaluation.metrics import ncc
+from invertdesc.image import to_gray
+
+if TYPE_CHECKING:
+    from invertdesc.auditing.subjects import Subject
+    from invertdesc.features.local import LocalFeatures
+    from invertdesc.methods import Reconstructor
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What to try; everything and the floors are tried in any case.
+
+    Attributes:
+        threats: What attackers may lack.
+        defences: What defenders may do.
+        sweeps: Curves to draw.
+        seed: Of everything drawn.
+        batch_size: Images of one size that go through the method together.
+        device: Where the method computes.
+    """
+
+    threats: Sequence[Scenario] = field(default_factory=lambda: [k.at() for k in THREATS.values()])
+    defences: Sequence[Scenario] = field(
+        default_factory=lambda: [k.at() for k in DEFENCES.values()]
+    )
+    sweeps: Sequence[Sweep] = ()
+    seed: int = 0
+    batch_size: int = 4
+    device: str | None = None
+
+    @property
+    def table(self) -> list[Scenario]:
+        """Scenarios that are measured in full, each once."""
+        chosen = [EVERYTHING.at(), *self.threats, *self.defences, SHUFFLED.at()]
+        return list({one.key: one for one in chosen}.values())
+
+    @property
+    def drawn(self) -> list[Scenario]:
+        """Further scenarios, which curves alone need."""
+        taken = {one.key for one in self.table}
+        points = [one for sweep in self.sweeps for line in sweep.lines for _, one in line.points]
+        return list({one.key: one for one in points if one.key not in taken}.values())
+
+
+def audit(
+    subjects: Sequence[Subject],
+    *,
+    method: Reconstructor,
+    ruler: Ruler,
+    plan: Plan | None = None,
+    notes: Sequence[str] = (),
+    total: int | None = None,
+    tick: Callable[[], object] = lambda: None,
+) -> Audit:
+    """Attack images under every scenario of a plan.
+
+    Args:
+        subjects: Images, with or without originals.
+        method: The attack.
+        ruler: Measures; its adapter reads the descriptors.
+        plan: What to try; None for all at their defaults, without curves.
+        notes: What there is to know of the images, a sentence each.
+        total: Images that these were chosen from, evenly spaced; None for all.
+        tick: Called after each scenario.
+
+    Raises:
+        InputError: No image, or none with a keypoint.
+        InvertDescError: Not even everything that is stored can be attacked.
+    """
+    chosen = plan or Plan()
+    if not any(len(subject.features) for subject in subjects):
+        raise InputError("Expected at least one image with keypoints to audit, got none.")
+    run = _Run(list(subjects), method, ruler, chosen, Typical(ruler.adapter))
+    base = run.reconstruct([subject.features for subject in subjects])
+    scores = [ruler.full(one, picture) for one, picture in zip(subjects, base, strict=True)]
+    first, *others = chosen.table
+    rows = [run.told(first, [one.features for one in subjects], base, scores)]
+    tick()
+    for scenario in others:
+        rows.append(run.row(scenario, ruler.full))
+        tick()
+    rows.append(run.flat())
+    light = []
+    for scenario in chosen.drawn:
+        light.append(run.row(scenario, ruler.quick))
+        tick()
+    headline: Headline = "ncc" if any(one.image is not None for one in subjects) else "consistency"
+    draft = Audit(
+        ruler.adapter.name,
+        method.name,
+        chosen.seed,
+        headline,
+        tuple(_portrait(*one) for one in zip(subjects, base, scores, strict=True)),
+        tuple(_in_order(rows)),
+        (),
+        tuple(notes),
+        _versions(),
+        total,
+    )
+    found = {(row.name, row.value): row for row in (*rows, *light)}
+    return replace(draft, curves=tuple(_curve(sweep, draft, found) for sweep in chosen.sweeps))
+
+
+@dataclass
+class _Run:
+    """Features, attack and measures, put together."""
+
+    subjects: list[Subject]
+    method: Reconstructor
+    ruler: Ruler
+    plan: Plan
+    typical: Typical
+
+    def row(self, scenario: Scenario, measure: Callable[[Subject, Tensor], Scores]) -> Row:
+        """Return what a scenario comes to, or a note why it cannot be tried."""
+        try:
+            known = [self._known(scenario, number) for number in range(len(self.subjects))]
+            pictures = self.reconstruct(known)
+        except InvertDescError as error:
+            return replace(_blank(scenario), note=str(error))
+        if not scenario.arranged:
+            patches = [self._patches(*pair) for pair in zip(known, pictures, strict=True)]
+            found = self.told(scenario, known, [mosaic.show(patches[0])], [])
+            return replace(found, patch_ncc=self._patch_ncc(patches))
+        pairs = zip(self.subjects, pictures, strict=True)
+        return self.told(scenario, known, pictures, [measure(*pair) for pair in pairs])
+
+    def told(
+        self,
+        scenario: Scenario,
+        known: Sequence[LocalFeatures],
+        pictures: Sequence[Tensor],
+        scores: Sequence[Scores],
+    ) -> Row:
+        """Return the row of what was made and measured."""
+        return replace(
+            _blank(scenario),
+            images=len(known),
+            keypoints=sum(map(len, known)) / len(known),
+            scores=mean_scores(scores),
+            picture=pictures[0],
+        )
+
+    def flat(self) -> Row:
+        """Return the floor of a flat gray picture."""
+        pictures = [self._gray(one.features) for one in self.subjects]
+        pairs = zip(self.subjects, pictures, strict=True)
+        return Row(
+            "flat",
+            "floor",
+            None,
+            "Floor: a flat gray picture",
+            "No attack at all: what the measures give for nothing.",
+            len(pictures),
+            0.0,
+            mean_scores([self.ruler.full(*pair) for pair in pairs]),
+            picture=pictures[0],
+        )
+
+    def reconstruct(self, known: Sequence[LocalFeatures]) -> list[Tensor]:
+        """Return a picture for each; a flat one where there are no keypoints."""
+        from invertdesc.api import reconstruct
+
+        some = [one for one in known if len(one)]
+        made = iter(
+            reconstruct(
+                some,
+                descriptor=self.ruler.adapter,
+                method=self.method,
+                batch_size=self.plan.batch_size,
+                device=self.plan.device,
+            )
+        )
+        return [next(made).cpu() if len(one) else self._gray(one) for one in known]
+
+    def _known(self, scenario: Scenario, number: int) -> LocalFeatures:
+        features = self.subjects[number].features
+        if not len(features):
+            return features
+        return scenario.apply(
+            features, self.ruler.adapter, self.typical, seed=self.plan.seed, image=number
+        )
+
+    def _patches(self, known: LocalFeatures, picture: Tensor) -> Tensor:
+        gray = to_gray(picture, "luma")
+        return mosaic.cut_out(gray, self.ruler.adapter.frame, len(known))
+
+    def _patch_ncc(self, patches: Sequence[Tensor]) -> float | None:
+        """Return the mean NCC of patches with the squares that they stand for."""
+        values = []
+        for subject, made in zip(self.subjects, patches, strict=True):
+            if subject.image is not None and len(made):
+                gray = to_gray(subject.image, "luma")
+                true = mosaic.true_patches(gray, subject.features, self.ruler.adapter.frame)
+                values.append(float(ncc(made, true).mean()))
+        return sum(values) / len(values) if values else None
+
+    @staticmethod
+    def _gray(features: LocalFeatures) -> Tensor:
+        return torch.full((3, *features.image_size), FLAT)
+
+
+def _blank(scenario: Scenario) -> Row:
+    return Row(
+        scenario.name,
+        scenario.group,
+        scenario.value,
+        scenario.title,
+        scenario.sentence,
+        family=scenario.family,
+    )
+
+
+def _in_order(rows: Sequence[Row]) -> list[Row]:
+    """Return threats, then floors, then defences, each in the order given."""
+    return [row for group in ("threat", "floor", "defence") for row in rows if row.group == group]
+
+
+def _portrait(subject: Subject, picture: Tensor, scores: Scores) -> Portrait:
+    from invertdesc.drawing import draw_keypoints
+
+    return Portrait(
+        subject.name,
+        subject.features.image_size,
+        len(subject.features),
+        None if subject.image is None else len(subject.faces),
+        scores,
+        subject.image,
+        draw_keypoints(subject.features),
+        picture,
+    )
+
+
+def _curve(sweep: Sweep, draft: Audit, found: dict[tuple[str, Value], Row]) -> Curve:
+    best, floor = (draft.score(draft.row(name)) for name in ("everything", "shuffled"))
+    series = []
+    for line in sweep.lines:
+        points = [(x, draft.score(found[scenario.key])) for x, scenario in line.points]
+        if line.end is not None and any(y is not None for _, y in points):
+            points.append((line.end, best))
+        known = sorted((x, y) for x, y in points if y is not None)
+        series.append(Series(line.title, tuple(known)))
+    drawn = tuple(one for one in series if one.points)
+    return Curve(sweep.title, sweep.axis, sweep.logarithmic, drawn, best, floor)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("torch", "numpy", "opencv-contrib-python", "scikit-image")
+    found = {"invertdesc": __version__, "python": platform.python_version()}
+    return found | {name: _version_of(name, version) for name in names}
+
+
+def _version_of(name: str, ask: Callable[[str], str]) -> str:
+    from importlib.metadata import PackageNotFoundError
+
+    try:
+        return ask(name)
+    except PackageNotFoundError:  # OpenCV goes by several names
+        return "unknown"

@@ -1,0 +1,203 @@
+"""Threat models: what of the features an attacker has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from invertdesc.auditing.kinds import BoxKind, Kind
+from invertdesc.auditing.mosaic import lay_out
+from invertdesc.auditing.scenario import NotApplicableError, Surroundings
+from invertdesc.features import changes
+from invertdesc.features.local import Box, LocalFeatures
+
+
+def _everything(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
+    return features
+
+
+def _no_scale(features: LocalFeatures, guess: float, around: Surroundings) -> LocalFeatures:
+    _check_needed("scales", around)
+    return features.without("scales").assume(scales=guess)
+
+
+def _no_orientation(features: LocalFeatures, guess: float, around: Surroundings) -> LocalFeatures:
+    _check_needed("orientations", around)
+    return features.without("orientations").assume(orientations=guess)
+
+
+def _no_frame(features: LocalFeatures, guess: float, around: Surroundings) -> LocalFeatures:
+    if set(around.adapter.frame.needs) != {"scales", "orientations"}:
+        raise NotApplicableError("This descriptor does not use both scale and orientation.")
+    bare = features.without("scales", "orientations")
+    return bare.assume(scales=guess, orientations=0.0)
+
+
+def _check_needed(field: str, around: Surroundings) -> None:
+    if field not in around.adapter.frame.needs:
+        raise NotApplicableError(
+            f"No method needs the {field} of {around.adapter.name!r}: leaving them out helps "
+            "nobody. See everything."
+        )
+
+
+def _descriptors(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
+    return lay_out(features, around.adapter)
+
+
+def _coordinates(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
+    # What the mean vector of an oriented keypoint says is not nothing: there is an edge across it.
+    mean = around.typical.mean
+    return replace(features, descriptors=mean.expand(len(features), -1).contiguous())
+
+
+def _strongest(features: LocalFeatures, share: float, around: Surroundings) -> LocalFeatures:
+    return changes.keep_strongest(features, share)
+
+
+def _random(features: LocalFeatures, share: float, around: Surroundings) -> LocalFeatures:
+    return changes.keep_random(features, share, around.generator)
+
+
+def _outside(features: LocalFeatures, box: Box | None, around: Surroundings) -> LocalFeatures:
+    height, width = features.image_size
+    middle = (width / 4, height / 4, 3 * width / 4, 3 * height / 4)
+    return features.outside(middle if box is None else box)
+
+
+def _quantised(features: LocalFeatures, bits: float, around: Surroundings) -> LocalFeatures:
+    return changes.quantise(features, bits)
+
+
+def _noisy(features: LocalFeatures, sigma: float, around: Surroundings) -> LocalFeatures:
+    return changes.add_gaussian(features, sigma, around.generator)
+
+
+def _permuted(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
+    # One order for all images: it is a secret of the system.
+    return changes.permute_columns(features, around.shared)
+
+
+def _shuffled(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
+    return changes.shuffle_rows(features, around.generator)
+
+
+EVERYTHING = Kind(
+    "everything",
+    "threat",
+    "Everything that is stored",
+    "The attacker has all that is stored: positions, scales, orientations and descriptors.",
+    _everything,
+)
+SHUFFLED = Kind(
+    "shuffled",
+    "floor",
+    "Floor: descriptors shuffled",
+    "The attacker has all positions and all descriptors, but not which belongs to which, and deals "
+    "them out at random. What this scores, positions alone give.",
+    _shuffled,
+)
+_KINDS: tuple[Kind | BoxKind, ...] = (
+    EVERYTHING,
+    Kind(
+        "no-scale",
+        "threat",
+        "No scales",
+        "The attacker does not know how large keypoints are and takes all for {value} pixels.",
+        _no_scale,
+        default=2.0,
+        low=0.1,
+        high=1000.0,
+    ),
+    Kind(
+        "no-orientation",
+        "threat",
+        "No orientations",
+        "The attacker does not know how keypoints are turned and takes all for {value} radians.",
+        _no_orientation,
+        default=0.0,
+        low=-6.2832,
+        high=6.2832,
+    ),
+    Kind(
+        "no-frame",
+        "threat",
+        "Neither scales nor orientations",
+        "The attacker has positions and descriptors; keypoints count as upright, {value} pixels.",
+        _no_frame,
+        default=2.0,
+        low=0.1,
+        high=1000.0,
+    ),
+    Kind(
+        "descriptors",
+        "threat",
+        "Descriptors without positions",
+        "The attacker has the descriptors alone. No method here can arrange them into the picture, "
+        "but each still shows its own patch: up to 96 of them, side by side in stored order.",
+        _descriptors,
+        arranged=False,
+    ),
+    Kind(
+        "coordinates",
+        "threat",
+        "Keypoints without descriptors",
+        "The attacker has positions, scales and orientations, and puts the mean descriptor of "
+        "other pictures at each. An orientation alone tells how an edge runs.",
+        _coordinates,
+    ),
+    Kind(
+        "strongest",
+        "threat",
+        "The strongest {percent} %",
+        "The attacker has {percent} % of the keypoints, those that the detector found strongest.",
+        _strongest,
+        default=0.25,
+        high=1.0,
+    ),
+    Kind(
+        "random",
+        "threat",
+        "A random {percent} %",
+        "The attacker has {percent} % of the keypoints, at random.",
+        _random,
+        default=0.25,
+        high=1.0,
+    ),
+    BoxKind(
+        "outside",
+        "threat",
+        "Keypoints around a hole",
+        "The keypoints inside {value} were deleted; the attacker has those around it. Measured "
+        "over the whole picture.",
+        _outside,
+        "the middle quarter of the picture",
+    ),
+    Kind(
+        "quantised",
+        "threat",
+        "{value} bits a value",
+        "The attacker has descriptors rounded to {value} bits a value.",
+        _quantised,
+        default=2.0,
+        low=1.0,
+        high=16.0,
+    ),
+    Kind(
+        "noisy",
+        "threat",
+        "Noise of {percent} %",
+        "The attacker has descriptors with Gaussian noise of {percent} % of their root mean square "
+        "(bits count as -1 and +1).",
+        _noisy,
+        default=0.5,
+    ),
+    Kind(
+        "permuted",
+        "threat",
+        "Values in a secret order",
+        "The numbers of all descriptors are in one secret order, which the attacker does not "
+        "know and does not try to find out. With enough vectors, it might be found.",
+        _permuted,
+    ),
+)
+THREATS: dict[str, Kind | BoxKind] = {kind.name: kind for kind in _KINDS}

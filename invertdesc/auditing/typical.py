@@ -1,0 +1,89 @@
+"""What everybody may know of a descriptor: vectors of pictures that are not those audited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from invertdesc.errors import InvertDescError
+from invertdesc.features.bits import from_values, to_values
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+
+# Pictures that scikit-image ships. The two lists share no scene, so that an attacker who knows the
+# second does not know a vector of the first.
+DEFENDER = ("clock_motion.png", "grass.png", "gravel.png", "moon.png", "page.png", "retina.jpg")
+ATTACKER = ("brick.png", "coins.png", "ihc.png", "motorcycle_left.png")
+MOST = 2000  # vectors of each
+
+
+class Typical:
+    """Vectors of a descriptor, as emitted, from scikit-image's pictures; extracted when asked for.
+
+    Attributes:
+        adapter: What extracts them.
+    """
+
+    def __init__(self, adapter: Descriptor) -> None:
+        self.adapter = adapter
+        self._found: dict[Sequence[str], Tensor] = {}
+
+    @property
+    def defender(self) -> Tensor:
+        """(N, D), what a defender hides descriptors among.
+
+        Raises:
+            InvertDescError: The adapter cannot extract.
+        """
+        return self._of(DEFENDER)
+
+    @property
+    def attacker(self) -> Tensor:
+        """(N, D), what an attacker has seen elsewhere: other pictures than the defender's.
+
+        Raises:
+            InvertDescError: The adapter cannot extract.
+        """
+        return self._of(ATTACKER)
+
+    @property
+    def mean(self) -> Tensor:
+        """(D,), the attacker's mean; the majority of bits.
+
+        Raises:
+            InvertDescError: The adapter cannot extract.
+        """
+        vectors = self.attacker
+        return from_values(to_values(vectors).mean(0, keepdim=True), vectors)[0]
+
+    def _of(self, names: Sequence[str]) -> Tensor:
+        if names not in self._found:
+            self._found[names] = _sample([self._extract(name) for name in names])
+        return self._found[names]
+
+    def _extract(self, name: str) -> Tensor:
+        return self.adapter.extract(_picture(name)).descriptors
+
+
+def _sample(vectors: Sequence[Tensor]) -> Tensor:
+    """Return at most `MOST` rows, always the same."""
+    rows = torch.cat(list(vectors))
+    if not len(rows):
+        raise InvertDescError("Expected keypoints in scikit-image's pictures, found none.")
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
+    return rows[order[:MOST].sort().values]
+
+
+@lru_cache(maxsize=len(DEFENDER + ATTACKER))
+def _picture(name: str) -> Tensor:
+    import skimage
+
+    from invertdesc.image import read_image
+
+    return read_image(Path(skimage.__file__).parent / "data" / name)

@@ -1,0 +1,1 @@
+"""Local features of images, one by one and packed."""

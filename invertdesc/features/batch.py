@@ -1,0 +1,135 @@
+"""Features of several images, packed end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from invertdesc.errors import InputError, MissingFieldError
+from invertdesc.features._checks import (
+    ROW_FIELDS,
+    changed_rows,
+    check_alike,
+)
+from invertdesc.features.local import LocalFeatures, Provenance
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureBatch:
+    """Features of B images of one size, packed: M keypoints in all, no padding.
+
+    Made by `collate`; see `LocalFeatures` for units.
+
+    Attributes:
+        keypoints: (M, 2).
+        descriptors: (M, D).
+        offsets: (B + 1,) int64; image b owns rows `offsets[b]` to `offsets[b + 1]`.
+        image_size: (H, W), the same for all.
+        descriptor: Registry name of what made the vectors.
+        scales: (M,) or None.
+        orientations: (M,) or None.
+        scores: (M,) or None.
+        provenances: One an image.
+
+    >>> batch = FeatureBatch.collate([])
+    Traceback (most recent call last):
+    invertdesc.errors.InputError: Expected at least one LocalFeatures to collate, got none.
+    """
+
+    keypoints: Tensor
+    descriptors: Tensor
+    offsets: Tensor
+    image_size: tuple[int, int]
+    descriptor: str
+    scales: Tensor | None = None
+    orientations: Tensor | None = None
+    scores: Tensor | None = None
+    provenances: tuple[Provenance, ...] = ()
+
+    @classmethod
+    def collate(cls, features: Sequence[LocalFeatures]) -> Self:
+        """Pack the features of several images.
+
+        Raises:
+            InputError: None given, or they differ in image size, descriptor, vector length, device
+                or in which fields they have.
+        """
+        if not features:
+            raise InputError("Expected at least one LocalFeatures to collate, got none.")
+        check_alike(features)
+        first = features[0]
+        counts = torch.tensor([0, *map(len, features)], device=first.device)
+        rows = {
+            name: None
+            if getattr(first, name) is None
+            else torch.cat([getattr(f, name) for f in features])
+            for name in ROW_FIELDS
+        }
+        return cls(
+            offsets=counts.cumsum(0),
+            image_size=first.image_size,
+            descriptor=first.descriptor,
+            provenances=tuple(f.provenance for f in features),
+            **rows,  # type: ignore[arg-type]
+        )
+
+    def __len__(self) -> int:
+        """Return B, the number of images."""
+        return self.offsets.shape[0] - 1
+
+    def __getitem__(self, image: int) -> LocalFeatures:
+        """Return the features of one image."""
+        if not -len(self) <= image < len(self):
+            raise IndexError(f"Expected an image among {len(self)}, got index {image}.")
+        image %= len(self)
+        rows = slice(int(self.offsets[image]), int(self.offsets[image + 1]))
+        return LocalFeatures(
+            image_size=self.image_size,
+            descriptor=self.descriptor,
+            provenance=self.provenances[image],
+            **changed_rows(self, lambda value: value[rows]),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the tensors."""
+        return self.keypoints.device
+
+    @property
+    def images(self) -> Tensor:
+        """(M,) int64: the image that each keypoint belongs to."""
+        counts = self.offsets.diff()
+        numbers = torch.arange(len(self), device=self.device)
+        return numbers.repeat_interleave(counts, output_size=self.keypoints.shape[0])
+
+    def to(self, device: torch.device | str) -> FeatureBatch:
+        """Return the same batch on another device."""
+        return replace(
+            self,
+            offsets=self.offsets.to(device),
+            **changed_rows(self, lambda value: value.to(device)),
+        )
+
+    def require(self, names: Sequence[str], *, needed_by: str) -> None:
+        """Check that optional fields are there.
+
+        Args:
+            names: Among `"scales"`, `"orientations"`, `"scores"`.
+            needed_by: Who needs them, for the message.
+
+        Raises:
+            MissingFieldError: One is missing.
+        """
+        missing = [name for name in names if getattr(self, name) is None]
+        if missing:
+            guess = ", ".join(f"{name}=..." for name in missing)
+            options = " ".join(f"--assume {name}=..." for name in missing)
+            raise MissingFieldError(
+                f"Expected features with {' and '.join(missing)}, which {needed_by} needs; got "
+                f"some without. Guess with features.assume({guess}) or choose another method. "
+                f"On the command line, for a store: {options}."
+            )

@@ -1,0 +1,96 @@
+"""Changes of features that threats and defences share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from invertdesc.auditing.scenario import NotApplicableError
+from invertdesc.features.bits import from_values, to_values
+from invertdesc.features.local import LocalFeatures
+
+
+def with_values(features: LocalFeatures, values: Tensor) -> LocalFeatures:
+    """Return features with other vectors, given as `to_values` gives them."""
+    return replace(features, descriptors=from_values(values, features.descriptors))
+
+
+def keep_strongest(features: LocalFeatures, share: float) -> LocalFeatures:
+    """Keep a share of the keypoints, at least one: those of the highest scores, in their order.
+
+    Raises:
+        NotApplicableError: The features have no scores.
+    """
+    if features.scores is None:
+        raise NotApplicableError("These features have no scores, so none is known as strongest.")
+    best = features.scores.argsort(descending=True, stable=True)[: count_of(features, share)]
+    return features[best.sort().values]
+
+
+def keep_random(features: LocalFeatures, share: float, generator: torch.Generator) -> LocalFeatures:
+    """Keep a random share of the keypoints, at least one, in their order."""
+    some = torch.randperm(len(features), generator=generator)[: count_of(features, share)]
+    return features[some.sort().values]
+
+
+def count_of(features: LocalFeatures, share: float) -> int:
+    """Return how many keypoints a share is."""
+    return max(1, round(share * len(features)))
+
+
+def quantise(features: LocalFeatures, bits: float) -> LocalFeatures:
+    """Round each value to the middle of one of 2^bits equal steps.
+
+    The steps span the image's values from the least to the 99.5th percentile; what lies above falls
+    into the last.
+
+    Raises:
+        NotApplicableError: The descriptor is made of bits.
+    """
+    if features.descriptors.dtype == torch.uint8:
+        raise NotApplicableError("This descriptor is made of bits: one a value is what it has.")
+    values = features.descriptors
+    if not values.numel():
+        return features
+    low = values.min()
+    ordered = values.flatten().sort().values
+    high = ordered[int(0.995 * (len(ordered) - 1))]
+    step = ((high - low) / 2 ** round(bits)).clamp(min=1e-12)
+    level = ((values - low) / step).floor().clamp(0, 2 ** round(bits) - 1)
+    return replace(features, descriptors=low + (level + 0.5) * step)
+
+
+def add_gaussian(
+    features: LocalFeatures, relative: float, generator: torch.Generator
+) -> LocalFeatures:
+    """Add Gaussian noise of a deviation relative to the root mean square of the image's values.
+
+    Bits count as -1 and +1 and are read back by sign. Where no value was negative, negative ones
+    become 0, as an attacker would.
+    """
+    values = to_values(features.descriptors)
+    if not values.numel():
+        return features
+    size = values.square().mean().sqrt()
+    noise = torch.randn(values.shape, generator=generator)
+    return with_values(features, floored(values + relative * size * noise, values))
+
+
+def floored(values: Tensor, like: Tensor) -> Tensor:
+    """Return values with negative ones set to 0, where `like` has none."""
+    return values.clamp(min=0) if bool((like >= 0).all()) else values
+
+
+def shuffle_rows(features: LocalFeatures, generator: torch.Generator) -> LocalFeatures:
+    """Deal the descriptors out among the keypoints anew."""
+    order = torch.randperm(len(features), generator=generator)
+    return replace(features, descriptors=features.descriptors[order])
+
+
+def permute_columns(features: LocalFeatures, generator: torch.Generator) -> LocalFeatures:
+    """Bring the values of all vectors into one random order; of packed bits, the bits."""
+    values = to_values(features.descriptors)
+    order = torch.randperm(values.shape[1], generator=generator)
+    return with_values(features, values[:, order])

@@ -1,0 +1,226 @@
+"""Local features of one image, and of a batch of images packed without padding."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn, TypeAlias, cast
+
+import torch
+from torch import Tensor
+
+from invertdesc.errors import InputError
+from invertdesc.features._checks import (
+    OPTIONAL_FIELDS,
+    changed_rows,
+    check_optional,
+    check_picked,
+    check_rows,
+    check_values,
+    checked_box,
+    checked_size,
+)
+from invertdesc.image import GrayMode
+
+Box: TypeAlias = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where features come from, as far as the source tells.
+
+    Attributes:
+        gray: How the extractor turned colour into gray: `"gamma"`, `"luma"`, or None if unknown.
+        producer: The library that computed the vectors, with its version, such as `"opencv 5.0.0"`.
+        parameters: The options that the descriptor was created with.
+    """
+
+    gray: str | None = None
+    producer: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def gray_mode(self) -> GrayMode:
+        """`gray`; where that is unknown `"luma"`, which nearly all extractors take."""
+        return cast("GrayMode", self.gray or "luma")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LocalFeatures:
+    """Keypoints and descriptors of one image; N keypoints, vectors of length D.
+
+    Checked once, when made. Everything an attacker has is in here: no method looks at an image.
+
+    Attributes:
+        keypoints: (N, 2) float32, x and y in pixels; integers are pixel centres, so that the
+            picture spans -0.5 to W - 0.5 and -0.5 to H - 0.5.
+        descriptors: (N, D) as emitted: float32, or uint8 for bits packed eight to a byte.
+        image_size: (H, W) in pixels.
+        descriptor: Registry name of what made the vectors.
+        scales: (N,) float32, sigma in pixels, above 0; None where the source does not tell.
+        orientations: (N,) float32 radians from +x towards +y; None where the source does not tell.
+        scores: (N,) float32, the detector's response; None where the source does not tell.
+        provenance: Extractor, version, parameters and gray mode.
+
+    Raises:
+        InputError: A shape, dtype or value is off; the message names the field.
+
+    >>> features = LocalFeatures(
+    ...     keypoints=torch.tensor([[3.0, 4.0], [60.0, 9.5]]),
+    ...     descriptors=torch.zeros(2, 128),
+    ...     image_size=(48, 64),
+    ...     descriptor="sift",
+    ... )
+    >>> len(features), len(features.inside((0, 0, 10, 10)))
+    (2, 1)
+    """
+
+    keypoints: Tensor
+    descriptors: Tensor
+    image_size: tuple[int, int]
+    descriptor: str
+    scales: Tensor | None = None
+    orientations: Tensor | None = None
+    scores: Tensor | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image_size", checked_size(self.image_size))
+        check_rows(self)
+        check_values(self)
+
+    def __len__(self) -> int:
+        """Return N, the number of keypoints."""
+        return self.keypoints.shape[0]
+
+    def __repr__(self) -> str:
+        missing = [name for name in OPTIONAL_FIELDS if getattr(self, name) is None]
+        height, width = self.image_size
+        return (
+            f"LocalFeatures({len(self)} x {self.descriptor!r} of {self.descriptors.shape[1]} "
+            f"{str(self.descriptors.dtype).removeprefix('torch.')}, image {width} x {height}"
+            + (f", without {', '.join(missing)}" if missing else "")
+            + ")"
+        )
+
+    def __getitem__(self, rows: slice | Tensor | Sequence[int]) -> LocalFeatures:
+        """Return the keypoints that a slice, a mask or a list of indices picks, in that order."""
+        check_picked(rows, self.keypoints)
+        return replace(self, **changed_rows(self, lambda value: value[rows]))
+
+    def __iter__(self) -> NoReturn:
+        """Refuse: Python would else ask for one keypoint after the other."""
+        raise InputError("Expected features of a list to go through, got those of one image.")
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the tensors."""
+        return self.keypoints.device
+
+    def to(self, device: torch.device | str) -> LocalFeatures:
+        """Return the same features on another device."""
+        return replace(self, **changed_rows(self, lambda value: value.to(device)))
+
+    def subset(self, mask: Tensor) -> LocalFeatures:
+        """Return the keypoints where a boolean mask of shape (N,) is true.
+
+        Raises:
+            InputError: Not a boolean mask of this length.
+        """
+        if mask.dtype != torch.bool or mask.shape != (len(self),):
+            raise InputError(
+                f"Expected a boolean mask of shape ({len(self)},), "
+                f"got {mask.dtype} of shape {tuple(mask.shape)}."
+            )
+        return self[mask]
+
+    def inside(self, box: Box) -> LocalFeatures:
+        """Return the keypoints in the pixels x0 to x1 - 1, y0 to y1 - 1 of a box (x0, y0, x1, y1).
+
+        Whole numbers are pixel centres, so that these are x0 - 0.5 <= x < x1 - 0.5, likewise y.
+        """
+        return self.subset(self._in_box(box))
+
+    def outside(self, box: Box) -> LocalFeatures:
+        """Return the keypoints that `inside` leaves out, as if a region had been masked."""
+        return self.subset(~self._in_box(box))
+
+    def crop(self, box: tuple[int, int, int, int]) -> LocalFeatures:
+        """Return what lies inside a box of whole pixels, as features of that part of the picture.
+
+        Args:
+            box: (x0, y0, x1, y1); pixels x0 to x1 - 1, y0 to y1 - 1.
+
+        Raises:
+            InputError: The box is empty or reaches beyond the picture.
+        """
+        x0, y0, x1, y1 = checked_box(box)
+        height, width = self.image_size
+        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+            raise InputError(
+                f"Expected a box (x0, y0, x1, y1) within {width} x {height} pixels, got {box}."
+            )
+        part = self.inside(box)
+        return replace(
+            part,
+            keypoints=part.keypoints - part.keypoints.new_tensor([x0, y0]),
+            image_size=(y1 - y0, x1 - x0),
+        )
+
+    def without(self, *names: str) -> LocalFeatures:
+        """Return features that lack `"scales"`, `"orientations"` or `"scores"`, as a threat model.
+
+        Raises:
+            InputError: No field that may be missing has this name.
+        """
+        for name in names:
+            check_optional(name)
+        missing: dict[str, Any] = dict.fromkeys(names)
+        return replace(self, **missing)
+
+    def assume(
+        self, *, scales: float | None = None, orientations: float | None = None
+    ) -> LocalFeatures:
+        """Return features whose missing scales or orientations are filled with one guess each.
+
+        What the features do tell stays as it is.
+
+        Args:
+            scales: Sigma in pixels.
+            orientations: Radians.
+        """
+        guesses = {"scales": scales, "orientations": orientations}
+        filled: dict[str, Any] = {
+            name: torch.full_like(self.keypoints[:, 0], guess)
+            for name, guess in guesses.items()
+            if guess is not None and getattr(self, name) is None
+        }
+        return replace(self, **filled)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an .npz file, whole or not at all; see `invertdesc.stores.npz`.
+
+        Raises:
+            FileError: The place cannot be written.
+        """
+        from invertdesc.stores.npz import save_npz
+
+        save_npz(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LocalFeatures:
+        """Read an .npz file that `save` wrote.
+
+        Raises:
+            FileError: Missing, unreadable, or not ours.
+            InputError: Ours, but with values that no features have.
+        """
+        from invertdesc.stores.npz import load_npz
+
+        return load_npz(path)
+
+    def _in_box(self, box: Box) -> Tensor:
+        x0, y0, x1, y1 = checked_box(box)
+        x, y = self.keypoints.unbind(1)
+        return (x0 - 0.5 <= x) & (x < x1 - 0.5) & (y0 - 0.5 <= y) & (y < y1 - 0.5)

@@ -1,0 +1,142 @@
+"""Inverses fitted to pairs of what descriptors say and what the picture is there."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from invertdesc.errors import InputError
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.image import to_gray
+from invertdesc.methods._merge import PatchMethod, Windows
+from invertdesc.methods.database import Database, Origin, extract_all
+from invertdesc.unfolding.unfolding import LARGEST
+
+FLAT = 0.01  # a patch's deviation, of values in [0, 1], below which it counts as flat
+CONTRAST = ("contrast", "contrast_bias")
+
+
+class Pairs(NamedTuple):
+    """Vectors (N, D'), patches (N, G * G) of mean 0, and how many pictures they come from."""
+
+    vectors: Tensor
+    patches: Tensor
+    images: int
+
+
+class PairedInverse(PatchMethod):
+    """Turn each window's vector into a patch of the picture.
+
+    How strong the patch is, a linear map of the vector tells.
+    """
+
+    @abstractmethod
+    def infer(self, vectors: Tensor) -> Tensor:
+        """Return patches (M, G * G) for vectors (M, D')."""
+
+    def find(self, windows: Windows, batch: FeatureBatch) -> Tensor:
+        """Return a patch (M, G, G) for each row of a batch."""
+        vectors = windows.vectors(batch)
+        told = vectors @ self.held("contrast", vectors) + self.held("contrast_bias", vectors)
+        seen = windows.adapter.encode(batch.descriptors).any(1)  # one without gradients is silent
+        strength = told.clamp(-LARGEST, LARGEST).exp() * seen
+        patches = self.infer(vectors) * strength[:, None]
+        return patches.view(-1, windows.grid, windows.grid)
+
+
+def gather_pairs(
+    images: Sequence[Path], windows: Windows, most: int, *, seed: int = 0, progress: bool = False
+) -> Pairs:
+    """Collect what descriptors say and what the pictures are there.
+
+    Args:
+        images: Image files.
+        windows: To look through.
+        most: Pairs of a picture, at most.
+        seed: Of the choice among a picture's keypoints.
+        progress: Show a bar.
+
+    Raises:
+        InputError: An option is out of range, no pictures, or fewer than two keypoints in all.
+    """
+    if most < 1 or windows.blocks < 1 or windows.blocks % 2 == 0:
+        raise InputError(
+            f"Expected most >= 1 and blocks odd, got most={most}, blocks={windows.blocks}."
+        )
+    draw = torch.Generator().manual_seed(seed)
+    vectors, patches, count = [], [], 0
+    for image, features in extract_all(images, windows.adapter, progress=progress):
+        count += 1
+        batch = FeatureBatch.collate([features])
+        batch.require(windows.frame.needs, needed_by=f"the frame of {windows.adapter.name!r}")
+        gray = to_gray(image, features.provenance.gray_mode)
+        chosen = torch.randperm(len(features), generator=draw)[:most]
+        vectors.append(windows.vectors(batch)[chosen])
+        patches.append(windows.patches(gray, batch)[chosen])
+    if sum(map(len, vectors)) < 2:
+        raise InputError("Expected pictures with keypoints to fit an inverse to, found none.")
+    # One after the other, so that no two copies of everything are in memory at once.
+    found = torch.cat(vectors)
+    vectors.clear()
+    seen = torch.cat(patches)
+    return Pairs(found, seen - seen.mean(1, keepdim=True), count)
+
+
+def save_pairs(
+    method: str,
+    output: Path,
+    windows: Windows,
+    pairs: Pairs,
+    tensors: dict[str, Tensor],
+    **options: int | float,
+) -> str:
+    """Write what was fitted and how strong patches are; return a line that says what is in it."""
+    from sklearn.linear_model import Ridge
+
+    sizes = (pairs.patches.std(1) + FLAT).log()
+    told = Ridge(alpha=penalty_of(pairs.vectors, 0.02)).fit(
+        pairs.vectors.numpy(), (sizes - sizes.mean()).numpy()
+    )
+    tensors |= {
+        "contrast": torch.from_numpy(told.coef_).float(),
+        "contrast_bias": torch.tensor(float(told.intercept_)),
+    }
+    origin = Origin.of(method, windows.adapter, pairs.images, blocks=windows.blocks, **options)
+    Database(origin, tensors).save(output)
+    return (
+        f"an inverse of {origin.descriptor!r}, fitted to {len(pairs.vectors)} patches of "
+        f"{pairs.images} pictures."
+    )
+
+
+def import_sklearn(method: str) -> None:
+    """Check that scikit-learn is there to fit with.
+
+    Raises:
+        MissingDependencyError: It is not.
+    """
+    from invertdesc.errors import MissingDependencyError
+
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"Expected scikit-learn to collect a database for {method!r}, found none. "
+            "Install it: pip install invertdesc[index]"
+        ) from error
+
+
+def penalty_of(vectors: Tensor, ridge: float) -> float:
+    """Return the weight of a penalty that is given relative to the vectors' variance."""
+    return ridge * len(vectors) * float(vectors.var(0).mean()) + 1e-12
+
+
+def to_unit(rows: Tensor, least: float = 1e-6) -> Tensor:
+    """Scale rows (N, D) of mean 0 to length 1, but for those whose deviation is about `least`."""
+    unit: Tensor = rows / (rows.norm(dim=1, keepdim=True) + least * rows.shape[1] ** 0.5)
+    return unit

@@ -1,0 +1,278 @@
+"""What methods share that look things up in what was collected from a folder of pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+from torch import Tensor
+from tqdm import tqdm
+
+from invertdesc._files import atomic_write, existing_file
+from invertdesc._options import check_options
+from invertdesc._version import __version__
+from invertdesc.descriptors import resolve_descriptor
+from invertdesc.descriptors.base import encoding_of
+from invertdesc.errors import BadImageWarning, FileError, InputError
+from invertdesc.image import read_image
+from invertdesc.unfolding.frame import Frame
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.features.batch import FeatureBatch
+    from invertdesc.features.local import LocalFeatures
+
+FORMAT = "invertdesc-database"
+VERSION = 1  # of the header; raised when what an older invertdesc would read is no longer true
+
+
+@runtime_checkable
+class Collector(Protocol):
+    """A method, its class, that works from a database: `invertdesc index` calls `collect`."""
+
+    @classmethod
+    def collect(
+        cls,
+        images: Sequence[Path],
+        output: Path,
+        *,
+        descriptor: str | Descriptor,
+        progress: bool = False,
+        **options: Any,
+    ) -> str:
+        """Read pictures, write one file, and return a line that says what is in it.
+
+        Options of its own are numbers, by keyword, with a default.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a database says of itself.
+
+    Attributes:
+        method: Registry name of the method that it is for.
+        descriptor: What `encode` gives of the vectors that it was collected with, by registry name.
+        frame: The square that they describe.
+        gray: Their gray mode; None where it is unknown.
+        images: How many pictures it was collected from.
+        parameters: The options that the descriptor was created with.
+        options: Of the collecting.
+    """
+
+    method: str
+    descriptor: str
+    frame: Frame
+    gray: str | None
+    images: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, method: str, adapter: Descriptor, images: int, **options: Any) -> Self:
+        """Say where a database comes from that is being collected with an adapter."""
+        parameters: Any = asdict(adapter) if is_dataclass(adapter) else {}
+        return cls(
+            method=method,
+            descriptor=encoding_of(adapter),
+            frame=adapter.frame,
+            gray=getattr(adapter, "gray", None),
+            images=images,
+            parameters=json.loads(json.dumps(parameters, default=str)),
+            options=options,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Database:
+    """A database in memory.
+
+    Attributes:
+        origin: What it says of itself.
+        tensors: By name, on the CPU.
+    """
+
+    origin: Origin
+    tensors: Mapping[str, Tensor]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a .safetensors file, whole or not at all.
+
+        Raises:
+            FileError: The place cannot be written.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
+        header = {"library": f"invertdesc {__version__}", "version": VERSION, **asdict(self.origin)}
+        tensors = {name: value.detach().contiguous().cpu() for name, value in self.tensors.items()}
+        with atomic_write(path) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            # By name, which copies nothing: a database may be larger than the memory.
+            try:
+                save_file(tensors, file.name, {FORMAT: json.dumps(header)})
+            except SafetensorError as error:  # a full disk, for one
+                raise FileError(f"Cannot write {path}: {error}.") from error
+            Path(file.name).chmod(mode)  # some versions leave a file that its owner alone can read
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], method: str) -> Self:
+        """Read what `save` wrote for a method.
+
+        Raises:
+            FileError: Missing, not ours, of another method, or of a later version.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        advice = f" Collect one: invertdesc index -m {method}"
+        name = existing_file(path, f"a database for {method!r}", advice)
+        try:
+            with safe_open(name, framework="pt") as file:
+                text = (file.metadata() or {}).get(FORMAT)
+                if text is None:
+                    raise ValueError("its header is not ours")
+                header = json.loads(text)
+                if header["method"] != method:
+                    raise ValueError(f"it is one for {header['method']!r}")
+                if header["version"] > VERSION:
+                    raise ValueError(f"it was written by {header['library']}, later than this one")
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            known = {key: header[key] for key in Origin.__dataclass_fields__}
+            return cls(Origin(**known | {"frame": Frame(**known["frame"])}), tensors)
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise FileError(
+                f"Expected a database for {method!r}, got {name}: {error}.{advice}"
+            ) from error
+
+    def check(self, adapter: Descriptor) -> None:
+        """Check that it was collected with a descriptor.
+
+        Raises:
+            InputError: With another one.
+        """
+        origin, key = self.origin, encoding_of(adapter)
+        if origin.descriptor != key:
+            raise InputError(
+                f"Expected a database for {origin.method!r} collected with {key!r}, got one "
+                f"collected with {origin.descriptor!r}. {_advice(origin.method, adapter.name)}"
+            )
+        if origin.frame != adapter.frame:
+            raise InputError(
+                f"Expected a database collected with {key!r} of {adapter.frame}, got one of "
+                f"{origin.frame}: its options were {dict(origin.parameters)}."
+            )
+
+    def check_batch(self, batch: FeatureBatch) -> None:
+        """Check that vectors were computed on the gray that it was collected with.
+
+        Raises:
+            InputError: On another.
+        """
+        gray = self.origin.gray
+        others = {provenance.gray for provenance in batch.provenances} - {None, gray}
+        if gray is not None and others:
+            raise InputError(
+                f"Expected descriptors computed on {gray!r} gray, as those of this database for "
+                f"{self.origin.method!r}; got {min(map(str, others))!r}. Extract with "
+                f"gray={gray!r}, or collect a database with the other."
+            )
+
+
+def collect_database(
+    method: str,
+    images: Sequence[Path],
+    output: Path,
+    *,
+    descriptor: str | Descriptor,
+    progress: bool = False,
+    **options: Any,
+) -> str:
+    """Collect a database for a method, by name; return a line that says what is in it.
+
+    Args:
+        method: Registry name.
+        images: Image files.
+        output: A .safetensors file.
+        descriptor: Name or adapter.
+        progress: Show a bar.
+        options: Of the method's `collect`.
+
+    Raises:
+        InputError: The method works without a database, or knows no such option, or takes
+            another kind of value.
+    """
+    from invertdesc.methods import methods
+
+    factory = methods.get(method)
+    if not isinstance(factory, Collector):
+        able = [name for name in methods.names() if isinstance(methods.get(name), Collector)]
+        raise InputError(
+            f"Expected a method that works from a database ({', '.join(able)}), got {method!r}."
+        )
+    fixed = ("images", "output", "descriptor", "progress")
+    check_options(f"collecting for {method!r}", factory.collect, options, fixed=fixed)
+    return factory.collect(images, output, descriptor=descriptor, progress=progress, **options)
+
+
+def open_database(
+    given: str | os.PathLike[str] | Database | None,
+    method: str,
+    descriptor: str | Descriptor | None,
+) -> Database:
+    """Return the database that a method was given, loaded and checked.
+
+    Args:
+        given: A file, or a database that was loaded from one.
+        method: Registry name.
+        descriptor: That it has to serve, name or adapter; None for any.
+
+    Raises:
+        InputError: None was given, or one collected with another descriptor.
+        FileError: The file is missing, broken, or not for this method.
+    """
+    if given is None:
+        name = "sift" if descriptor is None else resolve_descriptor(descriptor).name
+        raise InputError(
+            f"Expected a database for the method {method!r}, got none. {_advice(method, name)} "
+            "Then give it as database=FILE."
+        )
+    database = given if isinstance(given, Database) else Database.load(given, method)
+    if database.origin.method != method:
+        raise InputError(
+            f"Expected a database for {method!r}, got one for {database.origin.method!r}."
+        )
+    if descriptor is not None:
+        database.check(resolve_descriptor(descriptor))
+    return database
+
+
+def extract_all(
+    images: Sequence[Path], adapter: Descriptor, *, progress: bool = False
+) -> Iterator[tuple[Tensor, LocalFeatures]]:
+    """Yield each picture, (3, H, W) in [0, 1], and its features; one at a time is in memory.
+
+    Raises:
+        InputError: No pictures are given.
+
+    Warns:
+        BadImageWarning: One cannot be read, and is left out.
+    """
+    if not images:
+        raise InputError("Expected pictures to collect a database from, got none.")
+    hidden = None if progress else True
+    for path in tqdm(images, desc=f"collect {adapter.name}", unit="image", disable=hidden):
+        try:
+            image = read_image(path)
+        except (FileError, InputError) as error:
+            warnings.warn(f"Left out a picture: {error}", BadImageWarning, stacklevel=2)
+            continue
+        yield image, adapter.extract(image)
+
+
+def _advice(method: str, descriptor: str) -> str:
+    return f"Collect one: invertdesc index -m {method} -d {descriptor} --data PICTURES -o FILE."

@@ -1,0 +1,191 @@
+"""Descent on the picture until its descriptors are the given ones; no training of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import trange
+
+from invertdesc.descriptors import resolve_descriptor
+from invertdesc.errors import InputError
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.image import as_seen, with_gray
+from invertdesc.methods import create_method
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors.base import Descriptor, Differentiable
+
+# Chosen with pictures of the training sets: three faces would take 10, four photographs 2.
+VARIATION = 5.0
+VARIATIONS = {"hog": 100.0}  # it normalises everywhere, also where the picture is flat
+
+
+class Gradient:
+    """Find the picture whose own descriptors come nearest to the given ones.
+
+    The descriptor has to be computed by something that gradients pass through: `sift` and its kin,
+    `hog`, `sift-kornia`, `mkd` and kornia's learned ones. It tells gray alone: colours are those of
+    the start. Priors keep values in range (alpha-norm) and edges few (total variation). Slow:
+    seconds a picture.
+
+    >>> Gradient("sift").needs
+    ('a differentiable descriptor',)
+
+    Source: Mahendran, Vedaldi, "Understanding deep image representations by inverting them", CVPR
+    2015, section 2; Adam in place of their momentum, and a start from another method, are ours.
+    """
+
+    name: ClassVar[str] = "gradient"
+    needs: ClassVar[tuple[str, ...]] = ("a differentiable descriptor",)
+
+    def __init__(
+        self,
+        descriptor: str | Descriptor | None = None,
+        *,
+        start: str = "poisson",
+        steps: int = 150,
+        rate: float = 0.02,
+        variation: float | None = None,
+        alpha: float = 0.01,
+        seed: int = 0,
+    ) -> None:
+        """Set up.
+
+        Args:
+            descriptor: Name or adapter; None takes the one that a batch names.
+            start: Name of the method whose picture to start from, or `"noise"`.
+            steps: Of descent.
+            rate: Of Adam; falls to 0 along a cosine.
+            variation: Weight of the mean squared difference between neighbours (TV, beta = 2); None
+                for 100 with `hog` and 5 with the others.
+            alpha: Weight of the mean sixth power of values from -1 to 1 (alpha-norm).
+            seed: Of the noise.
+
+        Raises:
+            InputError: An option is out of range, or the descriptor is not differentiable.
+            UnknownNameError: No such method to start from.
+        """
+        if steps < 1 or rate <= 0:
+            raise InputError(f"Expected steps >= 1 and rate > 0, got steps={steps}, rate={rate}.")
+        if descriptor is not None:
+            self._respond(resolve_descriptor(descriptor))
+        self.descriptor = descriptor
+        self.first = None if start == "noise" else create_method(start, descriptor=descriptor)
+        self.steps, self.rate = steps, rate
+        self.variation, self.alpha, self.seed = variation, alpha, seed
+
+    def __call__(self, batch: FeatureBatch) -> Tensor:
+        """Reconstruct pictures of shape (B, 3, H, W), RGB in [0, 1]; gray where the start is.
+
+        Raises:
+            InputError: The descriptor is not differentiable.
+            MissingFieldError: The features lack scales or orientations that the descriptor needs.
+        """
+        adapter = self._respond(resolve_descriptor(self.descriptor or batch.descriptor))
+        batch.require(adapter.frame.needs, needed_by=f"the method {self.name!r}")
+        # One by one, so that a picture does not depend, through rounding, on those beside it.
+        ones = (FeatureBatch.collate([batch[number]]) for number in range(len(batch)))
+        return torch.stack([self._picture(adapter, one) for one in ones])
+
+    def _respond(self, adapter: Descriptor) -> Differentiable:
+        """Return the adapter as one that responds to gray pictures."""
+        if not hasattr(adapter, "respond"):
+            raise InputError(
+                "Expected a descriptor that gradients pass through, such as 'sift', 'hog' or "
+                f"'mkd', for the method {self.name!r}; got {adapter.name!r}. Choose method "
+                "'poisson' or 'unfold'."
+            )
+        return cast("Differentiable", adapter)
+
+    def _picture(self, adapter: Differentiable, one: FeatureBatch) -> Tensor:
+        """Return (3, H, W) of a batch of one."""
+        start, mode = self._start(one), one.provenances[0].gray_mode
+        found = self._descend(adapter, one, as_seen(start, mode))
+        return with_gray(start, found, mode) if start.std(0).any() else found.expand(3, -1, -1)
+
+    def _start(self, one: FeatureBatch) -> Tensor:
+        """Return (3, H, W) in [0, 1]."""
+        if self.first is not None:
+            return self.first(one)[0]
+        draw = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn(one.image_size, generator=draw).to(one.device) * 0.05 + 0.5
+        return noise.clamp(0, 1).expand(3, -1, -1)
+
+    def _descend(self, adapter: Differentiable, one: FeatureBatch, start: Tensor) -> Tensor:
+        """Return (H, W) in [0, 1]."""
+        if not len(one.keypoints):
+            return start
+        given = adapter.encode(one.descriptors)
+        variation = self.variation
+        if variation is None:
+            variation = VARIATIONS.get(adapter.name, VARIATION)
+        picture = start.clone().requires_grad_()
+        optimizer = torch.optim.Adam([picture], self.rate)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
+        with torch.enable_grad():
+            for _ in trange(self.steps, desc="descend", leave=False, disable=None):
+                loss = distance(adapter, picture, one, given) + self._prior(picture, variation)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+        return picture.detach().clamp(0, 1)
+
+    def _prior(self, picture: Tensor, variation: float) -> Tensor:
+        down, right = picture.diff(dim=0), picture.diff(dim=1)
+        edges = down.square().sum() + right.square().sum()
+        large = (2 * picture - 1).pow(6).mean()
+        return variation * edges / picture.numel() + self.alpha * large
+
+
+class UnfoldGradient(Gradient):
+    """Start from the colour picture of `unfold`, then descend as `gradient` does (ours).
+
+    What the network guesses where descriptors say little stays; where they say more than the
+    network used, the picture comes to agree with them.
+    """
+
+    name: ClassVar[str] = "unfold+gradient"
+    needs: ClassVar[tuple[str, ...]] = ("a differentiable descriptor", "an unfolding")
+
+    def __init__(
+        self,
+        descriptor: str | Descriptor | None = None,
+        *,
+        steps: int = 80,
+        rate: float = 0.02,
+        variation: float | None = None,
+        alpha: float = 0.01,
+    ) -> None:
+        """Set up; see `Gradient`.
+
+        Args:
+            descriptor: Name or adapter; None takes the one that a batch names.
+            steps: Of descent.
+            rate: Of Adam; falls to 0 along a cosine.
+            variation: Weight of the mean squared difference between neighbours; None for 100
+                with `hog` and 5 with the others.
+            alpha: Weight of the mean sixth power of values from -1 to 1.
+
+        Raises:
+            InputError: An option is out of range, or the descriptor is not differentiable.
+        """
+        super().__init__(
+            descriptor, start="unfold", steps=steps, rate=rate, variation=variation, alpha=alpha
+        )
+
+
+def distance(adapter: Differentiable, gray: Tensor, one: FeatureBatch, given: Tensor) -> Tensor:
+    """Return the squared distance of a gray picture's encoded vectors from given ones, relative.
+
+    Args:
+        adapter: One that gradients pass through.
+        gray: (H, W).
+        one: A batch of one image, for its keypoints.
+        given: (N, D) encoded vectors.
+    """
+    made = adapter.encode(adapter.respond(gray, one))
+    return F.mse_loss(made, given) / given.square().mean()

@@ -1,0 +1,171 @@
+"""A picture drawn at random among those that have the given histograms on average."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+
+import torch
+from torch import Tensor
+from tqdm import trange
+
+from invertdesc.descriptors import resolve_descriptor
+from invertdesc.errors import InputError
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.methods.poisson import Poisson
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.descriptors._histograms import SoftHistograms
+    from invertdesc.descriptors.sift import Sift
+
+PACE = 0.5  # share of the way back to the reference that a Langevin step goes
+COOLING = 10  # steps after which those of the multipliers are half as long
+
+
+class Chain(NamedTuple):
+    """What a chain of Langevin steps left.
+
+    Attributes:
+        picture: (H, W), its last sample.
+        moments: (N, D), the histograms' mean over the samples drawn after the fit.
+        start: (N, D), those of the picture from `poisson`.
+    """
+
+    picture: Tensor
+    moments: Tensor
+    start: Tensor
+
+
+class MaxEnt:
+    """Draw a gray picture from the exponential model with the descriptors' histograms as moments.
+
+    Of all distributions with E[f_j] = observed, f_j the local histograms of gradient directions,
+    it is the nearest to a Gaussian reference: P(u) ~ exp(-sum lambda_j f_j(u)) times white
+    noise around the picture of `poisson`, which holds what histograms do not tell: contrast and
+    gray. The multipliers lambda are fitted by stochastic gradient, each step on the
+    current sample of a Langevin chain; then they stay and the chain goes on. Slow: seconds a
+    picture.
+
+    >>> MaxEnt("sift").needs
+    ('an unfolding',)
+
+    Source: Desolneux, Leclaire, "Stochastic image models from SIFT-like descriptors", 2017 (the
+    maximum-entropy model). That histograms are normalised and cut as SIFT's are, and that the
+    reference is centred on `poisson`, is ours.
+    """
+
+    name: ClassVar[str] = "maxent"
+    needs: ClassVar[tuple[str, ...]] = ("an unfolding",)
+
+    def __init__(
+        self,
+        descriptor: str | Descriptor | None = None,
+        *,
+        steps: int = 60,
+        samples: int = 20,
+        noise: float = 0.005,
+        rate: float = 5.0,
+        seed: int = 0,
+    ) -> None:
+        """Set up.
+
+        Args:
+            descriptor: Name or adapter; None takes the one that a batch names.
+            steps: Of the fit.
+            samples: Drawn after it, of which the last is the picture.
+            noise: Deviation of the reference's white noise, of 1 for the full range of grays; 0
+                gives the picture of highest density.
+            rate: Of the fit.
+            seed: Of the noise; the same seed gives the same picture.
+
+        Raises:
+            InputError: An option is out of range, or the descriptor is not made of histograms.
+        """
+        if min(steps, samples) < 1 or noise < 0 or rate <= 0:
+            raise InputError(
+                "Expected steps and samples >= 1, noise >= 0 and rate > 0, "
+                f"got steps={steps}, samples={samples}, noise={noise}, rate={rate}."
+            )
+        if descriptor is not None:
+            self._known(resolve_descriptor(descriptor))
+        self.descriptor = descriptor
+        self.steps, self.samples = steps, samples
+        self.noise, self.rate, self.seed = noise, rate, seed
+
+    def __call__(self, batch: FeatureBatch) -> Tensor:
+        """Reconstruct pictures of shape (B, 3, H, W), gray, in [0, 1].
+
+        Raises:
+            InputError: The descriptor is not made of histograms.
+            MissingFieldError: The features lack scales or orientations.
+        """
+        # One by one, so that a picture does not depend, through rounding, on those beside it.
+        ones = (FeatureBatch.collate([batch[number]]) for number in range(len(batch)))
+        pictures = [self.draw(one).picture.clamp(0, 1) for one in ones]
+        return torch.stack(pictures)[:, None].expand(-1, 3, -1, -1)
+
+    def draw(self, one: FeatureBatch) -> Chain:
+        """Fit the model of a batch of one image and draw from it.
+
+        Raises:
+            InputError: The descriptor is not made of histograms.
+            MissingFieldError: The features lack scales or orientations.
+        """
+        adapter = self._known(resolve_descriptor(self.descriptor or one.descriptor))
+        centre = Poisson(adapter)(one)[0, 0]
+        given = adapter.encode(one.descriptors)
+        if not len(given):
+            return Chain(centre, given, given)
+        histograms = adapter.histograms(one)
+        noise = torch.Generator().manual_seed(self.seed)
+        start, contrast = histograms(centre)
+
+        picture, multipliers = centre, torch.zeros_like(given)
+        settled, moments = torch.zeros_like(given), torch.zeros_like(given)
+        total = self.steps + self.samples
+        for step in trange(total, desc="maxent", leave=False, disable=None):
+            found, now, pull = _pull(histograms, picture, multipliers)
+            if step < self.steps:
+                # A weak patch turns round easily: its multipliers go in steps that suit its weight.
+                pace = (torch.minimum(now, contrast) * histograms.blurs[:, None] ** 2).square()
+                slower = self.rate / (1 + step / COOLING)
+                multipliers = multipliers + slower * pace * (found - given)
+                settled += multipliers * (step >= self.steps // 2)
+                if step == self.steps - 1:
+                    multipliers = settled / (self.steps - self.steps // 2)
+            else:
+                moments += found / self.samples
+            picture = self._step(picture, centre, pull, noise)
+        return Chain(picture, moments, start)
+
+    def _step(
+        self, picture: Tensor, centre: Tensor, pull: Tensor, noise: torch.Generator
+    ) -> Tensor:
+        """Take a Langevin step, exact for the reference alone; multipliers count in noise^2."""
+        drawn = torch.randn(picture.shape, generator=noise).to(picture)
+        stay = 1 - PACE
+        spread = self.noise * math.sqrt(1 - stay**2)
+        return centre + stay * (picture - centre) - PACE * pull + spread * drawn
+
+    def _known(self, adapter: Descriptor) -> Sift:
+        """Return the adapter as one whose vectors are known to be histograms."""
+        if not hasattr(adapter, "histograms"):
+            instead = "'gradient'" if hasattr(adapter, "respond") else "'poisson' or 'unfold'"
+            raise InputError(
+                "Expected a descriptor that is known to be histograms of gradient directions, "
+                f"'sift' or 'rootsift', for the method {self.name!r}; got {adapter.name!r}. "
+                f"Choose method {instead}."
+            )
+        return cast("Sift", adapter)
+
+
+def _pull(
+    histograms: SoftHistograms, picture: Tensor, multipliers: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a picture's histograms, their contrasts, and the gradient of sum lambda f there."""
+    with torch.enable_grad():
+        picture = picture.detach().requires_grad_()
+        found, contrast = histograms(picture)
+        (pull,) = torch.autograd.grad((found * multipliers).sum(), picture)
+    return found.detach(), contrast.detach(), pull

@@ -1,0 +1,131 @@
+"""The refining network G of the conditional GAN, and a network with G behind it (the seed)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from invertdesc.methods.networks.norm import BatchNorm
+
+
+@dataclass(frozen=True)
+class RefinerConfig:
+    """Size of a `Refiner`.
+
+    Attributes:
+        width: Channels at full resolution; 4 times as many in the residual blocks.
+        blocks: Residual blocks.
+        dropout: Share of their channels' values that training zeroes.
+    """
+
+    width: int = 64
+    blocks: int = 9
+    dropout: float = 0.5
+
+
+class Refiner(nn.Module):
+    """Turn a picture (B, 3, H, W) in [0, 1] into a sharper one, of the same size and range.
+
+    Two blocks of stride 2, residual blocks with dropout, two blocks that double, and a skip from
+    the input to the output. It starts as the identity: the last convolution is 0.
+
+    >>> picture = torch.rand(1, 3, 30, 45)
+    >>> torch.equal(Refiner(RefinerConfig(width=4, blocks=1))(picture), picture)
+    True
+
+    Source: Wu, Zhou, Li 2019, section III-C; Kupyn et al., "DeblurGAN", 2018, section 4 for the
+    numbers of channels and the skip.
+    """
+
+    def __init__(self, config: RefinerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        last = nn.Conv2d(width, 3, 7)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(3),
+            *_normed(nn.Conv2d(3, width, 7, bias=False)),
+            *_normed(nn.Conv2d(width, 2 * width, 3, 2, 1, bias=False)),
+            *_normed(nn.Conv2d(2 * width, 4 * width, 3, 2, 1, bias=False)),
+            *(_Residual(4 * width, config.dropout) for _ in range(config.blocks)),
+            nn.Upsample(scale_factor=2.0),
+            *_normed(nn.Conv2d(4 * width, 2 * width, 3, padding=1, bias=False)),
+            nn.Upsample(scale_factor=2.0),
+            *_normed(nn.Conv2d(2 * width, width, 3, padding=1, bias=False)),
+            nn.ReflectionPad2d(3),
+            last,
+        )
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Run; see the class."""
+        height, width = picture.shape[-2:]
+        below, right = max(8 - height, -height % 4), max(8 - width, -width % 4)
+        below += -(height + below) % 4
+        right += -(width + right) % 4
+        change = self.layers(F.pad(picture, (0, right, 0, below), mode="replicate") * 2 - 1)
+        refined: Tensor = picture + change[..., :height, :width].float().tanh()
+        return refined.clamp(0, 1)
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            *_normed(nn.Conv2d(width, width, 3, bias=False)),
+            nn.Dropout(dropout),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, width, 3, bias=False),
+            BatchNorm(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole: Tensor = x + self.layers(x)
+        return whole
+
+
+def _normed(layer: nn.Conv2d) -> list[nn.Module]:
+    return [layer, BatchNorm(layer.out_channels), nn.ReLU(inplace=True)]
+
+
+@dataclass(frozen=True)
+class RefinedConfig:
+    """Size of a `Refined`.
+
+    Attributes:
+        base: Of the network in front, such as a `CoarseConfig`.
+        refiner: Of the refiner behind it.
+    """
+
+    base: Any
+    refiner: RefinerConfig = field(default_factory=RefinerConfig)
+
+
+class Refined(nn.Module):
+    """A network and a `Refiner` behind it, trained end to end.
+
+    Returns two pictures: the refined one, and the one in front that it was made from, which the
+    discriminator sees as well.
+    """
+
+    def __init__(self, base: nn.Module, refiner: RefinerConfig) -> None:
+        super().__init__()
+        self.base = base
+        self.refiner = Refiner(refiner)
+        self.config = RefinedConfig(base.config, refiner)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (refined, coarse), each (B, 3, H, W) in [0, 1]."""
+        coarse = self.base(*inputs).float()
+        return self.refiner(coarse), coarse
+
+
+def picture_of(output: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    """Return the final picture of any network, refined or not."""
+    return output if torch.is_tensor(output) else output[0]

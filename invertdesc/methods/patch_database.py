@@ -1,0 +1,327 @@
+"""Patches of other pictures whose descriptors come nearest, put in place and sewn together."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from invertdesc.descriptors import resolve_descriptor
+from invertdesc.errors import FileError, InputError, MissingDependencyError
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.local import LocalFeatures
+from invertdesc.methods._merge import sample_patches
+from invertdesc.methods.database import Database, Origin, extract_all, open_database
+from invertdesc.ops import solve_poisson
+from invertdesc.rasterizers.field import between_pixels, merge_pieces, turned
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.unfolding.frame import Frame
+
+FLAT = 0.45  # where there is no keypoint at all, as with `poisson`
+ROUNDS = 8  # of completion
+
+
+class PatchDatabase:
+    """Show for each descriptor the patch of a database whose own descriptor comes nearest to it.
+
+    Patches are turned and scaled into their keypoints' frames; small ones lie on top of large ones.
+    Their gradients, in each colour, are merged and integrated, so that no seams show; the patches'
+    own colours pull weakly. What no patch covers is completed by the smoothest surface.
+
+    >>> PatchDatabase.needs
+    ('a database',)
+
+    Source: Weinzaepfel, Jegou, Perez, "Reconstructing an image from its local descriptors", CVPR
+    2011. One integration for all patches, instead of one each, and weights of 1 / (cell width)^4,
+    instead of the smallest patch alone, are ours. On 10 faces and 10 photographs of 256 x 256, with
+    141,133 patches of 500 others, NCC and SSIM are 0.879, 0.697 and 0.778, 0.584; with the smallest
+    patch alone, 0.857, 0.672 and 0.744, 0.561.
+    """
+
+    name: ClassVar[str] = "patch-database"
+    needs: ClassVar[tuple[str, ...]] = ("a database",)
+
+    def __init__(
+        self,
+        descriptor: str | Descriptor | None = None,
+        *,
+        database: str | os.PathLike[str] | Database | None = None,
+        screening: float = 1e-4,
+        probes: int | None = None,
+    ) -> None:
+        """Load the database and index it.
+
+        Args:
+            descriptor: Name or adapter; None takes the one that a batch names.
+            database: What `collect` wrote, or such a file as `Database.load` read it.
+            screening: Pull towards the patches' own colours, in 1 / pixels^2: they decide what is
+                smoother than about 1 / sqrt(screening) pixels, their gradients the rest.
+            probes: Of the about sqrt(N) cells that the N vectors of the database fall in, search
+                only the so many nearest; None for all. With 141,133 vectors of SIFT, 32 found the
+                same patch for 99.8 % of 503 keypoints in a sixteenth of the time.
+
+        Raises:
+            InputError: No database, one of another descriptor, or a number out of range.
+            FileError: The file is missing, broken, or not for this method.
+            MissingDependencyError: faiss is not installed.
+        """
+        if screening <= 0 or not (probes is None or probes >= 1):
+            raise InputError(
+                f"Expected screening > 0 and probes >= 1 or None, got {screening} and {probes}."
+            )
+        self.descriptor = descriptor
+        self.screening = screening
+        self.database = open_database(database, self.name, descriptor)
+        self.vectors, self.patches = _checked(self.database)
+        self.index = _index(self.vectors, probes)
+
+    @classmethod
+    def collect(
+        cls,
+        images: Sequence[Path],
+        output: Path,
+        *,
+        descriptor: str | Descriptor,
+        most: int = 500,
+        side: int = 16,
+        progress: bool = False,
+    ) -> str:
+        """Write the descriptors and patches of pictures to a file.
+
+        Pictures are read one at a time, and rows wait in files beside `output`, so that memory does
+        not grow with them.
+
+        Args:
+            images: Image files.
+            output: A .safetensors file; 1 kB a keypoint with SIFT.
+            descriptor: Name or adapter.
+            most: Keypoints of a picture, those of the highest scores; without scores, evenly
+                spaced.
+            side: Of a patch, in samples; it fills the descriptor's frame.
+            progress: Show a bar.
+
+        Returns:
+            A line that says what is in the file.
+
+        Raises:
+            InputError: A number is out of range, or no picture has a keypoint.
+            FileError: The place cannot be written.
+        """
+        if most < 1 or side < 2:
+            raise InputError(f"Expected most >= 1 and side >= 2, got {most} and {side}.")
+        adapter, read = resolve_descriptor(descriptor), 0
+        with _spool(Path(output)) as (vectors, patches):
+            for image, features in extract_all(images, adapter, progress=progress):
+                chosen = _at_most(features, most)
+                vectors.add(_stored(_searched(adapter, chosen.descriptors)))
+                patches.add(_cut(image, chosen, adapter.frame, side))
+                read += 1
+            if not vectors.count:
+                raise InputError(f"Expected pictures with keypoints, found none in {read}.")
+            origin = Origin.of(cls.name, adapter, read, most=most, side=side)
+            tensors = {"vectors": vectors.tensor(), "patches": patches.tensor()}
+            Database(origin, tensors).save(output)
+        return f"{vectors.count} patches of {read} pictures, for {origin.descriptor!r}."
+
+    def __call__(self, batch: FeatureBatch) -> Tensor:
+        """Reconstruct pictures of shape (B, 3, H, W), RGB in [0, 1].
+
+        Raises:
+            InputError: The database was collected with another descriptor.
+            MissingFieldError: The features lack scales or orientations that the descriptor needs.
+        """
+        adapter = resolve_descriptor(self.descriptor or batch.descriptor)
+        self.database.check(adapter)
+        self.database.check_batch(batch)
+        batch.require(adapter.frame.needs, needed_by=f"the frame of {adapter.name!r}")
+        # One by one, so that a picture does not depend, through rounding, on those beside it.
+        ones = (FeatureBatch.collate([batch[number]]) for number in range(len(batch)))
+        return torch.stack([self._picture(adapter, one) for one in ones])
+
+    def _picture(self, adapter: Descriptor, one: FeatureBatch) -> Tensor:
+        """Return (3, H, W)."""
+        if not len(one.keypoints):
+            return one.keypoints.new_full((3, *one.image_size), FLAT)
+        patches = self.patches[self._nearest(adapter, one.descriptors)].to(one.device)
+        gradients, colours, painted = _paint(patches.double() / 255, one, adapter.frame)
+        return _stitch(gradients, colours, painted, self.screening).clamp(0, 1)
+
+    def _nearest(self, adapter: Descriptor, raw: Tensor) -> Tensor:
+        """Return the rows of the database, (N,), that come nearest to vectors as emitted."""
+        wanted = _searched(adapter, raw).cpu()
+        if (wanted.shape[1], wanted.dtype == torch.uint8) != (
+            self.vectors.shape[1],
+            self.vectors.dtype == torch.uint8,
+        ):
+            raise InputError(
+                f"Expected vectors like the database's, {self.vectors.dtype} of length "
+                f"{self.vectors.shape[1]}, got {wanted.dtype} of {wanted.shape[1]}: was it "
+                f"collected with other options than {dict(self.database.origin.parameters)}?"
+            )
+        _, rows = self.index.search(wanted.numpy(), 1)
+        return torch.from_numpy(rows[:, 0])
+
+
+def _paint(patches: Tensor, one: FeatureBatch, frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
+    """Put patches (N, 3, P, P) in place.
+
+    Returns:
+        Gradients (3, 2, H, W) per pixel, colours (3, H, W), and where either is told, (H, W).
+    """
+    sides, turns = (part.double() for part in (frame.sides(one), frame.turns(one)))
+    down, right = torch.gradient(patches, dim=(2, 3))
+    gradients = torch.cat(turned(right, down, turns), 1)
+    cell = (sides / patches.shape[-1])[:, None, None, None]
+    values, weights = merge_pieces(torch.cat([gradients / cell, patches], 1), one, sides, turns)
+    gx, gy, colours = values[0].view(3, 3, *one.image_size)
+    return torch.stack([gx, gy], 1), colours, weights[0, 0] > 0
+
+
+def _stitch(gradients: Tensor, colours: Tensor, painted: Tensor, screening: float) -> Tensor:
+    """Return the picture (3, H, W) that comes nearest to gradients, and weakly to colours.
+
+    Where nothing is painted it is to have no gradient, which makes it harmonic there, and nothing
+    pulls: the picture's own last state stands in for its colours.
+    """
+    steps = between_pixels(gradients)
+    known = painted.sum().clamp(min=1)
+    mean = (colours * painted).sum((1, 2), keepdim=True) / known
+    target = torch.where(painted, colours, mean)
+    for _ in range(1 if bool(painted.all()) else ROUNDS):
+        picture = target + solve_poisson(steps - _steps(target), screening)
+        target = torch.where(painted, colours, picture)
+    return picture
+
+
+def _steps(picture: Tensor) -> Tensor:
+    """Return (3, 2, H, W), from each pixel to the next column and row; 0 at the last ones."""
+    gx = torch.diff(picture, dim=2, append=picture[:, :, -1:])
+    gy = torch.diff(picture, dim=1, append=picture[:, -1:])
+    return torch.stack([gx, gy], 1)
+
+
+def _searched(adapter: Descriptor, raw: Tensor) -> Tensor:
+    """Return what vectors are compared by: bits as emitted, numbers as encoded."""
+    return raw if raw.dtype == torch.uint8 else adapter.encode(raw).float().contiguous()
+
+
+def _stored(vectors: Tensor) -> Tensor:
+    return vectors.cpu() if vectors.dtype == torch.uint8 else vectors.half().cpu()
+
+
+def _cut(image: Tensor, features: LocalFeatures, frame: Frame, side: int) -> Tensor:
+    """Return patches (N, 3, P, P) uint8 that fill the keypoints' frames."""
+    one = FeatureBatch.collate([features])
+    one.require(frame.needs, needed_by="cutting patches")
+    where = one.keypoints, frame.sides(one), frame.turns(one), side
+    patches = torch.stack([sample_patches(colour, *where) for colour in image], 1)
+    return (patches * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def _at_most(features: LocalFeatures, most: int) -> LocalFeatures:
+    if len(features) <= most:
+        return features
+    if features.scores is None:
+        return features[torch.linspace(0, len(features) - 1, most).long()]
+    return features[features.scores.argsort(descending=True, stable=True)[:most]]
+
+
+class _Rows:
+    """Rows that pile up in a file and come back as one tensor, which is read as it is needed."""
+
+    def __init__(self, path: Path, output: Path) -> None:
+        self.path = path
+        self.output = output  # which they are for
+        self.count = 0
+        self.like = torch.empty(0)
+
+    def add(self, rows: Tensor) -> None:
+        try:
+            with self.path.open("ab") as file:
+                file.write(rows.numpy().tobytes())
+        except OSError as error:
+            raise _unwritable(self.output, error) from error
+        self.count += len(rows)
+        self.like = rows[:0]
+
+    def tensor(self) -> Tensor:
+        """Return all of them; there has to be one."""
+        shape, dtype = (self.count, *self.like.shape[1:]), self.like.dtype
+        return torch.from_file(str(self.path), size=math.prod(shape), dtype=dtype).view(shape)
+
+
+@contextmanager
+def _spool(output: Path) -> Iterator[tuple[_Rows, _Rows]]:
+    """Keep rows in a passing folder beside the file that they will become."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        folder = TemporaryDirectory(dir=output.parent, prefix=".", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise _unwritable(output, error) from error
+    with folder as name:
+        yield _Rows(Path(name, "vectors"), output), _Rows(Path(name, "patches"), output)
+
+
+def _unwritable(output: Path, error: OSError) -> FileError:
+    reason = error.strerror or str(error)
+    return FileError(f"Cannot write {output}: {reason}. Choose another place.")
+
+
+def _checked(database: Database) -> tuple[Tensor, Tensor]:
+    """Return the vectors (N, D), float16 or bytes of bits, and patches (N, 3, P, P) uint8.
+
+    Raises:
+        FileError: They are missing or of another form.
+    """
+    vectors, patches = (database.tensors.get(name) for name in ("vectors", "patches"))
+    if (
+        vectors is None
+        or patches is None
+        or not (vectors.ndim == 2 and vectors.dtype in (torch.float16, torch.uint8))
+        or not (patches.shape[1:2] == (3,) and patches.ndim == 4 and patches.dtype == torch.uint8)
+        or not 0 < len(vectors) == len(patches)
+        or not patches.shape[2] == patches.shape[3] >= 2
+        or not bool(vectors.isfinite().all())
+    ):
+        raise FileError(
+            "Expected a database of vectors (N, D) and patches (N, 3, P, P), got "
+            + ", ".join(f"{k} {v.dtype} {tuple(v.shape)}" for k, v in database.tensors.items())
+            + ". Collect it anew: invertdesc index -m patch-database"
+        )
+    return vectors, patches
+
+
+def _index(vectors: Tensor, probes: int | None) -> Any:
+    """Return faiss's index of vectors, exact unless `probes` says how many cells to search.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Expected faiss, which finds the nearest descriptors; it is not installed. "
+            "Install it: pip install invertdesc[index]"
+        ) from error
+    bits = vectors.dtype == torch.uint8
+    count, width = vectors.shape
+    rows = (vectors if bits else vectors.float()).numpy()
+    index: Any = faiss.IndexBinaryFlat(8 * width) if bits else faiss.IndexFlatL2(width)
+    if probes is not None:
+        cells = max(1, min(math.isqrt(count), count // 39))  # faiss warns below 39 to a cell
+        divided = faiss.IndexBinaryIVF if bits else faiss.IndexIVFFlat
+        index = divided(index, index.d, cells)
+        index.nprobe = min(probes, cells)
+        index.train(rows)
+    index.add(rows)
+    return index

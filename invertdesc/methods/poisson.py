@@ -1,0 +1,116 @@
+"""The picture whose gradient comes nearest to the unfolded field; no network, no training."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from invertdesc.descriptors import resolve_descriptor
+from invertdesc.errors import InputError
+from invertdesc.rasterizers.field import FieldRasterizer
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.features.batch import FeatureBatch
+    from invertdesc.unfolding.unfolding import Unfolding
+
+
+class Poisson:
+    """Integrate the unfolded gradient field: a gray picture, for any descriptor with an unfolding.
+
+    Descriptors tell neither brightness nor contrast, so that the picture's mean and deviation are
+    set. Where no keypoint is, it is smooth; without any, it is flat.
+
+    >>> from invertdesc import create_method
+    >>> create_method("poisson", stochastic=True, seed=1).needs
+    ('an unfolding',)
+
+    Source: Desolneux, Leclaire, "Stochastic image models from SIFT-like descriptors", 2017
+    (MS-Poisson); merging over scales is ours.
+    """
+
+    name: ClassVar[str] = "poisson"
+    needs: ClassVar[tuple[str, ...]] = ("an unfolding",)
+
+    def __init__(
+        self,
+        descriptor: str | Descriptor | None = None,
+        *,
+        mean: float = 0.45,
+        deviation: float = 0.22,
+        stride: int = 1,
+        stochastic: bool = False,
+        seed: int = 0,
+        unfolding: Unfolding | None = None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            descriptor: Name or adapter; None takes the one that a batch names.
+            mean: Of the picture, in [0, 1].
+            deviation: Of the picture, its standard deviation.
+            stride: Pixels between samples of the field; 2 is coarser and about four times as fast.
+            stochastic: Draw an orientation for each cell from its histogram, instead of their mean.
+            seed: Of the draws; the same seed gives the same pictures.
+            unfolding: To use instead of the descriptor's own.
+
+        Raises:
+            InputError: A number is out of range.
+        """
+        if not (0 <= mean <= 1 and deviation >= 0):
+            raise InputError(
+                "Expected a mean in [0, 1] and a deviation of at least 0, "
+                f"got mean={mean}, deviation={deviation}."
+            )
+        self.rasterizer = FieldRasterizer(descriptor, stride=stride, unfolding=unfolding)
+        self.mean = mean
+        self.deviation = deviation
+        self.stochastic = stochastic
+        self.seed = seed
+
+    def __call__(self, batch: FeatureBatch) -> Tensor:
+        """Reconstruct pictures of shape (B, 3, H, W), gray, in [0, 1].
+
+        Raises:
+            MissingFieldError: The features lack scales or orientations that the descriptor needs.
+            InputError: `stochastic`, and the descriptor is not made of histograms.
+        """
+        return self.paint(batch, self._draw(batch) if self.stochastic else None)
+
+    def paint(self, batch: FeatureBatch, pieces: Tensor | None) -> Tensor:
+        """Reconstruct from (M, 2, G, G) gradients in the keypoints' frames, as a call does.
+
+        Raises:
+            MissingFieldError: The features lack scales or orientations that the descriptor needs.
+        """
+        picture: Tensor = self.rasterizer(batch, pieces)[:, :1]
+        if self.rasterizer.stride > 1:
+            picture = F.interpolate(
+                picture, scale_factor=self.rasterizer.stride, mode="bicubic", align_corners=False
+            )
+        height, width = batch.image_size
+        return in_gray(picture[..., :height, :width], self.mean, self.deviation)
+
+    def _draw(self, batch: FeatureBatch) -> Tensor:
+        """Return (M, 2, G, G); each image has draws of its own, whatever else is in its batch."""
+        adapter = resolve_descriptor(self.rasterizer.descriptor or batch.descriptor)
+        unfolding = self.rasterizer.unfolding or adapter.unfolding
+        vectors = adapter.encode(batch.descriptors)
+        ends = batch.offsets.tolist()
+        return torch.cat(
+            [
+                unfolding.sample(vectors[a:b], torch.Generator().manual_seed(self.seed))
+                for a, b in pairwise(ends)
+            ]
+        )
+
+
+def in_gray(picture: Tensor, mean: float, deviation: float) -> Tensor:
+    """Bring pictures (B, 1, H, W) of any gray and contrast to the given ones, as (B, 3, H, W)."""
+    spread, middle = torch.std_mean(picture, (2, 3), correction=0, keepdim=True)
+    scaled = (picture - middle) / spread.clamp(min=1e-9) * deviation + mean
+    return scaled.clamp(0, 1).expand(-1, 3, -1, -1)

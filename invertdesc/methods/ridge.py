@@ -1,0 +1,97 @@
+"""Patches of the picture as a linear function of the descriptors there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from invertdesc.descriptors import resolve_descriptor
+from invertdesc.errors import InputError
+from invertdesc.methods._merge import Windows
+from invertdesc.methods._pairs import (
+    CONTRAST,
+    FLAT,
+    PairedInverse,
+    gather_pairs,
+    import_sklearn,
+    penalty_of,
+    save_pairs,
+    to_unit,
+)
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+
+
+class Ridge(PairedInverse):
+    """Give the expected patch for each vector, by ridge regression, and merge the patches.
+
+    For HOG a vector is that of a block and the blocks around it. Where it leaves several patches
+    possible, their mean is blurred: HOG without signs says little of which side is the lighter.
+
+    >>> Ridge.needs
+    ('a database',)
+
+    Source: Vondrick, Khosla, Malisiewicz, Torralba, "HOGgles: visualizing object detection
+    features", ICCV 2013, section 4.2; unit patches, contrast apart, and the merge are ours.
+    """
+
+    name: ClassVar[str] = "ridge"
+    parts: ClassVar[tuple[str, ...]] = ("matrix", "scale", "bias", *CONTRAST)
+
+    @classmethod
+    def collect(
+        cls,
+        images: Sequence[Path],
+        output: Path,
+        *,
+        descriptor: str | Descriptor,
+        most: int = 100,
+        blocks: int = 5,
+        penalty: float = 0.02,
+        progress: bool = False,
+    ) -> str:
+        """Fit to a folder of pictures and write one file.
+
+        Args:
+            images: Image files; some hundred.
+            output: A .safetensors file.
+            descriptor: Name or adapter.
+            most: Patches of a picture, at most.
+            blocks: Along a side of a window of HOG, odd.
+            penalty: On the map, relative to the variance of the vectors.
+            progress: Show a bar.
+
+        Returns:
+            A line that says what is in it.
+
+        Raises:
+            InputError: An option is out of range, or no keypoints are found.
+            MissingDependencyError: scikit-learn is not installed.
+        """
+        import_sklearn(cls.name)
+        from sklearn.linear_model import Ridge as Regression
+
+        if penalty <= 0:
+            raise InputError(f"Expected a penalty above 0, got {penalty}.")
+        windows = Windows(resolve_descriptor(descriptor), blocks)
+        pairs = gather_pairs(images, windows, most, progress=progress)
+        found = Regression(alpha=penalty_of(pairs.vectors, penalty)).fit(
+            pairs.vectors.numpy(), to_unit(pairs.patches, FLAT).numpy()
+        )
+        matrix = torch.from_numpy(found.coef_.T)
+        tensors = {
+            "matrix": (matrix / (scale := matrix.abs().amax())).half(),
+            "scale": scale,
+            "bias": torch.from_numpy(found.intercept_).float(),
+        }
+        return save_pairs(cls.name, output, windows, pairs, tensors, penalty=penalty)
+
+    def infer(self, vectors: Tensor) -> Tensor:
+        """Return patches (M, G * G) for vectors (M, D')."""
+        matrix, scale, bias = (self.held(name, vectors) for name in ("matrix", "scale", "bias"))
+        return vectors @ (matrix * scale) + bias

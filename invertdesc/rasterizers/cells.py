@@ -1,0 +1,162 @@
+"""Descriptors into the cells of a map: each whole vector into one cell (the seed)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from invertdesc.errors import InputError
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.ops import GEOMETRY, fill_cells, place_at_sizes
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+
+__all__ = ["GEOMETRY", "CellMaps", "CellPyramid", "CellRasterizer"]
+
+
+class CellMaps(NamedTuple):
+    """What `CellRasterizer` returns.
+
+    Attributes:
+        values: (B, C, h, w), channels-last in memory; C is the vector's length, with geometry 5
+            more.
+        owners: (B, h, w) int32; index into the packed batch, -1 for none.
+        moved: (B,) int64; keypoints in a cell other than the one under them.
+        dropped: (B,) int64; keypoints in no cell.
+    """
+
+    values: Tensor
+    owners: Tensor
+    moved: Tensor
+    dropped: Tensor
+
+
+class CellRasterizer(nn.Module):
+    """Turn features into maps of ceil(H / d) x ceil(W / d) cells, each one keypoint or zeros.
+
+    `place_keypoints` states which keypoint goes where, `fill_cells` what is written there.
+
+    >>> from invertdesc import LocalFeatures
+    >>> features = LocalFeatures(
+    ...     keypoints=torch.tensor([[5.0, 2.0]]),
+    ...     descriptors=torch.ones(1, 128),
+    ...     image_size=(10, 15),
+    ...     descriptor="sift",
+    ... )
+    >>> maps = CellRasterizer(4)(FeatureBatch.collate([features]))
+    >>> maps.values.shape, maps.owners[0, 0].tolist()
+    (torch.Size([1, 128, 3, 4]), [-1, 0, -1, -1])
+
+    Source: Wu, Zhou, Li 2019, section III-A; the geometry channels are those of Dosovitskiy, Brox
+    2016, section 3.
+    """
+
+    def __init__(
+        self,
+        cell_size: int,
+        *,
+        radius: int = 1,
+        geometry: bool = False,
+        dtype: torch.dtype = torch.float32,
+        descriptor: str | Descriptor | None = None,
+    ) -> None:
+        """Set up; nothing is trained.
+
+        Args:
+            cell_size: Side d of a cell in pixels, at least 1.
+            radius: Rings of neighbouring cells to try for a keypoint whose own is taken.
+            geometry: Append five channels: dx, dy (from the owned cell's middle to the keypoint, in
+                cells), sin and cos of the orientation, log of the scale in pixels.
+            dtype: Of the maps.
+            descriptor: Name or adapter; None takes the one that a batch names.
+
+        Raises:
+            InputError: A number is too small, or the dtype is not a float.
+        """
+        super().__init__()
+        self.pyramid = CellPyramid(
+            (cell_size,), radius=radius, geometry=geometry, dtype=dtype, descriptor=descriptor
+        )
+
+    def forward(self, batch: FeatureBatch) -> CellMaps:
+        """Rasterize a batch.
+
+        Raises:
+            MissingFieldError: `geometry` is asked for, and scales or orientations are missing.
+        """
+        (maps,) = self.pyramid(batch)
+        return maps  # type: ignore[no-any-return]
+
+
+class CellPyramid(nn.Module):
+    """Do what `CellRasterizer` does for several cell sizes, with all keypoints placed in one go."""
+
+    def __init__(
+        self,
+        cell_sizes: Sequence[int],
+        *,
+        radius: int = 1,
+        geometry: bool = False,
+        dtype: torch.dtype = torch.float32,
+        descriptor: str | Descriptor | None = None,
+    ) -> None:
+        """Set up; see `CellRasterizer`."""
+        super().__init__()
+        if min(cell_sizes) < 1 or radius < 0 or not dtype.is_floating_point:
+            raise InputError(
+                "Expected cell_size >= 1, radius >= 0 and a float dtype, "
+                f"got cell_size={min(cell_sizes)}, radius={radius}, dtype={dtype}."
+            )
+        self.cell_sizes = tuple(cell_sizes)
+        self.radius = radius
+        self.geometry = geometry
+        self.dtype = dtype
+        self.descriptor = descriptor
+
+    def forward(self, batch: FeatureBatch) -> tuple[CellMaps, ...]:
+        """Rasterize a batch; a map for each cell size.
+
+        Raises:
+            MissingFieldError: `geometry` is asked for, and scales or orientations are missing.
+        """
+        from invertdesc.descriptors import resolve_descriptor
+
+        adapter = resolve_descriptor(self.descriptor or batch.descriptor)
+        if self.geometry:
+            batch.require(("scales", "orientations"), needed_by="CellRasterizer(geometry=True)")
+        # Bits are unpacked where they are written: 32 bytes a keypoint are read, and not 1 KiB.
+        bits = adapter.dim if getattr(adapter, "packed", False) else None
+        rows = adapter.encode(batch.descriptors) if bits is None else batch.descriptors
+        geometry = _geometry(batch) if self.geometry else None
+        placements = place_at_sizes(
+            batch.keypoints,
+            batch.offsets,
+            batch.image_size,
+            cell_sizes=self.cell_sizes,
+            radius=self.radius,
+            scores=batch.scores,
+        )
+        return tuple(
+            CellMaps(
+                fill_cells(
+                    rows,
+                    placement.owners,
+                    cell_size=cell,
+                    geometry=geometry,
+                    bits=bits,
+                    dtype=self.dtype,
+                ),
+                *placement,
+            )
+            for cell, placement in zip(self.cell_sizes, placements, strict=True)
+        )
+
+
+def _geometry(batch: FeatureBatch) -> Tensor:
+    """Return (M, 5) x, y, sin, cos and log scale."""
+    scale, turn = (field for field in (batch.scales, batch.orientations) if field is not None)
+    return torch.cat([batch.keypoints, torch.stack([turn.sin(), turn.cos(), scale.log()], 1)], 1)

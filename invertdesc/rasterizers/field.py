@@ -1,0 +1,197 @@
+"""The picture's gradient field, merged from the unfolded pieces of all its keypoints (ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from invertdesc.errors import InputError
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.ops import paint_pieces, solve_poisson
+from invertdesc.unfolding.unfolding import FALLOFF
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.unfolding.unfolding import Unfolding
+
+# Chosen with SIFT on 50 faces and 50 photographs kept out of its fit: NCC and SSIM of `poisson`
+# are, for 1 / cell^2, 0.895, 0.703 and 0.866, 0.609; for 1 / cell^4, 0.893, 0.710 and 0.865, 0.621.
+MERGE_POWER = 4
+_KEYPOINTS_AT_ONCE = 1 << 15  # bounds the working memory: about 5 kB each, for 8 x 8 cells
+
+
+@runtime_checkable
+class JointUnfolding(Protocol):
+    """An adapter whose vectors are unfolded together, as HOG's are, and not each for itself."""
+
+    def pieces(self, batch: FeatureBatch) -> Tensor:
+        """Return (M, 2, G, G) gradients that fill `frame` around each keypoint."""
+
+
+class FieldRasterizer(nn.Module):
+    """Turn features into their picture's gradient field and its Poisson picture.
+
+    Each keypoint's unfolded gradients are turned and scaled into the picture and averaged with
+    weight 1 / (cell width)^4: fine keypoints draw, coarse ones fill in between. See `paint_pieces`
+    for how and to what precision.
+
+    >>> from skimage.data import camera
+    >>> from invertdesc import extract
+    >>> batch = FeatureBatch.collate([extract(camera())])
+    >>> FieldRasterizer(stride=4)(batch).shape
+    torch.Size([1, 4, 128, 128])
+    """
+
+    def __init__(
+        self,
+        descriptor: str | Descriptor | None = None,
+        *,
+        stride: int = 1,
+        screening: float = 1e-4,
+        unfolding: Unfolding | None = None,
+    ) -> None:
+        """Set up; nothing is trained.
+
+        Args:
+            descriptor: Name or adapter; None takes the one that a batch names.
+            stride: Pixels between the field's samples, at least 1.
+            screening: See `solve_poisson`; per pixel^2, whatever the stride.
+            unfolding: To use instead of the descriptor's own.
+
+        Raises:
+            InputError: The stride is below 1.
+        """
+        super().__init__()
+        if stride < 1:
+            raise InputError(f"Expected stride >= 1, got {stride}.")
+        self.descriptor = descriptor
+        self.stride = stride
+        self.screening = screening
+        self.unfolding = unfolding
+
+    def forward(self, batch: FeatureBatch, pieces: Tensor | None = None) -> Tensor:
+        """Rasterize.
+
+        Args:
+            batch: With what the unfolding's frame needs (`Frame.needs`).
+            pieces: (M, 2, G, G) gradients in the keypoints' frames, where they are not to be those
+                that the unfolding gives.
+
+        Returns:
+            (B, 4, ceil(H / stride), ceil(W / stride)) float32: the Poisson picture (mean 0),
+            coverage (1 / the finest cell's width, in 1 / pixels; 0 where no keypoint reaches), gx
+            and gy (per pixel, up to one factor for all).
+
+        Raises:
+            MissingFieldError: The features lack scales or orientations that the descriptor needs.
+        """
+        from invertdesc.descriptors import resolve_descriptor
+
+        adapter = resolve_descriptor(self.descriptor or batch.descriptor)
+        jointly = pieces is None and self.unfolding is None and isinstance(adapter, JointUnfolding)
+        unfolding = None if jointly else self.unfolding or adapter.unfolding
+        frame = adapter.frame if unfolding is None else unfolding.frame
+        batch.require(frame.needs, needed_by=f"the unfolding of {adapter.name!r}")
+        if unfolding is None:
+            pieces = cast("JointUnfolding", adapter).pieces(batch)
+
+        # Float64, rounded once: in float32, cos and pow differ by a keypoint's place in the batch.
+        sides, turns = (part.double() for part in (frame.sides(batch), frame.turns(batch)))
+        falloff = FALLOFF if unfolding is None else unfolding.falloff
+
+        def weighted(some: slice) -> Tensor:
+            if pieces is None:
+                part = cast("Unfolding", unfolding)(adapter.encode(batch.descriptors[some]))
+            else:
+                part = pieces[some]
+            faint = _cells(sides[some], part.shape[-1]) ** -falloff
+            right, down = part.unbind(1)
+            gradients = torch.stack(turned(right, down, turns[some]), 1) * faint
+            return _weighted(gradients, sides[some])
+
+        values = _in_parts(weighted, len(batch.keypoints))
+        field, weights = _merged(values, batch, sides, turns, self.stride)
+        coverage = weights.pow(1 / MERGE_POWER).float()
+        del values, weights  # the largest things here
+        steps = between_pixels(field).mul_(self.stride)
+        picture = solve_poisson(steps, self.screening * self.stride**2)
+        del steps
+        return torch.cat([picture[:, None], coverage, field], 1)
+
+
+def merge_pieces(
+    pieces: Tensor, batch: FeatureBatch, sides: Tensor, turns: Tensor, *, stride: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Average what keypoints say of the pixels around them, with weight 1 / (cell width)^4.
+
+    Args:
+        pieces: (M, C, G, G) float64, row by row in the keypoints' frames.
+        batch: Of M keypoints.
+        sides: (M,) float64, of the pieces in pixels.
+        turns: (M,) float64, radians.
+        stride: Pixels between samples.
+
+    Returns:
+        (B, C, h, w) float32, 0 where no piece reaches, and the weights' sums (B, 1, h, w) float64.
+    """
+    return _merged(_weighted(pieces, sides), batch, sides, turns, stride)
+
+
+def _in_parts(make: Callable[[slice], Tensor], count: int) -> Tensor:
+    """Return (M, ...) of which `make` gives any rows, without the working memory of all."""
+    first = make(slice(0, _KEYPOINTS_AT_ONCE))
+    if count <= _KEYPOINTS_AT_ONCE:
+        return first
+    values = first.new_empty(count, *first.shape[1:])
+    values[:_KEYPOINTS_AT_ONCE] = first
+    for start in range(_KEYPOINTS_AT_ONCE, count, _KEYPOINTS_AT_ONCE):
+        some = slice(start, start + _KEYPOINTS_AT_ONCE)
+        values[some] = make(some)
+    return values
+
+
+def _weighted(pieces: Tensor, sides: Tensor) -> Tensor:
+    """Return (M, C + 1, G, G) float32: the pieces times their weights, and the weights."""
+    weight = _cells(sides, pieces.shape[-1]) ** -MERGE_POWER
+    return torch.cat([pieces * weight, weight.expand_as(pieces[:, :1])], 1).float()
+
+
+def _merged(
+    values: Tensor, batch: FeatureBatch, sides: Tensor, turns: Tensor, stride: int
+) -> tuple[Tensor, Tensor]:
+    """Do what `merge_pieces` does, with pieces that are weighted already."""
+    height, width = (-(-side // stride) for side in batch.image_size)
+    centers = (batch.keypoints + 0.5) / stride - 0.5
+    sums = paint_pieces(values, centers, sides / stride, turns, batch.offsets, (height, width))
+    weights = sums[:, -1:].clone()  # a view would keep all sums
+    sums[:, :-1].div_(torch.where(weights > 0, weights, 1))  # where they lie: pictures are large
+    return sums[:, :-1].float(), weights
+
+
+def turned(right: Tensor, down: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn gradients (M, ...) in keypoints' frames into the picture's, towards +x and +y."""
+    angles = turns.view(-1, *[1] * (right.ndim - 1))
+    cos, sin = angles.cos(), angles.sin()
+    return right * cos - down * sin, right * sin + down * cos
+
+
+def _cells(sides: Tensor, grid: int) -> Tensor:
+    """Return cell widths (M, 1, 1, 1) in pixels, at least 1: no cell says more than a pixel."""
+    return (sides / grid).clamp(min=1)[:, None, None, None]
+
+
+def between_pixels(field: Tensor) -> Tensor:
+    """Return a field (..., 2, H, W) halfway to the next column and row, where pixels differ by it.
+
+    Without this the Poisson picture lies half a pixel off, to the right and below.
+    """
+    (gx, gy), steps = field.unbind(-3), field.clone()
+    right, down = steps.unbind(-3)
+    right[..., :-1] += gx[..., 1:]
+    right[..., -1:] += gx[..., -1:]
+    down[..., :-1, :] += gy[..., 1:, :]
+    down[..., -1:, :] += gy[..., -1:, :]
+    return steps.div_(2)

@@ -1,0 +1,99 @@
+"""Pairs of `.feat` text and `.desc` bytes, as OpenMVG and AliceVision write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from invertdesc.errors import FileError, InputError
+from invertdesc.stores._files import read_bytes, read_words
+from invertdesc.stores.record import Array, check_count, check_rows_alike, matrix, numbers
+
+COLUMNS = 4  # x, y, scale, orientation
+WIDTH = 128
+
+
+def recognise(head: bytes) -> bool:
+    """Say whether the first line of a file that begins so has four numbers."""
+    words = head.partition(b"\n")[0].split()
+    try:
+        return len(words) == COLUMNS and bool(np.isfinite(numbers(words, "a head")).all())
+    except ValueError:
+        return False
+
+
+def read_pair(file: Path) -> tuple[Array, Array]:
+    """Return the (N, 4) numbers of a .feat file, and the (N, 128) bytes of its .desc file.
+
+    Raises:
+        FileError: One is missing or unreadable.
+        InputError: They do not hold what they claim.
+    """
+    words = read_words(file)
+    if len(words) % COLUMNS:
+        raise InputError(f"Expected lines of 4 numbers in {file}, got {len(words)} numbers.")
+    table = numbers(words, str(file)).reshape(-1, COLUMNS)
+    other = file.with_suffix(".desc")
+    data = read_bytes(other)
+    if len(data) < 8:
+        raise InputError(f"Expected a count of 8 bytes in {other}, got {len(data)} bytes.")
+    count, _ = check_count(int.from_bytes(data[:8], "little"))
+    vectors = matrix(data[8:], count, WIDTH, "u1", str(other))
+    check_rows_alike(len(table), len(vectors))
+    return table, vectors
+
+
+def nearest(file: Path, top: Path, name: str) -> Path | None:
+    """Return the file of that name beside another file, or else in a folder above it.
+
+    Args:
+        file: In `top`, or in a folder in it.
+        top: The last folder to look in.
+        name: What is looked for.
+    """
+    folder = file.parent
+    while not (folder / name).is_file():
+        if folder == top or folder == folder.parent:
+            return None
+        folder = folder.parent
+    return folder / name
+
+
+def read_json(file: Path) -> Any:
+    """Return what is in a JSON file, or None where there is none.
+
+    Raises:
+        FileError: It is there, but damaged.
+    """
+    if not file.is_file():
+        return None
+    try:
+        return json.loads(read_bytes(file))
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"Expected JSON at {file}, got: {error}.") from error
+
+
+def pictures(scene: Any) -> Iterator[dict[str, Any]]:
+    """Yield what a scene file says of each picture: the parts with a width and a height."""
+    waiting = [scene]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if "width" in part and "height" in part:
+                yield part
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+
+
+def size_of(part: dict[str, Any]) -> tuple[int, int] | None:
+    """Return (H, W) of a picture's part of a scene file, where both make sense."""
+    try:
+        size = int(part["height"]), int(part["width"])
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return size if min(size) > 0 else None

@@ -1,0 +1,169 @@
+"""OpenCV's FileStorage as plain numbers: the matrices and lists at the top of a file."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from invertdesc.errors import FileError, InputError
+from invertdesc.stores.record import Array, numbers
+
+TYPES = {"u": "u1", "c": "i1", "w": "<u2", "s": "<i2", "i": "<i4", "f": "<f4", "d": "<f8"}
+_TYPE = re.compile(r"(\d*)([ucwsifd])")
+_PREFIX = 24  # bytes in front of packed data, which repeat its type
+_KEY = re.compile(r"^([A-Za-z_][\w.\-]*):", re.MULTILINE)
+_WORDS = re.compile(r"[^\s,\[\]{}]+")
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """What stands under one name.
+
+    Attributes:
+        values: (K,) float64, all its numbers in order.
+        shape: (rows, columns) where it is a matrix, channels counted as columns.
+        bytes: Whether it is a matrix of uint8.
+    """
+
+    values: Array
+    shape: tuple[int, int] | None = None
+    bytes: bool = False
+
+
+def parse(data: bytes, where: str) -> dict[str, Node]:
+    """Read what stands at the top of a file, as far as it is numbers.
+
+    Raises:
+        FileError: Neither YAML, XML nor JSON as OpenCV writes it.
+        InputError: A matrix that does not make sense.
+    """
+    text = data.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
+    try:
+        if text.startswith("{"):
+            return _parse_json(text)
+        if text.startswith("<"):
+            return _parse_xml(text)
+        return _parse_yaml(text)
+    except InputError as error:
+        raise InputError(f"Cannot use {where}: {error}") from error
+    except (ValueError, ElementTree.ParseError, RecursionError, OverflowError) as error:
+        raise FileError(f"Expected a whole file of OpenCV's at {where}, got: {error}.") from error
+
+
+def _parse_json(text: str) -> dict[str, Node]:
+    top = json.loads(text)
+    nodes: dict[str, Node] = {}
+    for key, value in top.items():
+        if isinstance(value, dict) and value.get("type_id") == "opencv-matrix":
+            data = value.get("data", [])
+            nodes[key] = _matrix(
+                value.get("rows"),
+                value.get("cols"),
+                value.get("dt"),
+                data if isinstance(data, str) else _flat(data),
+            )
+        elif isinstance(value, list):
+            nodes[key] = Node(numbers(_flat(value), key))
+    return nodes
+
+
+def _flat(values: Any) -> list[Any]:
+    """Return what lists hold, of two levels: a list a keypoint is as deep as it goes."""
+    if not isinstance(values, list):
+        raise InputError(f"Expected a list of numbers, got {str(values)[:40]!r}.")
+    flat = [one for part in values for one in (part if isinstance(part, list) else [part])]
+    if not all(isinstance(one, int | float) for one in flat):
+        raise InputError("Expected lists of numbers, got something else in them.")
+    return flat
+
+
+def _parse_xml(text: str) -> dict[str, Node]:
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:  # which could unfold to any size
+        raise InputError("Expected plain XML, got definitions of entities.")
+    nodes: dict[str, Node] = {}
+    for element in ElementTree.fromstring(text):
+        if element.get("type_id") == "opencv-matrix":
+            parts = {part.tag: part.text or "" for part in element}
+            data = parts.get("data", "")
+            packed = "$base64$" in data or any(p.get("type_id") == "binary" for p in element)
+            nodes[element.tag] = _matrix(
+                parts.get("rows"),
+                parts.get("cols"),
+                parts.get("dt"),
+                data if packed else data.split(),
+            )
+            continue
+        words = " ".join(element.itertext()).split()
+        if words and _all_numbers(words):
+            nodes[element.tag] = Node(numbers(words, element.tag))
+        elif not words:
+            nodes[element.tag] = Node(np.zeros(0))
+    return nodes
+
+
+def _parse_yaml(text: str) -> dict[str, Node]:
+    if not text.endswith(("\n", "]")):  # a number at the end may be what is left of one
+        raise InputError(f"Expected a line break at the end, got {text[-12:]!r}. Was it cut off?")
+    starts = list(_KEY.finditer(text))
+    ends = [match.start() for match in starts[1:]] + [len(text)]
+    nodes: dict[str, Node] = {}
+    for match, end in zip(starts, ends, strict=True):
+        block = text[match.end() : end]
+        if "!!opencv-matrix" in block.partition("\n")[0]:
+            head, _, data = block.partition("data:")
+            told = dict(re.findall(r"^\s+(\w+):\s*(\S+)", head, re.MULTILINE))
+            packed = "!!binary" in data
+            nodes[match[1]] = _matrix(
+                told.get("rows"),
+                told.get("cols"),
+                told.get("dt"),
+                data.partition("|")[2] if packed else _WORDS.findall(data),
+            )
+            continue
+        words = [word for word in _WORDS.findall(block) if word not in ("-", "...")]
+        if _all_numbers(words):
+            nodes[match[1]] = Node(numbers(words, match[1]))
+    return nodes
+
+
+def _all_numbers(words: list[str]) -> bool:
+    try:
+        np.array(words[:8], dtype=np.float64)
+    except ValueError:
+        return False
+    return True
+
+
+def _matrix(rows: Any, columns: Any, kind: Any, data: Any) -> Node:
+    match = _TYPE.fullmatch(str(kind).strip('"'))
+    try:
+        height, width = int(rows), int(columns)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"Expected a matrix of whole rows, got {rows} x {columns}.") from error
+    if match is None or min(height, width) < 0:
+        raise InputError(f"Expected a matrix of numbers, got {rows} x {columns} of {kind}.")
+    dtype = TYPES[match[2]]
+    shape = (height, width * int(match[1] or 1))
+    values = _unpacked(data, dtype) if isinstance(data, str) else _listed(data)
+    return Node(values, shape, dtype == "u1")
+
+
+def _listed(words: list[Any]) -> Array:
+    plain = [str(word).replace(".Nan", "nan").replace(".Inf", "inf") for word in words]
+    return numbers(plain, "a matrix")
+
+
+def _unpacked(text: str, dtype: str) -> Array:
+    """Return the numbers of base64: 24 bytes of spaces and types, then the raw values."""
+    try:
+        raw = base64.b64decode("".join(text.replace("$base64$", "").split()))[_PREFIX:]
+        return np.frombuffer(raw, dtype).astype(np.float64)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"Expected base64, got: {error}.") from error

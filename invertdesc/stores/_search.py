@@ -1,0 +1,121 @@
+"""Find what holds features in a folder: nearest first, and whole stores before loose files."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from invertdesc.stores import _feat, colmap, hloc, lowe, npz, opencv, oxford, visualsfm, vlfeat
+from invertdesc.stores._files import FileStore, walk
+from invertdesc.stores.alicevision import NAMES, AlicevisionStore
+from invertdesc.stores.base import Store
+from invertdesc.stores.openmvg import OpenmvgStore
+
+HEAD = 4096  # bytes that a kind is told by
+TRIES = 1000  # files of a folder that are looked at
+ALIKE = 100  # files of one suffix that are looked at
+POINTER = b"version https://git-lfs.github.com/spec/"
+
+_WHOLE: list[tuple[Callable[[bytes], bool], type[Store]]] = [
+    (colmap.recognise, colmap.ColmapStore),
+    (hloc.recognise, hloc.HlocStore),
+]
+_FILES: list[tuple[Callable[[bytes], bool], type[FileStore]]] = [
+    (opencv.recognise, opencv.OpencvStore),
+    (lowe.recognise, lowe.LoweStore),
+    (visualsfm.recognise, visualsfm.VisualsfmStore),
+    (oxford.recognise, oxford.OxfordStore),
+    (vlfeat.recognise, vlfeat.VlfeatStore),
+]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file of a kind that is known.
+
+    Attributes:
+        file: The whole store, or the first of the files that make it up.
+        kind: What reads it; None where nothing does.
+        words: What it is, for people.
+    """
+
+    file: Path
+    kind: type[Store] | None
+    words: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the one file holds all images."""
+        return self.kind is not None and not issubclass(self.kind, FileStore)
+
+    @property
+    def suffix(self) -> str:
+        """The end of the file's name that all files of the store share."""
+        parts = self.file.suffixes
+        packed = len(parts) > 1 and parts[-1] == ".gz"
+        # .sift.feat, .hesaff.sift
+        described = len(parts) > 1 and self.kind in (AlicevisionStore, oxford.OxfordStore)
+        return "".join(parts[-2:]) if packed or described else self.file.suffix
+
+    def name_in(self, folder: Path) -> str:
+        """Return how to call it in a list of what is in a folder."""
+        name = self.file.relative_to(folder).as_posix()
+        several = self.kind is not None and not self.is_whole
+        return f"{f'*{self.suffix}' if several else name} ({self.words})"
+
+
+def look_at(file: Path) -> Found | None:
+    """Say what a file is; None where it is of no kind that is known."""
+    head = _head(file)
+    for recognise, store in (*_WHOLE, *_FILES):
+        if recognise(head):
+            return Found(file, store, store.kind)
+    if npz.recognise(head, file.suffix):
+        stranger = npz.whose(file)
+        return Found(file, None if stranger else npz.NpzStore, stranger or npz.NpzStore.kind)
+    if file.suffix == ".feat" and _feat.recognise(head):
+        kind = AlicevisionStore if NAMES.fullmatch(file.name) else OpenmvgStore
+        return Found(file, kind, kind.kind)
+    if head.startswith(POINTER):
+        return Found(file, None, "a pointer of Git LFS: `git lfs pull` fetches the file itself")
+    if oxford.lacks_vectors(head):
+        return Found(file, None, "Oxford's regions without vectors")
+    return None
+
+
+def search(folder: Path) -> Iterator[Found]:
+    """Yield what is in a folder and below, once for files that one store reads together."""
+    endings: set[str] = set()  # of the stores that were found
+    strangers: set[str] = set()
+    opened: Counter[str] = Counter()
+    for name in walk(folder):
+        file = folder / name
+        taken = any(name.endswith(end) if end else not file.suffix for end in endings)
+        if taken or opened[file.suffix] == ALIKE or opened.total() == TRIES:
+            continue
+        opened[file.suffix] += 1
+        found = look_at(file)
+        if found is None or found.words in strangers:
+            continue
+        if found.kind is None:
+            strangers.add(found.words)
+        elif not found.is_whole:
+            endings.add(found.suffix)
+        yield found
+
+
+def _head(file: Path) -> bytes:
+    """Return how a regular file begins, unpacked where gzip packed it; nothing of any other."""
+    if not file.is_file():
+        return b""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(HEAD)
+        if head.startswith(b"\x1f\x8b"):
+            return zlib.decompressobj(wbits=31).decompress(head, HEAD)
+    except (OSError, zlib.error):
+        return b""
+    return head

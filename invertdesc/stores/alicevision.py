@@ -1,0 +1,55 @@
+"""AliceVision's and Meshroom's `<viewId>.<describer>.feat` and `.desc`.
+
+Vectors are in VLFeat's order, RootSIFT as bytes, 512 times. A scene file (.sfm) tells the pictures'
+sizes; Meshroom keeps it in another folder of its cache. Images go by their view's number.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from invertdesc.errors import InputError
+from invertdesc.stores._feat import pictures, read_json, read_pair, size_of
+from invertdesc.stores._files import FileStore, walk
+from invertdesc.stores.record import Record
+from invertdesc.stores.vlfeat import from_vlfeat
+
+NAMES = re.compile(r"\d+\.([a-z][a-z0-9_]*)\.feat")
+KNOWN = ("sift", "dspsift", "sift_upright")
+
+
+class AlicevisionStore(FileStore):
+    """Read SIFT from AliceVision's files, one or a folder of them with one describer."""
+
+    kind: ClassVar[str] = "AliceVision .feat and .desc"
+
+    def _read(self, file: Path) -> Record:
+        match = NAMES.fullmatch(file.name)
+        describer = match[1] if match else ""
+        if describer not in KNOWN:
+            raise InputError(f"Expected one of {', '.join(KNOWN)} of AliceVision, got {file.name}.")
+        table, vectors = read_pair(file)
+        pooled = "Domain-size pooling makes other vectors than plain SIFT: pictures get blurred."
+        return Record(
+            xy=table[:, :2],
+            vectors=from_vlfeat(vectors),
+            image_size=self._sizes.get(file.name.partition(".")[0]),
+            scales=table[:, 2],
+            orientations=table[:, 3],
+            producer=f"alicevision {describer}",
+            notes=(pooled,) if describer == "dspsift" else (),
+        )
+
+    @cached_property
+    def _sizes(self) -> dict[str, tuple[int, int]]:
+        folder = self.path if self.path.is_dir() else self.path.parent
+        sizes: dict[str, tuple[int, int]] = {}
+        for scene in (name for name in walk(folder) if name.endswith(".sfm")):
+            for part in pictures(read_json(folder / scene)):
+                size = size_of(part)
+                if size and "viewId" in part:
+                    sizes[str(part["viewId"])] = size
+        return sizes

@@ -1,0 +1,314 @@
+"""What a store of features is: images by name, read one at a time."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar, Self, TypeAlias
+
+import numpy as np
+
+from invertdesc.descriptors.checking import ENOUGH, Check, check
+from invertdesc.errors import BadImageWarning, InputError, InvertDescError
+from invertdesc.features.local import LocalFeatures, Provenance
+from invertdesc.features.placeholders import WHERE, check_descriptors, placeholder
+from invertdesc.stores._decide import Decision, decide, doubts
+from invertdesc.stores.record import ORIGINS, Record, check_pixels, inside, sized, to_tensor
+
+OnError: TypeAlias = Callable[[str, InvertDescError], None]
+SAMPLE, TRIES = 8, 64  # images that a store is judged by, and those looked at to find as many
+LOOKED = 3000  # keypoints of these, at least, by which order, angles and scales are judged
+SHOWN = 5  # names of what is left out
+
+
+@dataclass(frozen=True)
+class Description:
+    """What was decided about a store from what is in it, in words for people.
+
+    Attributes:
+        kind: What kind of store it is, such as `"COLMAP database"`.
+        descriptor: Registry name of the vectors, or what the store calls them.
+        dim: Numbers or bytes of a vector; 0 where no vector was found.
+        normalisation: How the vectors are scaled, and what tells so.
+        positions: Where the store puts a pixel's centre, and what was done about it.
+        image_size: Whether it is stored.
+        missing: The fields of `LocalFeatures` that the store does not tell; `"descriptors"` where
+            no image with keypoints was found.
+        notes: What else there is to know, a sentence each.
+        left_out: What was found and is not read, a sentence each.
+        looks_like: What `check` finds, and how sure that is; None where it cannot compare.
+    """
+
+    kind: str
+    descriptor: str
+    dim: int
+    normalisation: str
+    positions: str
+    image_size: str
+    missing: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    looks_like: str | None = None
+
+
+class Store(ABC):
+    """Features of many images, of which one at a time is read.
+
+    Made by `open_store`. Iterating yields `(name, features)`, by name in a fixed order, and holds
+    one image at a time. An image that cannot be read does not end the iteration: `items` hands it
+    to `on_error`, and without one warns. `load` raises.
+
+    Attributes:
+        path: The file or folder.
+        kind: What kind of store it is, in words.
+        also_found: What else there is in the folder that was opened, and is not read.
+        mend: Whether images are read in the order, and with the angles and scales, that `found`
+            is certain of, where the store's kind has others.
+    """
+
+    kind: ClassVar[str]
+    also_found: tuple[str, ...] = ()
+    mend: bool = True
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        descriptor: str | None = None,
+        image_size: tuple[int, int] | None = None,
+    ) -> None:
+        self.path = path
+        self._told = descriptor
+        self._image_size = image_size
+
+    @abstractmethod
+    def names(self) -> Iterator[str]:
+        """Yield the names of all images, in the same order each time.
+
+        Raises:
+            FileError: The store is damaged, so that the names cannot be told.
+        """
+
+    @abstractmethod
+    def _record(self, name: str) -> Record:
+        """Read one image, in our units.
+
+        Raises:
+            InvertDescError: It is not there or damaged.
+        """
+
+    @np.errstate(all="ignore")  # of NaN and infinity, which LocalFeatures refuses
+    def load(self, name: str) -> LocalFeatures:
+        """Read the features of one image.
+
+        Raises:
+            FileError: Missing or damaged.
+            InputError: It holds values that no features have, or placeholders for descriptors.
+        """
+        try:
+            return self._mended(self._load(name))
+        except InvertDescError as error:
+            raise type(error)(f"Cannot read {name!r} of {self.path}: {error}") from error
+
+    def _load(self, name: str) -> LocalFeatures:
+        """Read one image as the store's kind has it."""
+        return self._features(self._record(name))
+
+    def _mended(self, features: LocalFeatures) -> LocalFeatures:
+        """Return features as `found` says that they are meant, where that is certain."""
+        check_descriptors(features.descriptors.numpy())
+        found = self.found if self.mend else None
+        known = found is not None and found.expected == features.descriptor
+        return found.mend(features) if found and known and found.certain else features
+
+    def items(
+        self, names: Iterable[str] | None = None, *, on_error: OnError | None = None
+    ) -> Iterator[tuple[str, LocalFeatures]]:
+        """Yield (name, features), reading an image when its turn comes.
+
+        Args:
+            names: Which, in which order; None for all.
+            on_error: Called with the name and the error of an image that cannot be read, which is
+                then left out; None warns.
+
+        Warns:
+            BadImageWarning: An image cannot be read, and no `on_error` was given.
+        """
+        for name in self.names() if names is None else names:
+            try:
+                features = self.load(name)
+            except InvertDescError as error:
+                if on_error is None:
+                    warnings.warn(str(error), BadImageWarning, stacklevel=2)
+                else:
+                    on_error(name, error)
+                continue
+            yield name, features
+
+    def __iter__(self) -> Iterator[tuple[str, LocalFeatures]]:
+        """Yield (name, features) of all images that can be read; see `items`."""
+        return self.items()
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return sum(1 for _ in self.names())
+
+    def __bool__(self) -> bool:
+        """Return True, also for a store without images."""
+        return True
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} at {str(self.path)!r}>"
+
+    def close(self) -> None:
+        """Let go of the file."""
+        return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    @np.errstate(all="ignore")
+    def found(self) -> Check | None:
+        """What the first images look like, read as the store's kind has them; None if unknown.
+
+        Too few vectors to act upon are not looked at.
+        """
+        if sum(len(record.xy) for record in self._sample) < ENOUGH:
+            return None
+        images: list[LocalFeatures] = []
+        name = self._decision.descriptor
+        for record in self._sample:
+            try:
+                features = self._features(record)
+            except InvertDescError:  # reported when its turn comes
+                continue
+            if features.descriptor == name and sum(map(len, images)) < LOOKED:
+                images.append(features)
+        try:
+            return replace(check(images, descriptor=name), descriptor=name)  # which was decided
+        except InvertDescError:  # no statistics, no adapter, or nothing to look at
+            return None
+
+    @cached_property
+    @np.errstate(all="ignore")
+    def description(self) -> Description:
+        """What was decided, from the first images that can be read."""
+        sample, decision, found = self._sample, self._decision, self.found
+        first = sample[0] if sample else None
+        missing = first.missing if first else ("descriptors",)
+        told = first is not None and first.image_size is not None
+        if self._image_size is not None:
+            size = "given by the caller"
+        elif told:
+            size = "stored"
+        else:
+            size = "not stored: taken from the outermost keypoints, so too small by some pixels"
+        notes = dict.fromkeys(note for record in sample for note in record.notes)
+        doubted = () if found is None else doubts(found, self.mend)
+        return Description(
+            self.kind,
+            decision.descriptor,
+            first.vectors.shape[1] if first else 0,
+            decision.normalisation,
+            ORIGINS[first.origin] if first else "unknown",
+            size,
+            missing,
+            (*decision.notes, *doubted, *notes, *self._notes(), *self._placeholder_notes()),
+            (*self._beside(), *self._left_out(), *self._outside()),
+            None if found is None else found.summary,
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        """Return sentences about the store as a whole."""
+        return ()
+
+    def _left_out(self) -> tuple[str, ...]:
+        """Return sentences about what is in the store and is not read."""
+        return ()
+
+    def _beside(self) -> tuple[str, ...]:
+        """Return a sentence about what was found beside the store."""
+        if not self.also_found:
+            return ()
+        more = len(self.also_found) - SHOWN
+        names = "; ".join(self.also_found[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        return (f"Also found, not read: {names}.",)
+
+    def _outside(self) -> tuple[str, ...]:
+        """Return a sentence about keypoints outside of their images."""
+        count = sum(len(one.xy) - len(self._inside(one).xy) for one in self._sample)
+        if not count:
+            return ()
+        total = sum(len(one.xy) for one in self._sample)
+        return (
+            f"{count} of {total} keypoints of the first {len(self._sample)} images lie outside of "
+            "their image: such are left out, in all images.",
+        )
+
+    def _inside(self, record: Record) -> Record:
+        try:
+            return inside(record, sized(record, self._image_size))
+        except InputError:  # reported when its turn comes
+            return record
+
+    @property
+    def only_placeholders(self) -> bool:
+        """Whether every image is known to hold placeholders in place of descriptors."""
+        return 0 < len(self._looked) == len(self) and not self._sample
+
+    def _placeholder_notes(self) -> tuple[str, ...]:
+        looked, count = len(self._looked), sum(record is None for record in self._looked)
+        if not count:
+            return ()
+        where = f"{count} of the first {looked} images with keypoints"
+        return (f"No descriptors but placeholders in {where}: {WHERE}.",)
+
+    @property
+    def _sample(self) -> list[Record]:
+        return [record for record in self._looked if record is not None]
+
+    @cached_property
+    def _looked(self) -> list[Record | None]:
+        """The first images with keypoints; None for one with placeholders for descriptors."""
+        found: list[Record | None] = []
+        for name in islice(self.names(), TRIES):
+            try:
+                record = self._record(name)
+            except InvertDescError:  # reported when its turn comes
+                continue
+            if len(record.xy):
+                found.append(record if placeholder(record.vectors) is None else None)
+            if sum(one is not None for one in found) == SAMPLE:
+                break
+        return found
+
+    @cached_property
+    def _decision(self) -> Decision:
+        return decide(self._sample, self._told)
+
+    def _features(self, record: Record) -> LocalFeatures:
+        name = self._decision.descriptor
+        if self._told is None and record.descriptor is not None:
+            name = record.descriptor
+        check_pixels(record.xy, self._image_size or record.image_size)
+        size = sized(record, self._image_size)
+        record = inside(record, size)
+        return LocalFeatures(
+            keypoints=to_tensor(record.xy),
+            descriptors=record.as_emitted(name),
+            image_size=size,
+            descriptor=name,
+            scales=to_tensor(record.scales_for(name)),
+            orientations=to_tensor(record.orientations),
+            scores=to_tensor(record.scores),
+            provenance=Provenance(producer=record.producer),
+        )

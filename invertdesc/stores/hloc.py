@@ -1,0 +1,202 @@
+"""hloc's `features.h5`: a group an image, with `keypoints`, `descriptors` (D, N) and more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
+from importlib import import_module
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from invertdesc.errors import FileError, InputError, MissingDependencyError
+from invertdesc.limits import check_limit
+from invertdesc.stores.base import Store
+from invertdesc.stores.record import Array, Record, check_count, check_rows_alike
+
+PARTS = ("keypoints", "descriptors", "scales", "oris", "scores", "image_size")
+MAGIC = b"\x89HDF\r\n\x1a\n"
+BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError)  # h5py's own
+
+
+def recognise(head: bytes) -> bool:
+    """Say whether a file that begins so is HDF5."""
+    return head.startswith(MAGIC)
+
+
+class HlocStore(Store):
+    """Read an hloc file. Needs h5py, the extra `hloc`.
+
+    Positions have integers at pixel centres; but hloc passes on those of COLMAP's detector, which
+    come with `scales` and `oris`, as they are: half a pixel off, which is undone here.
+    """
+
+    kind: ClassVar[str] = "hloc features"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        descriptor: str | None = None,
+        image_size: tuple[int, int] | None = None,
+    ) -> None:
+        """Open a file.
+
+        Raises:
+            MissingDependencyError: h5py is not installed.
+            FileError: Unreadable, or no file of hloc's.
+        """
+        super().__init__(path, descriptor=descriptor, image_size=image_size)
+        try:
+            self._h5py: Any = import_module("h5py")
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"Expected h5py, which reads {path}: pip install invertdesc[hloc]."
+            ) from error
+        try:
+            self._file = self._h5py.File(path, "r")
+        except BROKEN as error:
+            raise FileError(f"Expected a whole HDF5 file at {path}, got: {error}.") from error
+        try:
+            self._check()
+        except FileError:
+            self.close()
+            raise
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all images, sorted; nested groups are joined by `/`."""
+        yield from self._names
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(*BROKEN):
+            self._file.close()
+
+    def _check(self) -> None:
+        if self._names:
+            return
+        globals_only = self._globals
+        more = " It holds global descriptors, one an image, of which no picture can be made."
+        raise FileError(
+            f"Expected groups with 'keypoints', as hloc writes them, in {self.path}; found none."
+            + (more if globals_only else "")
+        )
+
+    @cached_property
+    def _names(self) -> list[str]:
+        found: list[str] = []
+        self._globals = False
+
+        def visit(name: str, item: Any) -> None:  # returning anything would end the walk
+            parent, _, last = name.rpartition("/")
+            if last == "keypoints" and parent and isinstance(item, self._h5py.Dataset):
+                found.append(parent)
+            self._globals = self._globals or last == "global_descriptor"
+
+        try:
+            self._file.visititems(visit)  # hard links only: soft ones may lead anywhere
+        except BROKEN as error:
+            raise FileError(f"Expected a whole HDF5 file at {self.path}, got: {error}.") from error
+        return sorted(found)
+
+    def _record(self, name: str) -> Record:
+        try:
+            return self._read(name)
+        except (InputError, FileError):
+            raise
+        except BROKEN as error:
+            raise FileError(f"Expected a whole group, got: {error}.") from error
+
+    def _read(self, name: str) -> Record:
+        group = self._file.get(name)
+        if not isinstance(group, self._h5py.Group):
+            raise InputError("Expected an image of that name, found none.")
+        parts = (group.get(part) for part in PARTS if self._is_here(group, part))
+        unpacked = sum(_unpacked(part) for part in parts if isinstance(part, self._h5py.Dataset))
+        check_limit("unpacked", unpacked, "datasets of an image")
+        xy = self._required(group, "keypoints", 2)
+        if xy.shape[1] != 2:
+            raise InputError(f"Expected 'keypoints' of shape (N, 2), got {xy.shape}.")
+        vectors = self._required(group, "descriptors", 2).T
+        if len(vectors) != len(xy) == vectors.shape[1]:
+            raise InputError(
+                f"Expected descriptors of shape (D, N) with N = {len(xy)} keypoints, got "
+                f"{vectors.shape[::-1]}. Are they transposed?"
+            )
+        check_rows_alike(len(xy), len(vectors))
+        check_count(*vectors.shape)
+        scales, turns, scores = (
+            self._array(group, part, 1) for part in ("scales", "oris", "scores")
+        )
+        from_colmap = scales is not None and turns is not None
+        half = xy.dtype == np.float16
+        positions = xy.astype(np.float64)
+        return Record(
+            xy=positions - 0.5 if from_colmap else positions,
+            vectors=vectors,
+            image_size=self._size(group),
+            scales=scales,
+            orientations=None if turns is None else np.deg2rad(turns.astype(np.float64)),
+            scores=scores,
+            producer="hloc",
+            origin="corner" if from_colmap else "centre",
+            notes=("Positions are float16: to half a pixel beyond 512, to one beyond 1024.",)
+            if half
+            else (),
+        )
+
+    def _size(self, group: Any) -> tuple[int, int] | None:
+        stored = self._array(group, "image_size", 1)
+        if stored is None:
+            return None
+        if not (len(stored) == 2 and np.isfinite(stored).all() and (stored >= 1).all()):
+            raise InputError(f"Expected image_size (W, H) in pixels, got {stored.tolist()}.")
+        width, height = (int(side) for side in stored)
+        return height, width
+
+    def _required(self, group: Any, name: str, axes: int) -> Array:
+        found = self._array(group, name, axes)
+        if found is None:
+            raise InputError(f"Expected a dataset {name!r}, found none.")
+        return found
+
+    def _array(self, group: Any, name: str, axes: int) -> Array | None:
+        """Return a small enough dataset of numbers with so many axes; None where there is none."""
+        if group.get(name, getlink=True) is None:
+            return None
+        if not self._is_here(group, name):
+            raise InputError(f"Expected {name!r} in the file itself, got a link to elsewhere.")
+        data = group[name]
+        shape = getattr(data, "shape", None)
+        if (
+            not isinstance(data, self._h5py.Dataset)
+            or shape is None
+            or data.dtype.kind not in "fiu"
+        ):
+            raise InputError(f"Expected {name!r} as a dataset of numbers, got {data}.")
+        if len(shape) != axes:
+            raise InputError(f"Expected {name!r} with {axes} axes, got shape {shape}.")
+        if data.external or data.is_virtual:
+            raise InputError(f"Expected {name!r} in the file itself, got one kept elsewhere.")
+        check_limit("values", data.size, f"a dataset such as {name!r}")
+        return np.asarray(data[()])
+
+    def _is_here(self, group: Any, name: str) -> bool:
+        """Say whether there is something of that name, and no link to elsewhere."""
+        return isinstance(group.get(name, getlink=True), self._h5py.HardLink)
+
+
+def _unpacked(data: Any) -> int:
+    """Return the bytes that a dataset unpacks to; 0 where it takes as many in the file.
+
+    A file of a few bytes can claim any shape: what was never written takes no room in it. And a
+    chunk, which is unpacked as a whole, can be larger than its dataset.
+    """
+    if data.shape is None:
+        return 0
+    chunk = prod(data.chunks) * data.dtype.itemsize if data.chunks else 0
+    most = max(int(data.nbytes), chunk)
+    return most if most > data.id.get_storage_size() else 0

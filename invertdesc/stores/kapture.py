@@ -1,0 +1,232 @@
+"""kapture 1.0 and 1.1: raw numbers beside text that says what they are.
+
+`reconstruction/keypoints/<type>/keypoints.txt` has name, dtype and dsize; each image's numbers are
+in `<image>.kpt` beside it and in `reconstruction/descriptors/<other type>/<image>.desc`, whose
+`descriptors.txt` names the type of keypoints in its fourth column. In 1.0 there are no types and no
+folders of them. In 1.1 the numbers may be packed, in a `keypoints.tar` and a `descriptors.tar`
+beside the text. What the columns mean depends on who wrote them: six are COLMAP's, of four the
+others are scale and orientation. So does the order of SIFT's numbers, which is mended where the
+vectors show another than OpenCV's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from invertdesc.errors import FileError, InputError
+from invertdesc.stores._colmap_frames import read_frames
+from invertdesc.stores._files import check_ended, read_bytes, walk
+from invertdesc.stores._tar import Tar
+from invertdesc.stores.base import Store
+from invertdesc.stores.record import (
+    Array,
+    Record,
+    adapter_of,
+    check_count,
+    check_rows_alike,
+    fits,
+    numbers,
+)
+
+PYTHONS = {"float": "float64", "int": "int64"}  # kapture writes Python's own types so
+DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16")
+SENSORS = Path("sensors", "sensors.txt")
+RECORDS = Path("sensors", "records_camera.txt")
+SIDES = slice(4, 6)  # of a camera: after id, name, type and model
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a keypoints.txt or descriptors.txt says, and where the numbers are."""
+
+    folder: Path
+    tar: Tar | None
+    name: str
+    dtype: np.dtype[np.generic]
+    size: int
+    points: str | None = None  # the type of keypoints that descriptors belong to
+
+    @property
+    def descriptor(self) -> str | None:
+        """The registry name that the type's name is, where vectors of that one are as wide.
+
+        None for what may be SIFT of one form or the other: OpenSfM calls its 128 bytes HOG.
+        """
+        name = self.name.lower()
+        if "sift" in name or adapter_of(name) is None:
+            likely = "sift" in name or (self.size == 128 and self.dtype == np.uint8)
+            return None if likely else name
+        return name if fits(name, self.size, self.dtype) else None
+
+    def files(self) -> Iterable[str]:
+        """Return the names of all files with numbers."""
+        return walk(self.folder) if self.tar is None else self.tar.names
+
+    def read(self, name: str) -> Array:
+        """Return (N, size) of an image's file, which has no head of its own."""
+        width = self.size * self.dtype.itemsize
+        tar = self.tar
+        data = read_bytes(self.folder / name) if tar is None else tar.read(name)
+        if len(data) % width:
+            raise InputError(
+                f"Expected rows of {width} bytes in {name}, got {len(data)} bytes. Was it cut off?"
+            )
+        check_count(len(data) // width, self.size)
+        return np.frombuffer(data, self.dtype).reshape(-1, self.size)
+
+
+def recognise_folder(folder: Path) -> bool:
+    """Say whether a folder is laid out as kapture's."""
+    return any((folder / "reconstruction" / "keypoints").glob("**/keypoints.txt"))
+
+
+class KaptureStore(Store):
+    """Read a folder of kapture's; of several types of descriptors, the first that is known."""
+
+    kind: ClassVar[str] = "kapture"
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all images: of a folder, then of the folders in it, each sorted."""
+        for file in self._kinds[0].files():
+            if file.endswith(".kpt"):
+                yield file.removesuffix(".kpt")
+
+    def _record(self, name: str) -> Record:
+        points_of, vectors_of = self._kinds
+        points = points_of.read(f"{name}.kpt").astype(np.float64)
+        vectors = vectors_of.read(f"{name}.desc")
+        check_rows_alike(len(points), len(vectors))
+        columns = points.shape[1]
+        notes: tuple[str, ...] = ()
+        if columns == 6:
+            frames = read_frames(points)
+            xy, scales, turns, notes = frames
+        else:
+            xy = points[:, :2]
+            scales, turns = (points[:, 2], points[:, 3]) if columns == 4 else (None, None)
+            if columns > 2:
+                notes = (
+                    f"Taken of {columns} columns of keypoints: x, y"
+                    + (", scale, orientation." if columns == 4 else "."),
+                )
+        return Record(
+            xy=xy,
+            vectors=vectors,
+            image_size=self._size(name),
+            scales=scales,
+            orientations=turns,
+            descriptor=vectors_of.descriptor,
+            producer=f"kapture {vectors_of.name}",
+            origin="corner" if columns == 6 else "centre",
+            notes=notes,
+        )
+
+    @property
+    def _kinds(self) -> tuple[_Kind, _Kind]:
+        return self._pairs[0]
+
+    def _left_out(self) -> tuple[str, ...]:
+        others = ", ".join(vectors.name for _, vectors in self._pairs[1:])
+        return (f"Also found, not read: descriptors of the types {others}.",) if others else ()
+
+    @cached_property
+    def _pairs(self) -> list[tuple[_Kind, _Kind]]:
+        """All types of keypoints with descriptors of theirs, those that are known first."""
+        place = self.path / "reconstruction"
+        found = {
+            file.parent.relative_to(place / "keypoints"): file
+            for file in sorted((place / "keypoints").glob("**/keypoints.txt"))
+        }
+        if not found:
+            raise FileError(f"Expected reconstruction/keypoints in {self.path}, found none.")
+        pairs, errors = [], []
+        for file in sorted((place / "descriptors").glob("**/descriptors.txt")):
+            try:
+                vectors = _kind(file)
+                inside = file.parent.relative_to(place / "descriptors")
+                points = found.get(Path(vectors.points) if vectors.points else inside)
+                if points is not None:
+                    pairs.append((_kind(points), vectors))
+            except FileError as error:
+                errors.append(error)
+        if not pairs and errors:
+            raise errors[0]
+        if not pairs:
+            raise FileError(
+                f"Expected descriptors for the keypoints {', '.join(map(str, found))} in {place}, "
+                "found none."
+            )
+        return sorted(pairs, key=lambda pair: adapter_of(pair[1].descriptor or "sift") is None)
+
+    def _size(self, name: str) -> tuple[int, int] | None:
+        """Return the size of an image; where files tell sizes, they have to tell this one too."""
+        records, sensors = self.path / RECORDS, self.path / SENSORS
+        if self._image_size is not None or not (records.is_file() and sensors.is_file()):
+            return None
+        camera = self._cameras.get(name)
+        if camera is None or camera not in self._sizes:
+            what, file = (name, records) if camera is None else (camera, sensors)
+            raise InputError(
+                f"Expected a line of {what!r} in {file}, found none. Was it cut off? If it was "
+                "not, give the image's size."
+            )
+        return self._sizes[camera]
+
+    @cached_property
+    def _cameras(self) -> dict[str, str]:
+        """The cameras of images, by name."""
+        return {row[2]: row[1] for row in _rows(self.path / RECORDS) if len(row) == 3}
+
+    @cached_property
+    def _sizes(self) -> dict[str, tuple[int, int] | None]:
+        """The sizes of cameras, as far as they make sense."""
+        sizes: dict[str, tuple[int, int] | None] = {}
+        for row in _rows(self.path / SENSORS):
+            if len(row) > 2 and row[2] == "camera":
+                size = [int(float(word)) for word in row[SIDES] if _is_number(word)]
+                good = len(size) == 2 and min(size) > 0
+                sizes[row[0]] = (size[1], size[0]) if good else None
+        return sizes
+
+
+def _kind(file: Path) -> _Kind:
+    rows = list(_rows(file))
+    if not rows or len(rows[0]) < 3:
+        raise FileError(f"Expected name, dtype and dsize in {file}, got {rows[:1]}.")
+    name, dtype, size = rows[0][:3]
+    dtype = dtype.removeprefix("<class 'numpy.").removesuffix("'>").removeprefix("numpy.")
+    dtype = PYTHONS.get(dtype, dtype)
+    if dtype not in DTYPES or not size.isdigit():
+        raise FileError(f"Expected a dtype of NumPy and a size in {file}, got {rows[0][1:3]}.")
+    _, width = check_count(0, int(size[:9]))
+    least = 2 if file.name == "keypoints.txt" else 1
+    if width < least:
+        raise FileError(f"Expected at least {least} numbers a row in {file}, got {width}.")
+    tar = file.with_suffix(".tar")
+    packed = Tar(tar) if tar.is_file() else None
+    points = rows[0][3] if len(rows[0]) > 3 else None
+    return _Kind(file.parent, packed, name, np.dtype(dtype).newbyteorder("<"), width, points)
+
+
+def _rows(file: Path) -> Iterator[list[str]]:
+    """Yield the words of a text of kapture's, of commas; none where there is no such file."""
+    if not file.is_file():
+        return
+    text = read_bytes(file)
+    check_ended(text, file)
+    for line in text.decode(errors="replace").splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield [word.strip() for word in line.split(",")]
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return bool(np.isfinite(numbers([word], "a size")).all())
+    except ValueError:
+        return False

@@ -1,0 +1,181 @@
+"""OpenCV's FileStorage: .yml, .xml or .json, .gz too, with `keypoints` and `descriptors`.
+
+Read by our own code: OpenCV's parser overruns the stack on deep nesting, and makes arrays of
+whatever size a file claims. What comes after `keypoints` in a name (`keypoints_2`) is put behind
+the file's, so that a file may hold several images.
+
+C++ writes a keypoint as seven numbers, x, y, size, angle in degrees, response, octave and class_id:
+new versions a list each, old ones one list for all. Python can only write matrices; of such, the
+columns are taken to be the same, as many as there are.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from invertdesc.errors import FileError, InputError
+from invertdesc.limits import check_limit, get_limits
+from invertdesc.stores._files import FileStore, read_bytes, walk
+from invertdesc.stores._filestorage import Node, parse
+from invertdesc.stores.record import Array, Record, check_count, check_rows_alike
+
+_NAME = re.compile(rb"(?i)(key_?points?|descriptors?)")
+_YAML = re.compile(rb"(?im)^\"?(key_?points?|descriptors?)\w*\"? *:")
+_XML = re.compile(rb"(?i)<(key_?points?|descriptors?)[\w]*[ >]")
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[][{}]')
+FIELDS = 7  # numbers of a cv2.KeyPoint
+
+
+def recognise(head: bytes) -> bool:
+    """Say whether a file that begins so is FileStorage with something called as features are.
+
+    Calibrations and the annotations of other programs are none: theirs lie deeper, if anywhere.
+    """
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"{"):
+        return any(_NAME.match(key) for key in _keys(text))
+    if text.startswith(b"%YAML"):
+        return _YAML.search(text) is not None
+    return text.startswith((b"<?xml", b"<opencv_storage")) and _XML.search(text) is not None
+
+
+def _keys(text: bytes) -> Iterator[bytes]:
+    """Yield the names of what lies outermost in JSON, of which the end may be missing."""
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        mark = token[0][:1]
+        if mark in b"[{":
+            depth += 1
+        elif mark in b"]}":
+            depth -= 1
+        elif depth == 1 and token[2]:
+            yield token[1]
+
+
+class OpencvStore(FileStore):
+    """Read features from FileStorage, a file or a folder of them."""
+
+    kind: ClassVar[str] = "OpenCV FileStorage"
+    _last: tuple[Path, dict[str, Node]] | None = None  # one may hold several images
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all images."""
+        single = not self.path.is_dir()
+        for file in (self.path.name,) if single else walk(self.path):
+            if not file.endswith(self._suffix):
+                continue
+            name = file.removesuffix(self._suffix)
+            try:
+                nodes = self._nodes(self.path if single else self.path / file)
+            except (InputError, FileError):  # said when it is read
+                nodes = {}
+            ends = [key.removeprefix("keypoints") for key in nodes if key.startswith("keypoints")]
+            yield from (f"{name}{end}" for end in ends or [""])
+
+    def _record(self, name: str) -> Record:
+        return self._read(*self._find(name))
+
+    def _read(self, file: Path, end: str = "") -> Record:
+        nodes = self._nodes(file)
+        for part in ("keypoints", "descriptors"):
+            if part + end not in nodes:
+                found = ", ".join(list(nodes)[:8]) or "nothing"
+                raise InputError(f"Expected {part + end!r} in {file}, got {found}.")
+        points = _table(nodes["keypoints" + end])
+        vectors = _matrix(nodes["descriptors" + end])
+        check_rows_alike(len(points), len(vectors))
+        x_y, columns = points[:, :2], points.shape[1]
+        angles = points[:, 3] if columns > 3 else None
+        told = angles is not None and len(angles) and not (angles < 0).all()  # -1: none
+        return Record(
+            xy=x_y,
+            vectors=vectors,
+            scales=points[:, 2] if columns > 2 else None,
+            diameters=True,
+            orientations=np.deg2rad(angles.clip(min=0)) if told and angles is not None else None,
+            scores=points[:, 4] if columns > 4 else None,
+            producer="opencv",
+            notes=(
+                "OpenCV's SIFT as it is by default puts keypoints a quarter pixel to the right and "
+                "down; the file does not tell, so they are left.",
+            )
+            if vectors.shape[1] == 128
+            else (),
+        )
+
+    def _find(self, name: str) -> tuple[Path, str]:
+        """Return the file that holds an image, and what follows `keypoints` in it."""
+        if not self.path.is_dir():
+            own = self.path.name.removesuffix(self._suffix)
+            if not name.startswith(own):
+                raise InputError("Expected an image of that name, found none.")
+            return self.path, name.removeprefix(own)
+        file = self.path / f"{name}{self._suffix}"
+        if file.is_file():
+            return file, ""
+        stem = Path(name).name
+        for length in range(len(stem) - 1, 0, -1):
+            shorter = (self.path / name).with_name(f"{stem[:length]}{self._suffix}")
+            if shorter.is_file():
+                return shorter, stem[length:]
+        return file, ""
+
+    def _nodes(self, file: Path) -> dict[str, Node]:
+        if self._last is None or self._last[0] != file:
+            self._last = file, parse(unzipped(read_bytes(file), file), str(file))
+        return self._last[1]
+
+
+def unzipped(data: bytes, file: Path) -> bytes:
+    """Return data as it is, or what gzip packed in it, up to a reasonable size.
+
+    Raises:
+        FileError: Damaged.
+        InputError: Of more bytes than `Limits` allow.
+    """
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    tool = zlib.decompressobj(wbits=31)
+    try:
+        content = tool.decompress(data, get_limits().unpacked + 1)
+    except zlib.error as error:
+        raise FileError(f"Expected a whole gzip file at {file}, got: {error}.") from error
+    check_limit("unpacked", len(content), "a gzip file")
+    if not tool.eof:
+        raise FileError(f"Expected a whole gzip file at {file}, got one that was cut off.")
+    return content
+
+
+def _table(node: Node) -> Array:
+    """Return keypoints as (N, columns)."""
+    if node.shape is not None:
+        points = _matrix(node)
+        if not 2 <= points.shape[1] <= FIELDS:
+            raise InputError(f"Expected keypoints of 2 to 7 columns, got {points.shape[1]}.")
+        return points.astype(np.float64)
+    if len(node.values) % FIELDS:
+        raise InputError(f"Expected 7 numbers a keypoint, got {len(node.values)} in all.")
+    return node.values.reshape(-1, FIELDS)
+
+
+def _matrix(node: Node) -> Array:
+    if node.shape is None:
+        raise InputError("Expected a matrix of descriptors, got a list.")
+    rows, columns = node.shape
+    check_count(rows, columns)
+    if len(node.values) != rows * columns:
+        raise InputError(
+            f"Expected {rows} x {columns} numbers, got {len(node.values)}. Was the file cut off?"
+        )
+    table = node.values.reshape(rows, columns)
+    if not node.bytes:
+        return table.astype(np.float32)
+    if not ((table >= 0) & (table <= 255)).all():
+        raise InputError("Expected bytes from 0 to 255, got others.")
+    return table.astype(np.uint8)

@@ -1,0 +1,98 @@
+"""OpenMVG's `<image>.feat` and `.desc`, beside `image_describer.json` and `sfm_data.json`.
+
+Two describers write SIFT, with the same kind of regions and RootSIFT as bytes, 512 times:
+`SIFT_Image_describer`, the default, hands on VLFeat's vectors as they are, and
+`SIFT_Anatomy_Image_describer` writes the 4 x 4 grid by columns. Its name in `image_describer.json`
+tells; where that is missing, the default is taken, and mended where the vectors show the other.
+
+Source: OpenMVG's `SIFT_describer.hpp` and `sift_DescriptorExtractor.hpp`, for the two orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+from invertdesc.errors import InputError
+from invertdesc.stores._feat import nearest, pictures, read_json, read_pair, size_of
+from invertdesc.stores._files import FileStore
+from invertdesc.stores.record import Array, Record
+from invertdesc.stores.vlfeat import from_openmvg, from_vlfeat
+
+Order: TypeAlias = Callable[[Array], Array]
+
+DEFAULT = "SIFT_Image_describer"
+ORDERS: dict[str | None, Order] = {
+    DEFAULT: from_vlfeat,
+    "SIFT_Anatomy_Image_describer": from_openmvg,
+}
+UNNAMED = (
+    "No image_describer.json names a describer of SIFT that is known: vectors are taken for those "
+    f"of {DEFAULT}."
+)
+
+
+class OpenmvgStore(FileStore):
+    """Read SIFT from OpenMVG's files, one or a folder of them."""
+
+    kind: ClassVar[str] = "OpenMVG .feat and .desc"
+
+    def _read(self, file: Path) -> Record:
+        describer, regions = self._told_of(file)
+        if regions is not None and "SIFT" not in regions:
+            raise InputError(f"Expected SIFT regions of OpenMVG, got {regions!r}.")
+        table, vectors = read_pair(file)
+        return Record(
+            xy=table[:, :2],
+            vectors=ORDERS.get(describer, from_vlfeat)(vectors),
+            image_size=self._size_of(file),
+            scales=table[:, 2],
+            orientations=table[:, 3],
+            producer="openmvg",
+            notes=() if describer in ORDERS else (UNNAMED,),
+        )
+
+    def _told_of(self, file: Path) -> tuple[str | None, str | None]:
+        """Return the names of the describer and of its regions, where a file tells them."""
+        told = self._json(nearest(file, self._folder, "image_describer.json"))
+        return _name_in(told, "image_describer"), _name_in(told, "regions_type")
+
+    def _size_of(self, file: Path) -> tuple[int, int] | None:
+        scene = nearest(file, self._folder, "sfm_data.json")
+        if scene not in self._sizes:
+            self._sizes[scene] = {
+                Path(part["filename"]).stem: size
+                for part in pictures(self._json(scene))
+                if (size := size_of(part)) and isinstance(part.get("filename"), str)
+            }
+        return self._sizes[scene].get(file.stem)
+
+    @property
+    def _folder(self) -> Path:
+        return self.path if self.path.is_dir() else self.path.parent
+
+    @cached_property
+    def _sizes(self) -> dict[Path | None, dict[str, tuple[int, int]]]:
+        """Sizes by the images' stems, of each scene file."""
+        return {}
+
+    @cached_property
+    def _texts(self) -> dict[Path, Any]:
+        return {}
+
+    def _json(self, file: Path | None) -> Any:
+        """Return what is in a JSON file, which is read once."""
+        if file is None:
+            return None
+        if file not in self._texts:
+            self._texts[file] = read_json(file)
+        return self._texts[file]
+
+
+def _name_in(told: Any, part: str) -> str | None:
+    """Return what OpenMVG calls a part of what it wrote."""
+    inside = told.get(part) if isinstance(told, dict) else None
+    name = inside.get("polymorphic_name") if isinstance(inside, dict) else None
+    return name if isinstance(name, str) else None

@@ -1,0 +1,1 @@
+"""Vectors to gradients, and the frames that they lie in."""

@@ -1,0 +1,254 @@
+"""Fit the unfolding of any descriptor by ridge regression, in seconds (ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from invertdesc.errors import InputError
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.image import to_gray, to_image
+from invertdesc.unfolding.unfolding import FALLOFF, Unfolding
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.unfolding.frame import Frame
+
+
+def fit_unfolding(
+    descriptor: Descriptor,
+    images: Iterable[object],
+    *,
+    grid: int = 8,
+    ridge: float = 0.02,
+    bins: int | None = None,
+    progress: bool = False,
+) -> Unfolding:
+    """Fit the linear map from a descriptor's vectors to the gradients around their keypoints.
+
+    Images are read one at a time; only sums over keypoints are kept. A target is the picture's
+    gradient in the keypoint's frame, blurred to the grid's spacing and scaled to a root mean square
+    of 1, because vectors are normalised too. The logarithm of that root mean square is fitted
+    beside, to the vector and the logarithm of the cell's width: contrast and falloff.
+
+    Args:
+        descriptor: An adapter; it says with `frame` which square its vectors describe.
+        images: Paths, or whatever else `invertdesc.image.to_image` takes; some hundred photographs.
+        grid: G, the map's cells along a side.
+        ridge: Weight of the penalty on the map, relative to the vectors' variance.
+        bins: Orientation bins of a histogram, where the vector is a row of histograms; else None.
+        progress: Show a bar.
+
+    Raises:
+        InputError: No keypoint in any image.
+        MissingFieldError: The adapter extracts no scales or orientations, and its frame has them.
+
+    >>> from skimage.data import camera
+    >>> from invertdesc import create_descriptor
+    >>> fit_unfolding(create_descriptor("sift"), [camera()], grid=4).matrix.shape
+    torch.Size([128, 32])
+    """
+    if progress:
+        from tqdm import tqdm
+
+        images = tqdm(images, desc=f"fit {descriptor.name}", unit="image", disable=None)
+    sums = _Sums(descriptor.dim, 2 * grid * grid)
+    for vectors, targets, cell in _patches(descriptor, images, descriptor.frame, grid):
+        sums.add(vectors, targets, cell)
+    matrix, bias, mean = sums.gradients(ridge)
+    contrast, falloff = sums.contrast(ridge)
+    return Unfolding(
+        matrix=matrix,
+        bias=bias,
+        mean=mean,
+        frame=descriptor.frame,
+        falloff=falloff,
+        bins=bins,
+        contrast=contrast,
+    )
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well an unfolding does on images that its fit has not seen.
+
+    Attributes:
+        patches: Keypoints looked at.
+        correlation: Of the unfolded gradients with the true ones, each patch's scaled to a root
+            mean square of 1.
+        contrast: Of the logarithms of told and true gradient size.
+    """
+
+    patches: int
+    correlation: float
+    contrast: float
+
+
+def measure_unfolding(
+    unfolding: Unfolding, descriptor: Descriptor, images: Iterable[object]
+) -> Quality:
+    """Measure an unfolding on images kept out of its fit.
+
+    Args:
+        unfolding: Of that descriptor.
+        descriptor: An adapter.
+        images: Whatever `invertdesc.image.to_image` takes.
+
+    Raises:
+        InputError: No keypoint in any image.
+    """
+    products, told, true = torch.zeros(3, dtype=torch.float64), [], []
+    for vectors, targets, cell in _patches(descriptor, images, unfolding.frame, unfolding.grid):
+        size = _sizes(targets)
+        one, other = unfolding(vectors).flatten(1), targets / size
+        told.append(_sizes(one).log()[:, 0] - unfolding.falloff * cell)
+        true.append(size.log()[:, 0])
+        one = one / _sizes(one) * _sizes(unfolding.directions(vectors).flatten(1))
+        products += torch.stack([(one * other).sum(), one.square().sum(), other.square().sum()])
+    if not told:
+        raise InputError("Expected images with keypoints to measure an unfolding on, found none.")
+    both = torch.stack([torch.cat(told), torch.cat(true)])
+    return Quality(
+        patches=both.shape[1],
+        correlation=float(products[0] / (products[1] * products[2]).sqrt()),
+        contrast=float(both.corrcoef()[0, 1]) if both.shape[1] > 1 else 0.0,
+    )
+
+
+def _patches(
+    descriptor: Descriptor, images: Iterable[object], frame: Frame, grid: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield encoded vectors (N, D), gradients (N, 2 * G * G), and log cell widths (N,)."""
+    for source in images:
+        image = to_image(source)
+        features = descriptor.extract(image)
+        if len(features):
+            batch = FeatureBatch.collate([features])
+            batch.require(frame.needs, needed_by=f"the frame of {descriptor.name!r}")
+            gray = to_gray(image, features.provenance.gray_mode)
+            sides, turns = frame.sides(batch), frame.turns(batch)
+            targets = gradients_around(gray, batch.keypoints, sides, turns, grid)
+            cell = (sides / grid).clamp(min=1).log()
+            yield descriptor.encode(batch.descriptors), targets.flatten(1), cell
+
+
+def _sizes(gradients: Tensor) -> Tensor:
+    """Return (N, 1), the root mean square of each patch, kept off 0."""
+    return gradients.square().mean(1, keepdim=True).sqrt() + 1e-4
+
+
+def places_around(
+    keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
+) -> tuple[Tensor, Tensor]:
+    """Return x and y, each (N, G, G) in pixels, of a grid's cell centres in keypoints' frames.
+
+    Args:
+        keypoints: (N, 2) xy in pixels.
+        sides: (N,) pixels.
+        turns: (N,) radians.
+        grid: G.
+    """
+    places = (torch.arange(grid, device=keypoints.device) + 0.5) / grid - 0.5
+    down, right = torch.meshgrid(places, places, indexing="ij")
+    cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
+    side = sides[:, None, None]
+    x = keypoints[:, 0, None, None] + side * (right * cos - down * sin)
+    y = keypoints[:, 1, None, None] + side * (right * sin + down * cos)
+    return x, y
+
+
+def gradients_around(
+    gray: Tensor, keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
+) -> Tensor:
+    """Sample a picture's gradient on a grid in the frame of each keypoint.
+
+    The picture is blurred to the grid's spacing first, in half octaves.
+
+    Args:
+        gray: (H, W) float.
+        keypoints: (N, 2) xy in pixels.
+        sides: (N,) pixels.
+        turns: (N,) radians.
+        grid: G.
+
+    Returns:
+        (N, 2, G, G) float32: per pixel, towards the frame's right and down.
+    """
+    import cv2
+
+    x, y = places_around(keypoints, sides, turns, grid)
+    height, width = gray.shape
+    where = torch.stack([x * 2 / max(width - 1, 1) - 1, y * 2 / max(height - 1, 1) - 1], -1)
+
+    levels = (2 * (sides / (2.5 * grid)).clamp(min=0.8).log2()).round()
+    sampled = torch.empty(len(keypoints), 2, grid, grid)
+    for level in sorted(set(levels.tolist())):
+        blurred = cv2.GaussianBlur(
+            gray.numpy(), (0, 0), 2 ** (level / 2), borderType=cv2.BORDER_REPLICATE
+        )
+        gy, gx = torch.gradient(torch.from_numpy(blurred))
+        chosen = (levels == level).nonzero().flatten()
+        points = where[chosen].view(1, -1, grid, 2)
+        found = F.grid_sample(
+            torch.stack([gx, gy])[None], points, padding_mode="border", align_corners=True
+        )
+        sampled[chosen] = found.view(2, -1, grid, grid).transpose(0, 1)
+    gx, gy = sampled.unbind(1)
+    cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
+    return torch.stack([gx * cos + gy * sin, gy * cos - gx * sin], 1)
+
+
+class _Sums:
+    """What least squares need to know of all keypoints, in float64."""
+
+    def __init__(self, dim: int, outputs: int) -> None:
+        # Rows: the vector, the logarithm of the cell's width, 1; columns of xy: the gradients, the
+        # logarithm of their size.
+        self.xx = torch.zeros(dim + 2, dim + 2, dtype=torch.float64)
+        self.xy = torch.zeros(dim + 2, outputs + 1, dtype=torch.float64)
+
+    def add(self, vectors: Tensor, targets: Tensor, cell: Tensor) -> None:
+        size = _sizes(targets)
+        x = torch.cat([vectors, cell[:, None], torch.ones(len(vectors), 1)], 1).double()
+        self.xx += x.T @ x
+        self.xy += x.T @ torch.cat([targets / size, size.log()], 1).double()
+
+    def gradients(self, ridge: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the matrix, the bias and the vectors' mean."""
+        mean, bias, spread, joint = self._centred()
+        spread, joint = spread[:-1, :-1], joint[:-1, :-1]
+        penalty = ridge * spread.diagonal().mean() + 1e-12
+        matrix = torch.linalg.solve(
+            spread + penalty * torch.eye(len(spread), dtype=torch.float64), joint
+        )
+        return matrix.float(), bias[:-1].float(), mean[:-1].float()
+
+    def contrast(self, ridge: float) -> tuple[Tensor, float]:
+        """Return what the logarithm of the gradients' size gains with the vector, and the falloff.
+
+        Where cells are all of one width, nothing can be said of a falloff: take the usual one.
+        """
+        mean, _, spread, joint = self._centred()
+        n = self.xx[-1, -1]
+        alike = bool(spread[-1, -1] < 1e-3 * n)
+        penalty = (ridge * spread.diagonal()[:-1].mean() + 1e-12).expand(len(mean)).clone()
+        penalty[-1] = n if alike else 0.0
+        slopes = torch.linalg.solve(spread + penalty.diag(), joint[:, -1])
+        falloff = FALLOFF if alike else min(max(-float(slopes[-1]), 0.0), 2.0)
+        return slopes[:-1].float(), falloff
+
+    def _centred(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        n = float(self.xx[-1, -1])
+        if n == 0:
+            raise InputError(
+                "Expected images with keypoints to fit an unfolding to, found none in any. "
+                "Give photographs, or let the descriptor find more."
+            )
+        mean, bias = self.xx[-1, :-1] / n, self.xy[-1] / n
+        spread = self.xx[:-1, :-1] - n * torch.outer(mean, mean)
+        return mean, bias, spread, self.xy[:-1] - n * torch.outer(mean, bias)

@@ -1,0 +1,44 @@
+"""The square of the picture that a vector describes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from invertdesc.features.batch import FeatureBatch
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The square of the picture that a descriptor looks at, around its keypoint.
+
+    Attributes:
+        support: Its side, in units of the keypoint's scale, or in pixels where not `scaled`.
+        scaled: Whether it grows with the keypoint's scale.
+        rotated: Whether it turns with the keypoint's orientation.
+    """
+
+    support: float
+    scaled: bool = True
+    rotated: bool = True
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The fields of features that fix the square."""
+        return ("scales",) * self.scaled + ("orientations",) * self.rotated
+
+    def sides(self, batch: FeatureBatch) -> Tensor:
+        """Return (M,) float32, the squares' sides in pixels."""
+        ones = torch.ones_like(batch.keypoints[:, 0])
+        return self.support * (ones if not self.scaled or batch.scales is None else batch.scales)
+
+    def turns(self, batch: FeatureBatch) -> Tensor:
+        """Return (M,) float32, the squares' turns in radians from +x towards +y."""
+        zeros = torch.zeros_like(batch.keypoints[:, 0])
+        return zeros if not self.rotated or batch.orientations is None else batch.orientations

@@ -1,0 +1,211 @@
+"""Which small means of the picture each bit of a binary descriptor compares."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from invertdesc._files import atomic_write, existing_file
+from invertdesc.errors import FileError, InputError
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.unfolding.frame import Frame
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+
+FORMAT = "invertdesc-pattern"
+INNER = 0.75  # of a frame's side that is painted: few boxes reach the rim
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """The comparisons that a binary descriptor makes, in the keypoint's frame.
+
+    Bit i is set where the mean of the picture in box i, 0 exceeds that in box i, 1.
+
+    Attributes:
+        boxes: (M, 2, 3) float32, each square's centre x, y and side, in units of the frame's side,
+            from the frame's middle towards its right and down.
+        frame: The square of the picture that they lie in.
+
+    >>> boxes = torch.tensor([[[0.25, 0.0, 0.5], [-0.25, 0.0, 0.5]]])
+    >>> Pattern(boxes, Frame(support=32.0)).matrix(4).view(4, 4)
+    tensor([[ 0.0000,  0.0000,  0.0000,  0.0000],
+            [-0.2500, -0.2500,  0.2500,  0.2500],
+            [-0.2500, -0.2500,  0.2500,  0.2500],
+            [ 0.0000,  0.0000,  0.0000,  0.0000]])
+
+    Source: d'Angelo, Jacques, Alahi, Vandergheynst, "From bits to images: inversion of local binary
+    descriptors", PAMI 2014.
+    """
+
+    boxes: Tensor
+    frame: Frame
+
+    def matrix(self, grid: int) -> Tensor:
+        """Return (M, grid * grid) float32: the differences of box means as a linear map.
+
+        It takes pictures of the frame of grid x grid cells, row by row. A box counts by what of it
+        lies in the frame.
+        """
+        first, second = box_means(self.boxes, grid).unbind(1)
+        return first - second
+
+    def differences(self, gray: Tensor, batch: FeatureBatch, *, grid: int = 64) -> Tensor:
+        """Return (N, M), the differences whose signs are the bits, of a picture.
+
+        Args:
+            gray: (H, W) in [0, 1].
+            batch: Of one image, for its keypoints.
+            grid: Samples along the side of the frame.
+
+        Raises:
+            MissingFieldError: The features lack scales or orientations that the frame needs.
+        """
+        return self.patches(gray, batch, grid=grid).flatten(1) @ self.matrix(grid).to(gray).T
+
+    def patches(self, gray: Tensor, batch: FeatureBatch, *, grid: int) -> Tensor:
+        """Return (N, grid, grid), the picture in the frame of each keypoint.
+
+        Args:
+            gray: (H, W) in [0, 1].
+            batch: Of one image, for its keypoints.
+            grid: Samples along the side; the picture is not blurred first, so that they should be
+                about a pixel apart or less.
+
+        Raises:
+            MissingFieldError: The features lack scales or orientations that the frame needs.
+        """
+        batch.require(self.frame.needs, needed_by="the frame of a pattern")
+        sides, turns = self.frame.sides(batch), self.frame.turns(batch)
+        return patches_around(gray, batch.keypoints, sides, turns, grid)
+
+    def save(
+        self, path: str | os.PathLike[str], *, card: Mapping[str, object] | None = None
+    ) -> None:
+        """Write a .safetensors file, whole or not at all, the boxes in float16.
+
+        Raises:
+            FileError: The place cannot be written.
+        """
+        from safetensors.torch import save
+
+        header = {"frame": asdict(self.frame), "card": dict(card or {})}
+        with atomic_write(path) as file:
+            file.write(save({"boxes": self.boxes.half()}, {FORMAT: json.dumps(header)}))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Pattern:
+        """Read a .safetensors file that `save` wrote.
+
+        Raises:
+            FileError: Missing, unreadable, or not ours.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        name = existing_file(path, "a pattern's .safetensors file")
+        try:
+            with safe_open(name, framework="pt") as file:
+                header = json.loads((file.metadata() or {})[FORMAT])
+                boxes = file.get_tensor("boxes").float()
+            if boxes.ndim != 3 or boxes.shape[1:] != (2, 3) or not boxes.isfinite().all():
+                raise ValueError(f"boxes of shape {tuple(boxes.shape)}, not finite (M, 2, 3)")
+            return cls(boxes, Frame(**header["frame"]))
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise FileError(
+                f"Expected a pattern that invertdesc wrote, got {name}: {error}"
+            ) from error
+
+    @classmethod
+    @lru_cache
+    def shipped(cls, descriptor: str) -> Pattern | None:
+        """Load the pattern that ships with the package for a descriptor, None where none does."""
+        from invertdesc.weights import FOLDER
+
+        path = FOLDER / f"pattern-{descriptor}.safetensors"
+        return cls.load(path) if path.is_file() else None
+
+
+def pattern_of(adapter: Descriptor, *, needed_by: str) -> Pattern:
+    """Return an adapter's attribute `pattern`, or the one that ships under its name.
+
+    Args:
+        adapter: Of a binary descriptor.
+        needed_by: The method, for the error.
+
+    Raises:
+        InputError: It has none.
+    """
+    pattern = getattr(adapter, "pattern", None) or Pattern.shipped(adapter.name)
+    if isinstance(pattern, Pattern):
+        return pattern
+    from invertdesc.weights import FOLDER
+
+    shipped = ", ".join(sorted(path.stem[8:] for path in FOLDER.glob("pattern-*.safetensors")))
+    raise InputError(
+        f"Expected a binary descriptor whose comparisons are known ({shipped}) for the method "
+        f"{needed_by!r}, got {adapter.name!r}. Choose method 'poisson' or 'unfold', or give its "
+        "comparisons as pattern."
+    )
+
+
+def patch_gradients(patches: Tensor) -> Tensor:
+    """Return (N, 2, G, G), the gradients of patches (N, G, G) towards the right and down."""
+    gy, gx = torch.gradient(patches, dim=(1, 2))
+    return torch.stack([gx, gy], 1)
+
+
+def inner_gradients(patches: Tensor, frame: Frame) -> tuple[Tensor, Frame]:
+    """Return the gradients of patches (N, G, G) without their rim, and what they fill."""
+    grid = patches.shape[-1]
+    rim = round(grid * (1 - INNER) / 2)
+    inner = patch_gradients(patches)[..., rim : grid - rim, rim : grid - rim]
+    return inner, replace(frame, support=frame.support * inner.shape[-1] / grid)
+
+
+def box_means(boxes: Tensor, grid: int) -> Tensor:
+    """Return (..., grid * grid), the means in boxes (..., 3) as linear maps, each of sum 1."""
+    edges = torch.arange(grid, device=boxes.device)
+    centre, half = (boxes[..., :2] + 0.5) * grid, boxes[..., 2:] * (grid / 2)
+    low, high = (centre - half)[..., None], (centre + half)[..., None]  # (..., 2, 1)
+    shares = (high.minimum(edges + 1) - low.maximum(edges)).clamp(min=0)  # (..., 2, grid)
+    shares = shares / shares.sum(-1, keepdim=True).clamp(min=1e-6)
+    return (shares[..., 1, :, None] * shares[..., 0, None, :]).flatten(-2)
+
+
+def patches_around(
+    gray: Tensor, keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
+) -> Tensor:
+    """Sample a picture on a grid in the frame of each keypoint, between pixels linearly.
+
+    Args:
+        gray: (H, W) float.
+        keypoints: (N, 2) xy in pixels.
+        sides: (N,) pixels.
+        turns: (N,) radians.
+        grid: G.
+
+    Returns:
+        (N, G, G), borders repeated.
+    """
+    steps = (torch.arange(grid, device=gray.device) + 0.5) / grid - 0.5
+    down, right = torch.meshgrid(steps, steps, indexing="ij")
+    cos, sin = ((sides * part)[:, None, None] for part in (turns.cos(), turns.sin()))
+    x, y = (part[:, None, None] for part in keypoints.unbind(1))
+    places = torch.stack([x + right * cos - down * sin, y + right * sin + down * cos], -1)
+    size = torch.tensor(gray.shape[::-1], device=gray.device)
+    found = F.grid_sample(
+        gray[None, None],
+        ((places + 0.5) * 2 / size - 1).view(1, -1, grid, 2),
+        padding_mode="border",
+        align_corners=False,
+    )
+    return found.view(-1, grid, grid)

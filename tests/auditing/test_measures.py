@@ -1,0 +1,239 @@
+"""Measures, on pictures whose answer is known."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from skimage import data
+
+from invertdesc import LocalFeatures, create_descriptor
+from invertdesc.auditing.measures import Ruler, Scores, mean_scores
+from invertdesc.auditing.mosaic import MOST, PATCH, cut_out, lay_out, show, true_patches
+from invertdesc.auditing.subjects import Subject, shrink_image, shrink_subject, with_original
+from invertdesc.descriptors import Descriptor
+from invertdesc.errors import FileError, InputError
+from invertdesc.evaluation.consistency import agreement, can_describe
+from invertdesc.evaluation.faces import count_found, find_faces
+from invertdesc.evaluation.identity import Identity, load_identity
+from invertdesc.image import to_image
+from invertdesc.unfolding.frame import Frame
+
+
+@pytest.mark.parametrize("name", ["sift", "orb", "brief"])
+def test_a_picture_agrees_with_its_own_descriptors(picture: torch.Tensor, name: str) -> None:
+    adapter = create_descriptor(name)
+    found = agreement(adapter, adapter.extract(picture), picture)
+    assert found is not None
+    assert found[0] > 0.97
+    assert found[1] < found[0] - 0.3
+
+
+def test_agreement_keeps_to_keypoints_where_some_are_lost(
+    picture: torch.Tensor, stored_bits: LocalFeatures, orb: Descriptor
+) -> None:
+    from dataclasses import replace
+
+    at_border = torch.arange(len(stored_bits)) % 3 == 0
+    moved = replace(
+        stored_bits,
+        keypoints=torch.where(at_border[:, None], torch.zeros(2), stored_bits.keypoints),
+    )
+    found = agreement(orb, moved, picture)
+    assert found is not None
+    assert found[0] > 0.97  # of the others; what lies at the border cannot be described
+
+
+def test_a_flat_picture_agrees_with_nothing(
+    picture: torch.Tensor, stored: LocalFeatures, sift: Descriptor
+) -> None:
+    found = agreement(sift, stored, torch.full_like(picture, 0.5))
+    assert found is not None
+    assert found[0] == pytest.approx(0, abs=1e-6)
+
+
+def test_what_cannot_describe_has_no_agreement() -> None:
+    assert can_describe(create_descriptor("sift"))
+    assert not can_describe(create_descriptor("hog"))
+
+
+def test_the_original_itself_scores_full(
+    picture: torch.Tensor, subject: Subject, sift: Descriptor
+) -> None:
+    scores = Ruler(sift, vgg=lambda a, b: (a - b).square().mean()).full(subject, picture)
+    assert scores.ncc == pytest.approx(1, abs=1e-5)
+    assert scores.gradient == pytest.approx(1, abs=1e-5)
+    assert scores.ssim == pytest.approx(1, abs=1e-5)
+    assert (scores.psnr, scores.vgg, scores.faces, scores.faces_seen) == (100.0, 0.0, 1.0, 1.0)
+    assert scores.consistency is not None
+    assert scores.consistency > 0.97
+
+
+def test_without_an_original_there_is_agreement_alone(
+    picture: torch.Tensor, stored: LocalFeatures, sift: Descriptor
+) -> None:
+    ruler = Ruler(sift)
+    bare = Subject("bare", stored)
+    for scores in (ruler.full(bare, picture), ruler.quick(bare, picture)):
+        assert scores.ncc is scores.psnr is scores.faces is None
+        assert scores.consistency is not None
+    assert ruler.full(bare, picture).faces_seen == 1.0
+    assert Ruler(sift, faces=False).full(bare, picture).faces_seen is None
+
+
+def test_quick_and_full_measure_alike(
+    picture: torch.Tensor, subject: Subject, sift: Descriptor
+) -> None:
+    other = picture.flip(2)
+    assert Ruler(sift).quick(subject, other).ncc == Ruler(sift).full(subject, other).ncc
+
+
+def test_means_leave_out_what_is_missing() -> None:
+    mean = mean_scores([Scores(ncc=0.25, faces=1.0), Scores(ncc=0.75), Scores()])
+    assert (mean.ncc, mean.faces, mean.ssim) == (0.5, 1.0, None)
+
+
+def test_the_one_face_is_found_once(picture: torch.Tensor) -> None:
+    (box,) = find_faces(picture)
+    x0, y0, x1, y1 = box
+    assert 60 < (x0 + x1) / 2 < 160
+    assert 60 < (y0 + y1) / 2 < 160
+    assert find_faces(to_image(data.coffee())) == []
+    assert find_faces(torch.zeros(3, 20, 20)) == []
+
+
+def test_a_face_that_fills_its_picture_is_found() -> None:
+    face = to_image(data.astronaut()[70:190, 165:280])
+    (box,) = find_faces(face)
+    assert min(box) >= 0
+    assert box[2] <= 115
+    assert box[3] <= 120
+    assert count_found([(0, 0, 115, 120)], [box]) == 1
+
+
+def test_faces_are_not_counted_where_the_original_has_none(
+    picture: torch.Tensor, stored: LocalFeatures, sift: Descriptor
+) -> None:
+    scores = Ruler(sift).full(Subject("gray", stored, torch.full_like(picture, 0.5)), picture)
+    assert scores.faces is scores.faces_seen is None
+
+
+def test_faces_are_the_same_where_boxes_overlap() -> None:
+    face = (0.0, 0.0, 10.0, 10.0)
+    assert count_found([face], [(0, 0, 10, 4)]) == 1  # 40 of 100
+    assert count_found([face], [(0, 0, 10, 2)]) == 0  # 20 of 100
+    assert count_found([face], [(20, 20, 30, 30)]) == count_found([face], []) == 0
+
+
+def test_identity_compares_faces_cut_out(picture: torch.Tensor) -> None:
+    seen: list[torch.Size] = []
+
+    def model(faces: torch.Tensor) -> torch.Tensor:
+        seen.append(faces.shape)
+        return faces.mean((2, 3)) - faces.mean((1, 2, 3))[:, None]
+
+    measure = Identity(model, side=32)
+    faces = find_faces(picture)
+    assert measure(picture, picture, faces) == pytest.approx(0, abs=1e-5)
+    assert seen == [(1, 3, 32, 32)] * 2
+    turned = picture[[2, 1, 0]]
+    assert (measure(turned, picture, faces) or 0) > 0.5
+    assert measure(picture, picture, []) is None
+    with pytest.raises(InputError, match="identity model"):
+        Identity(lambda x: x)(picture, picture, faces)
+
+
+class Means(torch.nn.Module):
+    """An embedding of a face: how much its mean colours differ from gray."""
+
+    def forward(self, faces: torch.Tensor) -> torch.Tensor:
+        return faces.mean((2, 3)) - faces.mean((1, 2, 3))[:, None]
+
+
+@pytest.mark.parametrize("suffix", [".pt2", ".pt"])
+def test_identity_is_read_from_a_file(picture: torch.Tensor, tmp_path: Path, suffix: str) -> None:
+    example, path = torch.rand(1, 3, 112, 112), tmp_path / f"model{suffix}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        if suffix == ".pt2":
+            torch.export.save(torch.export.export(Means(), (example,)), path)
+        else:
+            torch.jit.trace(Means(), example).save(str(path))
+    faces, turned = find_faces(picture), picture[[2, 1, 0]]
+    expected = Identity(Means())(turned, picture, faces)
+    assert load_identity(path)(turned, picture, faces) == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_is_no_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="TorchScript"):
+        load_identity(tmp_path / "missing.pt")
+    for name in ("broken.pt", "broken.pt2"):
+        (tmp_path / name).write_bytes(b"no archive")
+        with pytest.raises(FileError, match="TorchScript"):
+            load_identity(tmp_path / name)
+
+
+def test_patches_are_cut_as_the_frame_lies() -> None:
+    y, x = torch.meshgrid(torch.arange(60.0), torch.arange(80.0), indexing="ij")
+    turned = torch.tensor([0.0, torch.pi / 2])
+    features = LocalFeatures(
+        keypoints=torch.tensor([[40.0, 30.0], [40.0, 30.0]]),
+        descriptors=torch.zeros(2, 128),
+        image_size=(60, 80),
+        descriptor="sift",
+        scales=torch.tensor([2.0, 1.0]),  # squares of 24 and 12 pixels
+        orientations=turned,
+    )
+    upright, right = true_patches(x + 0 * y, features, Frame(support=12.0))
+    assert upright.shape == (PATCH, PATCH)
+    middles = torch.arange(PATCH) - (PATCH - 1) / 2
+    torch.testing.assert_close(upright, (40 + middles).expand(PATCH, -1), atol=1e-3, rtol=0)
+    # A quarter turn, clockwise: the frame's down is the picture's left.
+    wanted = (40 - middles / 2)[:, None].expand(-1, PATCH)
+    torch.testing.assert_close(right, wanted, atol=1e-3, rtol=0)
+
+
+def test_a_mosaic_is_cut_apart_where_it_was_laid_out(
+    stored: LocalFeatures, sift: Descriptor
+) -> None:
+    laid = lay_out(stored, sift)
+    assert len(laid) == min(len(stored), MOST)
+    picture = torch.zeros(laid.image_size)
+    x, y = laid.keypoints.round().long().unbind(1)
+    picture[y, x] = torch.arange(1.0, len(laid) + 1)
+    patches = cut_out(picture, sift.frame, len(laid))
+    assert patches.flatten(1).sum(1).tolist() == list(range(1, len(laid) + 1))
+    shown = show(patches)
+    assert shown.shape[0] == 3
+    assert 0 <= float(shown.min()) <= float(shown.max()) <= 1
+
+
+def test_shrinking_moves_keypoints_with_the_picture(sift: Descriptor) -> None:
+    features = LocalFeatures(
+        keypoints=torch.tensor([[-0.5, -0.5], [199.5, 99.5], [99.5, 49.5]]),
+        descriptors=torch.zeros(3, 128),
+        image_size=(100, 200),
+        descriptor="sift",
+        scales=torch.full((3,), 4.0),
+        orientations=torch.zeros(3),
+    )
+    small = shrink_subject(Subject("a", features, torch.rand(3, 100, 200)), 50, sift)
+    assert small.features.image_size == (25, 50)
+    assert small.image is not None
+    assert small.image.shape == (3, 25, 50)
+    assert small.features.keypoints.tolist() == [[-0.5, -0.5], [49.5, 24.5], [24.5, 12.0]]
+    assert small.features.scales is not None
+    assert small.features.scales.tolist() == [1.0, 1.0, 1.0]
+    assert shrink_subject(small, 50, sift) is small
+    fixed = create_descriptor("brief")
+    assert shrink_subject(Subject("a", features), 50, fixed).features is features
+    assert shrink_image(torch.rand(3, 100, 200), 50).shape == (3, 25, 50)
+
+
+def test_originals_have_to_fit(stored: LocalFeatures) -> None:
+    height, width = stored.image_size
+    joined = with_original("a", stored, torch.rand(3, height + 3, width + 5))
+    assert joined.features.image_size == (height + 3, width + 5)
+    for size in ((height - 1, width), (2 * height, 2 * width)):
+        with pytest.raises(InputError, match="Expected an original"):
+            with_original("a", stored, torch.rand(3, *size))

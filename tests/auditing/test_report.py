@@ -1,0 +1,296 @@
+"""The page and the JSON: what they hold, and what they must not."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from invertdesc import LocalFeatures, create_method
+from invertdesc.auditing.defences.defences import DEFENCES
+from invertdesc.auditing.measures import MEASURES, Ruler, Scores
+from invertdesc.auditing.report import wording
+from invertdesc.auditing.report.chart import draw
+from invertdesc.auditing.report.fragments import number, text
+from invertdesc.auditing.report.report import render, save_report
+from invertdesc.auditing.report.tables import COLUMNS
+from invertdesc.auditing.result import Audit, Curve, Row, Series
+from invertdesc.auditing.run import Plan, audit
+from invertdesc.auditing.subjects import Subject
+from invertdesc.auditing.sweeps import Line, Sweep
+from invertdesc.auditing.threats import THREATS
+from invertdesc.descriptors import Descriptor
+from invertdesc.errors import FileError, InputError, MissingFieldError
+
+HOSTILE = '<script>alert(1)</script>"onload="x\u202e\x1b]0;\ud800.png'
+VOID = ("meta", "img", "line", "br")
+LOADING = {"src", "href", "srcset", "action", "formaction", "data", "poster", "xlink:href", "ping"}
+
+
+class Page(HTMLParser):
+    """Collects table cells by row, tags and attributes; checks that tags close."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.cells: dict[tuple[str, str], str] = {}
+        self.styles: list[str] = []
+        self._row, self._cell = "", ""
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        found = {name: value or "" for name, value in attrs}
+        self.attributes += list(found.items())
+        self._row = found.get("data-row", self._row)
+        self._cell = found.get("data-name", "")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        self._cell = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] == ["style"]:
+            self.styles.append(data)
+        if self._cell:
+            self.cells[self._row, self._cell] = data
+
+
+@pytest.fixture(scope="module")
+def found(subject: Subject, sift: Descriptor) -> Audit:
+    hostile = Subject(HOSTILE, subject.features, subject.image)
+    names = ("descriptors", "strongest", "random", "outside")
+    plan = Plan(
+        threats=[THREATS[name].at() for name in names],
+        defences=[DEFENCES[name].at() for name in ("quantise", "lift", "lift-nearest")],
+        sweeps=[
+            Sweep(
+                "Fewer <b>",
+                "share (%)",
+                (
+                    Line(
+                        "random", tuple((100 * s, THREATS["random"].at(s)) for s in (0.1, 0.5)), 100
+                    ),
+                    Line("hidden", ((4.0, DEFENCES["lift"].at()),)),
+                ),
+            )
+        ],
+        seed=7,
+    )
+    return audit(
+        [hostile, Subject("bare", subject.features[:40])],
+        method=create_method("poisson", descriptor=sift),
+        ruler=Ruler(sift),
+        plan=plan,
+        notes=["<i>a note</i>"],
+    )
+
+
+def page_of(one: Audit) -> str:
+    return render(one, source="<u>photos</u>", command="invertdesc audit '<x>' && echo")
+
+
+def test_the_page_is_whole_and_loads_and_runs_nothing(found: Audit) -> None:
+    text = page_of(found)
+    page = Page(text)
+    assert not page.tags & {"script", "link", "iframe", "object", "embed", "base", "form", "b>"}
+    names = {name for name, _ in page.attributes}
+    assert not {name for name in names if name.startswith("on")}
+    assert not names & (LOADING - {"src"})
+    assert all(v.startswith("data:image/jpeg;base64,") for n, v in page.attributes if n == "src")
+    styles = page.styles + [value for name, value in page.attributes if name == "style"]
+    assert len(page.styles) == 1
+    assert not [style for style in styles if re.search(r"url\(|@import|image-set\(|src\(", style)]
+    assert not [v for _, v in page.attributes if v.strip().lower().startswith("javascript:")]
+    assert "default-src 'none'" in text
+    assert all(value for name, value in page.attributes if name == "alt")
+
+
+def test_whatever_is_said_is_escaped(found: Audit) -> None:
+    page = page_of(found)
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&quot;onload=&quot;x\\u202e\\x1b]0;" in page
+    for told in ("&lt;i&gt;a note&lt;/i&gt;", "&lt;u&gt;photos&lt;/u&gt;", "Fewer &lt;b&gt;"):
+        assert told in page
+    assert "&#x27;&lt;x&gt;&#x27; &amp;&amp; echo" in page
+    page.encode("utf-8")  # also with half a surrogate pair in a name
+    assert text("\ud800\x00") == "\\ud800\\x00"
+
+
+def test_pictures_come_first(found: Audit) -> None:
+    page = page_of(found)
+    assert page.index("<img") < page.index("What was measured") < page.index("<table")
+
+
+def test_the_table_shows_the_numbers_of_the_json(found: Audit, tmp_path: Path) -> None:
+    beside = save_report(found, tmp_path / "in" / "report.html", source="a", command="b")
+    numbers: dict[str, Any] = json.loads(beside.read_text("utf-8"))
+    cells = Page((tmp_path / "in" / "report.html").read_text("utf-8")).cells
+    assert (numbers["seed"], numbers["source"], numbers["command"]) == (7, "a", "b")
+    digits = {column.name: column.digits for column in COLUMNS}
+    checked = 0
+    for row in numbers["rows"]:
+        key = row["name"] if row["value"] is None else f"{row['name']}={row['value']}"
+        assert cells[key, "keypoints"] == number(row["keypoints"], 0)
+        for name in MEASURES:
+            if (key, name) in cells:
+                assert cells[key, name] == number(row[name], digits[name])
+                checked += row[name] is not None
+            else:
+                assert row[name] is None
+    assert checked > 40
+    assert [row["name"] for row in numbers["rows"]] == [row.name for row in found.rows]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_same_seed_gives_the_same_page_and_another_does_not(
+    subject: Subject, sift: Descriptor
+) -> None:
+    def page(seed: int) -> str:
+        plan = Plan(threats=[THREATS["random"].at()], defences=[], seed=seed)
+        method = create_method("poisson", descriptor=sift)
+        return render(audit([subject], method=method, ruler=Ruler(sift, faces=False), plan=plan))
+
+    assert page(1) == page(1)
+    assert page(1).replace("Seed 1", "Seed 2") != page(2)
+
+
+def test_everything_leads_and_the_floors_are_there(found: Audit) -> None:
+    assert [row.name for row in found.rows] == [
+        *("everything", "descriptors", "strongest", "random", "outside", "shuffled", "flat"),
+        *("quantise", "lift", "lift-nearest"),
+    ]
+    everything, shuffled, flat = (found.row(n) for n in ("everything", "shuffled", "flat"))
+    assert (found.score(everything) or 0) > (found.score(shuffled) or 0) + 0.2
+    assert found.score(flat) == pytest.approx(0, abs=1e-6)
+    assert found.row("descriptors").scores == Scores()
+    assert (found.row("descriptors").patch_ncc or 0) > 0.5
+
+
+def test_curves_meet_the_table(found: Audit) -> None:
+    (curve,) = found.curves
+    random, hidden = curve.series
+    assert [x for x, _ in random.points] == [10.0, 50.0, 100.0]
+    assert random.points[-1][1] == curve.best == found.score(found.row("everything"))
+    assert hidden.points == ((4.0, found.score(found.row("lift"))),)
+    assert curve.floor == found.score(found.row("shuffled"))
+    assert random.points[0][1] < random.points[-1][1]
+
+
+def test_a_chart_names_its_axes_and_points() -> None:
+    curve = Curve("Bits", "bits a value", False, (Series("q", ((1, 0.5), (8, -0.3))),), 0.9, 0.2)
+    chart = draw(curve, "likeness")
+    Page(chart)
+    for words in (
+        "bits a value",
+        "likeness",
+        "q, 1: 0.500",
+        "q, 8: -0.300",
+        ">-0.5<",
+        ">shuffled<",
+    ):
+        assert words in chart
+    places = [float(y) for y in re.findall(r' cy="([\d.]+)"', chart)]
+    assert places[0] < places[1] < 260  # more is higher
+
+
+def test_a_logarithmic_axis_spaces_factors_alike() -> None:
+    points = ((1.0, 0.1), (10.0, 0.2), (100.0, 0.3))
+    chart = draw(Curve("e", "epsilon", True, (Series("e", points),), None, None), "likeness")
+    first, second, third = (float(x) for x in re.findall(r' cx="([\d.]+)"', chart))
+    assert second - first == pytest.approx(third - second, abs=0.11)
+
+
+def test_words_follow_the_numbers(found: Audit) -> None:
+    def with_score(name: str, ncc: float) -> Audit:
+        rows = [
+            replace(row, scores=replace(row.scores, ncc=ncc)) if row.name == name else row
+            for row in found.rows
+        ]
+        return replace(found, rows=tuple(rows))
+
+    said = [wording.verdict(with_score("everything", ncc)) for ncc in (0.7, 0.4, 0.1)]
+    assert len(set(said)) == 3
+    assert said[0] == wording.VERDICTS["high"]
+    assert said[2] == wording.VERDICTS["low"]
+    # A defence counts by the attack that sees most of it.
+    best = with_score("lift", 0.01)
+    nearest = best.score(best.row("lift-nearest")) or 0
+    quantised = best.score(best.row("quantise")) or 0
+    assert f"to {min(nearest, quantised):.2f}" in wording.outcome(best)
+    assert "Of 2 defences tried" in wording.outcome(best)
+    assert "at hand for 1 of 2" in " ".join(wording.measured(found))
+    assert any("identity" in one for one in wording.unmeasured(found))
+
+
+def test_agreement_counts_from_its_floor() -> None:
+    def level(score: float) -> str | None:
+        row = Row(
+            "a", "threat", None, "", "", scores=Scores(consistency=score, consistency_floor=0.5)
+        )
+        one = Audit("sift", "unfold", 0, "consistency", (), (row,), (), (), {})
+        return wording.level_of(one, row)
+
+    assert [level(score) for score in (0.8, 0.65, 0.55)] == ["high", "partial", "low"]
+
+
+def test_no_keypoints_and_no_images_are_told(sift: Descriptor) -> None:
+    method = create_method("poisson", descriptor=sift)
+    empty = LocalFeatures(
+        keypoints=torch.zeros(0, 2),
+        descriptors=torch.zeros(0, 128),
+        image_size=(8, 8),
+        descriptor="sift",
+    )
+    for subjects in ([], [Subject("a", empty)]):
+        with pytest.raises(InputError, match="at least one image with keypoints"):
+            audit(subjects, method=method, ruler=Ruler(sift))
+
+
+def test_an_image_without_keypoints_is_flat(subject: Subject, sift: Descriptor) -> None:
+    method = create_method("poisson", descriptor=sift)
+    both = [Subject("none", subject.features[:0], subject.image), subject]
+    plan = Plan(threats=[THREATS["random"].at()], defences=[])
+    one = audit(both, method=method, ruler=Ruler(sift, faces=False), plan=plan)
+    assert one.portraits[0].scores.ncc == pytest.approx(0, abs=1e-6)
+    assert one.row("everything").images == 2
+    Page(render(one))
+
+
+def test_what_no_method_can_attack_is_told(subject: Subject, sift: Descriptor) -> None:
+    method = create_method("poisson", descriptor=sift)
+    bare = Subject("a", subject.features.without("orientations"))
+    with pytest.raises(MissingFieldError, match="orientations"):
+        audit([bare], method=method, ruler=Ruler(sift), plan=Plan(threats=[], defences=[]))
+
+
+def test_a_report_is_written_whole_or_not_at_all(found: Audit, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(FileError):
+        save_report(found, tmp_path / "file" / "report.html")
+    with pytest.raises(InputError, match=r"\.html"):
+        save_report(found, tmp_path / "report.pdf")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_report_says_how_many_images_there_were(found: Audit) -> None:
+    some = replace(found, total=1234)
+    text = page_of(some)
+    assert f"<dd>{len(found.portraits)} of 1,234</dd>" in text
+    assert "of 1,234 images, evenly spaced (--images)," in text
+    assert some.as_json()["images_in_all"] == 1234
+    assert "evenly spaced" not in page_of(replace(found, total=len(found.portraits)))

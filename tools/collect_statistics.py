@@ -1,0 +1,31 @@
+"""Collect the statistics that `invertdesc.check` compares with.
+
+python tools/collect_statistics.py PHOTOS [NAME ...]
+"""
+
+import sys
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from invertdesc import create_descriptor, list_descriptors
+from invertdesc.descriptors.checking import collect_fingerprint
+from invertdesc.weights import FOLDER
+
+LEARNED = ("hardnet", "hynet", "sosnet")  # they depend on the weights
+IMAGES = 150
+
+
+def main(photos: str, *names: str) -> None:
+    path = FOLDER / "statistics.safetensors"
+    found = load_file(path) if path.exists() else {}
+    files = sorted(Path(photos).iterdir())
+    chosen = files[:: max(1, len(files) // IMAGES)]
+    for name in names or [n for n in list_descriptors() if n not in (*LEARNED, "rootsift")]:
+        found[name] = collect_fingerprint(create_descriptor(name), chosen).half()
+        print(name, tuple(found[name].shape), flush=True)
+    save_file(found, path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
