@@ -1,8 +1,8 @@
 """How much a file may ask for: a few bytes can claim any number of pixels, values or bytes.
 
 One value of `Limits` holds in a process, for all its threads. With the defaults, `poisson` and
-`unfold` stay below 1.5 GB of memory whatever a small file of features says; raise them for files
-that you trust.
+`unfold` take about 1.5 GB of memory at most, whatever a small file of features says; raise them for
+files that you trust.
 """
 
 from __future__ import annotations
