@@ -67,7 +67,7 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 
 def render(audit: Audit, *, source: str = "images", command: str | None = None) -> str:
     """Return the page; see `save_report`."""
-    style = files("invertdesc.auditing").joinpath("report.css").read_text("utf-8")
+    style = files("invertdesc.auditing.report").joinpath("report.css").read_text("utf-8")
     parts = [
         _top(audit, source),
         _pictures(audit),
