@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from invertdesc.auditing.scenario import Scenario, Value
 from invertdesc.auditing.sweeps import Sweep
 from invertdesc.auditing.threats import EVERYTHING, SHUFFLED, THREATS
 from invertdesc.auditing.typical import Typical
-from invertdesc.errors import InputError, InvertDescError
+from invertdesc.errors import InputError, InvertDescError, NoKeypointsWarning
 from invertdesc.evaluation.evaluate import FLAT
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray
@@ -186,15 +187,17 @@ class _Run:
         from invertdesc.api import reconstruct
 
         some = [one for one in known if len(one)]
-        made = iter(
-            reconstruct(
+        with warnings.catch_warnings():
+            # Who knows places alone takes the same vector for all.
+            warnings.simplefilter("ignore", NoKeypointsWarning)
+            pictures = reconstruct(
                 some,
                 descriptor=self.ruler.adapter,
                 method=self.method,
                 batch_size=self.plan.batch_size,
                 device=self.plan.device,
             )
-        )
+        made = iter(pictures)
         return [next(made).cpu() if len(one) else self._gray(one) for one in known]
 
     def _known(self, scenario: Scenario, number: int) -> LocalFeatures:
