@@ -1,4 +1,4 @@
-"""Gradients with signs from blocks of orientation histograms without (ours).
+"""Gradients with signs from blocks of orientation histograms without.
 
 A histogram over half a turn tells an edge from a lighter to a darker side as little as a
 regression from one block can: its expected gradient is about 0. What decides a sign is what lies

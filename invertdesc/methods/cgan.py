@@ -10,7 +10,7 @@ from invertdesc.methods.unfold import Unfold
 
 
 class CoarseCGAN(Coarse):
-    """The seed's whole system: R, and a network G that learned to make R's pictures look real.
+    """Run R, then a network G that learned to make R's pictures look real.
 
     Source: Wu, Zhou, Li 2019, section III.
     """
@@ -30,7 +30,7 @@ class CoarseCGAN(Coarse):
 
 
 class UnfoldCGAN(Unfold):
-    """The network of `unfold`, and the seed's G behind it (ours)."""
+    """Run the network of `unfold`, then the paper's G."""
 
     name: ClassVar[str] = "unfold+cgan"
     base: ClassVar[str | None] = Unfold.name

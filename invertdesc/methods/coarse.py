@@ -1,4 +1,4 @@
-"""The seed's coarse network R, on cell maps of two sizes."""
+"""The coarse network R of Wu et al. 2019, on cell maps of two sizes."""
 
 from typing import Any, ClassVar
 

@@ -142,7 +142,7 @@ class Gradient:
 
 
 class UnfoldGradient(Gradient):
-    """Start from the colour picture of `unfold`, then descend as `gradient` does (ours).
+    """Start from the colour picture of `unfold`, then descend as `gradient` does.
 
     What the network guesses where descriptors say little stays; where they say more than the
     network used, the picture comes to agree with them.

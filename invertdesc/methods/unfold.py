@@ -1,4 +1,4 @@
-"""A network on the unfolded field: colour pictures, one network for every descriptor (ours)."""
+"""A network on the unfolded field: colour pictures, one network for every descriptor."""
 
 from typing import Any, ClassVar
 

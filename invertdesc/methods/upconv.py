@@ -1,4 +1,4 @@
-"""The up-convolutional inverse of sparse SIFT, which the seed compares itself with."""
+"""The up-convolutional inverse of sparse SIFT by Dosovitskiy and Brox 2016."""
 
 from typing import Any, ClassVar
 

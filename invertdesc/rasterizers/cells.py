@@ -1,4 +1,4 @@
-"""Descriptors into the cells of a map: each whole vector into one cell (the seed)."""
+"""Descriptors into the cells of a map: each whole vector into one cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture's gradient field, merged from the unfolded pieces of all its keypoints (ours)."""
+"""The picture's gradient field, merged from the unfolded pieces of all its keypoints."""
 
 from __future__ import annotations
 

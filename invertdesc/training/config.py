@@ -134,7 +134,7 @@ CGAN = LossWeights(l2=100.0, perceptual=100.0, style=0.01, adversarial=1.0)
 
 
 def preset(method: str) -> TrainConfig:
-    """Return a method's usual recipe: the seed's for the seed's methods.
+    """Return a method's usual recipe; of the paper's methods, the paper's.
 
     Raises:
         InputError: A method without a network.

@@ -1,4 +1,4 @@
-"""The discriminator D: is each patch of a picture real, given the coarse one? (the seed)."""
+"""The discriminator D: is each patch of a picture real, given the coarse one?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fit the unfolding of any descriptor by ridge regression, in seconds (ours)."""
+"""Fit the unfolding of any descriptor by ridge regression, in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Descriptors unfolded into the picture's own gradient field (ours).
+"""Descriptors unfolded into the picture's own gradient field.
 
 A descriptor vector, a linear map and the keypoint's frame give a small square of gradients, for
 every descriptor alike; `field.py` merges the squares of many keypoints in the picture.

@@ -1,4 +1,4 @@
-"""The coarse network R: cell maps of one or several sizes to a picture (the seed)."""
+"""The coarse network R: cell maps of one or several sizes to a picture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CoarseConfig:
         inputs: Channels of the maps.
         cells: Cell sizes, each a power of 2 below 64; one subnetwork for each.
         width: Channels before the last convolution; each level below has twice as many, up to
-            8 x width. 64 is the seed's as far as it can be told.
+            8 x width. 64 is the paper's as far as it can be known.
     """
 
     inputs: int = 128

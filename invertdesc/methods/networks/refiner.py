@@ -1,4 +1,4 @@
-"""The refining network G of the conditional GAN, and a network with G behind it (the seed)."""
+"""The refining network G of the conditional GAN, and a network with G behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small U-Net from the unfolded field to the picture (ours)."""
+"""A small U-Net from the unfolded field to the picture."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
