@@ -12,8 +12,9 @@ import typer
 
 from invertdesc._text import printable
 from invertdesc.cli.options import COLLECTING_APART, Device, Images
-from invertdesc.cli.sources import find_sources, parse_options, spread, title_of
+from invertdesc.cli.sources import parse_options, title_of
 from invertdesc.errors import InputError
+from invertdesc.sources import find_sources, spread
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
