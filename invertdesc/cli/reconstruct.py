@@ -97,7 +97,7 @@ def reconstruct(
             raise InputError(f"Expected a folder to write to, -o DIR, got {output}.")
         if descriptor_option or gray is not None:
             raise InputError(f"Expected -D and --gray for images only, got them for {path}.")
-        plain = not method_option and unfolding is None  # a name travels lighter than a method
+        chosen = make_method(method, method_option, unfolding)
         with open_named(path, descriptor, image_size, mend=mend) as store:
             check_readable(store)
             tell(store.description.notes)
@@ -105,7 +105,7 @@ def reconstruct(
             summary = reconstruct_store(
                 store,
                 output,
-                method=method if plain else make_method(method, method_option, unfolding),
+                method=chosen,
                 names=images,
                 shard=parse_shard(shard),
                 assume=Guesses.of(parse_options(assume or [])),
