@@ -1,4 +1,4 @@
-"""Many images: a store, or files, to a folder of results, resumed where a run stopped."""
+"""Process many images: a store or files in, a folder of results out."""
 
 from invertdesc.bulk.files import extract_files, extract_folder, reconstruct_files
 from invertdesc.bulk.jobs import Outcome, Status

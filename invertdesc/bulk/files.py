@@ -1,4 +1,4 @@
-"""Extract and reconstruct images that lie about as files."""
+"""Extract and reconstruct image files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from invertdesc.bulk.jobs import Clock, Job, Loaded, Work, run_jobs
+from invertdesc.bulk.jobs import Job, Loaded, StageTimes, Work, run_jobs
 from invertdesc.bulk.order import Recipe
 from invertdesc.bulk.places import Sources, plan_files
 from invertdesc.bulk.summary import OnOutcome, Summary, summarise
@@ -143,11 +143,11 @@ def _run(
     progress: bool,
     size: int = 1,
 ) -> Summary:
-    clock = Clock()
+    times = StageTimes()
     return summarise(
-        run_jobs(jobs, work, size=size, clock=clock),
+        run_jobs(jobs, work, size=size, times=times),
         lambda: ((str(source), target) for source, target in plan.items()),
-        clock,
+        times,
         title=title,
         on_outcome=on_outcome,
         progress=progress,

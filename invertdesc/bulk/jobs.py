@@ -1,4 +1,4 @@
-"""Process many images: read, compute and write at once; note what fails, and go on."""
+"""Process many images: read, compute and write concurrently; note failures and continue."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Status(StrEnum):
 
 
 class Job(NamedTuple):
-    """What becomes of one image.
+    """One image to process.
 
     Attributes:
-        name: Of the image.
-        target: Where the result goes.
-        read: Returns the features and, where there is one, the original; a status where there is
-            nothing to do.
+        name: Name of the image.
+        target: File that the result is written to.
+        read: Returns the features and the original image or None; a status where there is nothing
+            to do.
     """
 
     name: str
@@ -48,11 +48,11 @@ class Job(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What is done with images that were read.
+    """How images are processed once they are read.
 
     Attributes:
-        make: Turns a part into as many results; called in the main thread.
-        write: Puts a result where it belongs; called in several threads. May return measures.
+        make: Turns a batch into as many results; called in the main thread.
+        write: Writes a result to its target; called in several threads. May return measures.
     """
 
     make: Callable[[Sequence[Loaded]], Sequence[Any]]
@@ -64,12 +64,12 @@ class Outcome:
     """What became of one image.
 
     Attributes:
-        image: Its name.
+        image: Name of the image.
         status: Whether its result was made, or why not.
-        keypoints: How many were read.
-        milliseconds: For reading, making (an equal share of the part) and writing.
-        measures: Of the result.
-        error: What went wrong.
+        keypoints: Number of keypoints that were read.
+        milliseconds: Time to `read`, to `make` (an equal share of its batch) and to `write`.
+        measures: Measures of the result, by name.
+        error: Message of what went wrong, or None.
     """
 
     image: str
@@ -80,12 +80,12 @@ class Outcome:
     error: str | None = None
 
     def fail(self, error: InvertDescError) -> None:
-        """Take note of an error."""
+        """Note an error."""
         self.status, self.error = Status.FAILED, str(error)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Note how long a stage took, and an error of ours, which ends it."""
+        """Note how long a block took, and an `InvertDescError` that ended it."""
         start = time.perf_counter()
         try:
             yield
@@ -95,8 +95,8 @@ class Outcome:
 
 
 @dataclass
-class Clock:
-    """Where the main thread's time went, in seconds: the stage that most of it waits for binds."""
+class StageTimes:
+    """Seconds that the main thread spent on each stage; the largest is the bottleneck."""
 
     reading: float = 0.0
     making: float = 0.0
@@ -104,7 +104,7 @@ class Clock:
 
     @contextmanager
     def counting(self, stage: str) -> Iterator[None]:
-        """Count what a block takes."""
+        """Add the time that a block takes to a stage."""
         start = time.perf_counter()
         try:
             yield
@@ -118,35 +118,41 @@ class _Ready(NamedTuple):
 
 
 def run_jobs(
-    jobs: Iterable[Job], work: Work, *, size: int, clock: Clock | None = None
+    jobs: Iterable[Job], work: Work, *, size: int, times: StageTimes | None = None
 ) -> Generator[Outcome]:
-    """Do jobs in parts; while one is worked on, the next is read and the one before written.
+    """Process jobs in batches; during one, the next is read and the one before is written.
 
-    Reading, and the iteration over the jobs, happens in one thread: a store belongs to one at a
-    time. In memory are three parts at most, and of large pictures no more than what `Limits` allow
-    one to have. Errors of ours become outcomes, others get out.
+    The jobs are iterated over and read in one thread, since a store serves one thread at a time. At
+    most three batches are in memory, and of large pictures no more than one may have by `Limits`.
+    An `InvertDescError` becomes an outcome; other errors end the run.
 
     Args:
-        jobs: One an image.
-        work: What is done with them.
-        size: Images in a part.
-        clock: Counts what the time goes to.
+        jobs: One job for each image.
+        work: How they are processed.
+        size: Images in a batch.
+        times: Where the time of each stage is added.
+
+    Yields:
+        An outcome for each job, in the order in which they are finished.
+
+    Raises:
+        Exception: Any error that is no `InvertDescError`.
     """
-    clock = clock or Clock()
+    times = times or StageTimes()
     reader, writers = ThreadPoolExecutor(1), ThreadPoolExecutor(WRITERS)
     pending: deque[tuple[int, Future[Outcome]]] = deque()  # with the pixels of each
     part: list[_Ready] = []
     most = get_limits().pixels // 2
 
     def written(images: int, pixels: int) -> Iterator[Outcome]:
-        """Yield what has been written, until no more is waiting than that."""
+        """Yield outcomes of what is written, until at most so much is waiting."""
         while len(pending) > images or (pending and sum(n for n, _ in pending) > pixels):
-            with clock.counting("writing"):
+            with times.counting("writing"):
                 outcome = pending.popleft()[1].result()
             yield outcome
 
     try:
-        for found in _read_ahead(reader, iter(jobs), size, clock):
+        for found in _read_ahead(reader, iter(jobs), size, times):
             if isinstance(found, Outcome):
                 yield found
             elif found is not None:
@@ -154,16 +160,16 @@ def run_jobs(
             pixels = sum(map(_pixels, part))
             if part and (found is None or len(part) == size or pixels >= most):
                 yield from written(size, most - pixels)
-                with clock.counting("making"):
+                with times.counting("making"):
                     made = _make(part, work)
-                with clock.counting("writing"):
+                with times.counting("writing"):
                     pending.extend(
                         (_pixels(ready), writers.submit(_write, ready, result, work))
                         for ready, result in made
                     )
                 part, made = [], []
             yield from written(0 if found is None else size, most)
-    finally:  # also when the user breaks it off: what is being written is ended, the rest left
+    finally:  # also when the caller stops: what is being written is finished, the rest dropped
         reader.shutdown(cancel_futures=True)
         writers.shutdown(cancel_futures=True)
 
@@ -174,9 +180,9 @@ def _pixels(ready: _Ready) -> int:
 
 
 def _read_ahead(
-    reader: ThreadPoolExecutor, jobs: Iterator[Job], most: int, clock: Clock
+    reader: ThreadPoolExecutor, jobs: Iterator[Job], most: int, times: StageTimes
 ) -> Iterator[_Ready | Outcome | None]:
-    """Yield what was read, in order, and None at the end; so many are read in advance."""
+    """Yield what is read, in order, and None at the end; read up to `most` jobs ahead."""
 
     def advance() -> _Ready | Outcome | None:
         job = next(jobs, None)
@@ -184,7 +190,7 @@ def _read_ahead(
 
     waiting = deque(reader.submit(advance) for _ in range(most))
     while True:
-        with clock.counting("reading"):
+        with times.counting("reading"):
             found = waiting.popleft().result()
             if found is not None:
                 waiting.append(reader.submit(advance))
@@ -206,7 +212,7 @@ def _read(job: Job) -> _Ready | Outcome:
 
 
 def _make(part: Sequence[_Ready], work: Work) -> list[tuple[_Ready, Any]]:
-    """Return the results; a part that fails is tried again one by one, to find out which."""
+    """Return the results; a batch that fails is repeated image by image to find the bad one."""
     start = time.perf_counter()
     try:
         results = list(work.make([ready.loaded for ready in part]))

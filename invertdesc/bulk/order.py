@@ -1,4 +1,4 @@
-"""What is asked of a store: plain values, so that other processes can be asked too."""
+"""A request for pictures of a store, as values that can be sent to other processes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Order:
         open: Opens the store.
         out: The folder that pictures go to.
         recipe: How they are made.
-        guesses: For what features lack.
+        guesses: Values for fields that the features lack.
     """
 
     open: Callable[[], Store]
@@ -92,7 +92,7 @@ class Order:
     guesses: Guesses
 
     def jobs(self, store: Store, places: Places) -> Iterator[Job]:
-        """Yield what is to be done for each image."""
+        """Yield a job for each image."""
         for name, place in places:
             target = place if isinstance(place, Path) else self.out
             yield Job(name, target, partial(self._read, store, name, place))

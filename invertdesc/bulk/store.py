@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from invertdesc.bulk.jobs import Clock, run_jobs
+from invertdesc.bulk.jobs import StageTimes, run_jobs
 from invertdesc.bulk.log import Log, log_path
 from invertdesc.bulk.order import Order, Recipe
 from invertdesc.bulk.places import Shard, check_inside, check_shard, plan_images
@@ -46,34 +46,35 @@ def reconstruct_store(
 ) -> Summary:
     """Reconstruct the images of a store to .png files that keep the images' names.
 
-    Pictures that exist are skipped, so that an interrupted run can be resumed. While some images
-    are worked on, the next are read and those before written; at most three parts of `batch_size`
-    are in memory. An image that cannot be read is noted and left out. `metrics.jsonl` in the folder
-    gets a line for each image; a shard has a file of its own.
+    Existing pictures are skipped, so that an interrupted run can be resumed. Reading, computing and
+    writing overlap; at most three batches are in memory. An image that cannot be read is logged and
+    left out. `metrics.jsonl` in the folder gets a line for each image; each shard has its own file.
 
     Args:
-        store: An open store, or the path of one as `open_store` takes it.
+        store: An open store, which is not to be used elsewhere meanwhile, or the path of one as
+            `open_store` takes it.
         folder: Where pictures go; nothing is written outside of it, whatever images are called.
         method: Name, or a method from `create_method`, which takes options.
         descriptor: Registry name of the vectors, where `store` is a path and does not tell.
-        names: Wildcards that the names of images have to match, such as `"cam0/*"`; None for all.
-        shard: (number, count): of those, every count-th image from that number on. Runs of all
-            numbers from 0 to count - 1 make together what one run would.
+        names: Wildcard pattern that image names have to match, such as `"cam0/*"`; None for all.
+        shard: (number, count): take every count-th of those images, from that number on. The runs
+            of all numbers from 0 to count - 1 together make what one run would.
         assume: Guesses for scales or orientations that the store lacks.
         device: Where to compute, such as `"cuda"`; None for the CPU.
         batch_size: Images that are reconstructed together.
         consistency: Whether to measure how well the pictures' own descriptors agree with those
             stored.
         side_by_side: Whether to draw the keypoints beside each picture.
-        ray: Address of Ray, which shares the images out: `"local"` starts it here, `"auto"` looks
-            for one that runs here; else that of a cluster. None for this process alone.
+        ray: Address of a Ray cluster that shares the work: `"local"` starts one on this machine,
+            `"auto"` finds one that runs here. A method that is given as an object is then pickled.
+            None for this process alone.
         on_outcome: Called with the `Outcome` of each image, in this thread.
         progress: Show a bar, where there is a terminal.
 
     Raises:
         FileError: The store or the log cannot be read, or there is no such cluster.
         InputError: No image has such a name, no method can read the vectors, or an argument is
-            none.
+            invalid.
         MissingDependencyError: Ray is not installed.
 
     >>> import tempfile
@@ -100,17 +101,17 @@ def reconstruct_store(
         if names is not None and shard == (0, 1) and not any(True for _ in places()):
             raise InputError(f"Expected images of names like {names!r} in {source.path}.")
         work = recipe.work()  # an unknown method is an error before there are processes
-        cluster, clock = _cluster(order, ray), Clock()
+        cluster, times = _cluster(order, ray), StageTimes()
         if cluster is None:
             jobs = order.jobs(source, places())
-            outcomes = run_jobs(jobs, work, size=batch_size, clock=clock)
+            outcomes = run_jobs(jobs, work, size=batch_size, times=times)
         else:
             outcomes = cluster.run(places())
         with Log(file) as log:
             summary = summarise(
                 log.noting(outcomes),
                 places,
-                clock,
+                times,
                 title="reconstruct",
                 on_outcome=on_outcome,
                 progress=progress,

@@ -1,4 +1,4 @@
-"""What became of a bulk run as a whole."""
+"""The result of a bulk run: counts and times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from tqdm import tqdm
 
-from invertdesc.bulk.jobs import Clock, Outcome, Status
+from invertdesc.bulk.jobs import Outcome, StageTimes, Status
 from invertdesc.bulk.places import Places, is_there
 
 OnOutcome: TypeAlias = Callable[[Outcome], None]
@@ -20,23 +20,22 @@ OnOutcome: TypeAlias = Callable[[Outcome], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Counts of images, and where the time went.
+    """What a bulk run did: how many images, and where the time went.
 
     Attributes:
-        total: Images that were asked for.
-        made: Results that were made, and are where they were written.
-        failed: Images of which none could be made; their outcomes have the errors.
-        there: Results that existed already.
-        empty: Images without keypoints.
-        gone: Results that were made, but are no longer there at the end.
-        first_gone: Path of the first of those.
-        seconds: Of the whole run.
-        reading: Seconds in which the main thread waited for images to be read.
-        making: Seconds in which it made results.
-        writing: Seconds in which it waited for results to be written.
-        workers: Processes of Ray that shared the images; 0 for a run without it, and only such a
-            run counts reading, making and writing.
-        log: File of JSON lines with what became of each image, or None.
+        total: Number of images that were requested.
+        made: Number of results that were made and exist at the end of the run.
+        failed: Number of images that failed; their outcomes have the errors.
+        there: Number of results that existed before, and were skipped.
+        empty: Number of images without keypoints.
+        gone: Number of results that were made, but do not exist at the end of the run.
+        first_gone: Path of the first of those, or None.
+        seconds: Duration of the run.
+        reading: Seconds that the main thread waited for images to be read; 0 with Ray.
+        making: Seconds that it spent computing; 0 with Ray.
+        writing: Seconds that it waited for results to be written; 0 with Ray.
+        workers: Number of Ray processes that shared the work; 0 without Ray.
+        log: File of JSON lines with the outcome of each image, or None.
     """
 
     total: int
@@ -62,23 +61,23 @@ class Summary:
 def summarise(
     outcomes: Generator[Outcome],
     places: Callable[[], Places],
-    clock: Clock,
+    times: StageTimes,
     *,
     title: str,
     on_outcome: OnOutcome | None = None,
     progress: bool = False,
     log: Path | None = None,
 ) -> Summary:
-    """Let a run happen, and count what became of its images.
+    """Go through the outcomes of a run, and count them.
 
     Args:
-        outcomes: Of the run.
-        places: Returns the names of its images with their targets; each call anew.
-        clock: That of the run.
-        title: Of the bar.
+        outcomes: The outcomes of the run, which happens as they are asked for.
+        places: Returns the image names with their targets; called several times.
+        times: Stage times of the run.
+        title: Title of the bar.
         on_outcome: Called with each outcome, in this thread.
         progress: Show a bar, where there is a terminal.
-        log: As in `Summary`.
+        log: File that outcomes are logged to, or None.
     """
     total, start = sum(1 for _ in places()), time.perf_counter()
     counts: Counter[Status] = Counter()
@@ -104,8 +103,8 @@ def summarise(
         gone=len(gone),
         first_gone=gone[0] if gone else None,
         seconds=seconds,
-        reading=clock.reading,
-        making=clock.making,
-        writing=clock.writing,
+        reading=times.reading,
+        making=times.making,
+        writing=times.writing,
         log=log,
     )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from invertdesc import LocalFeatures
-from invertdesc.bulk.jobs import Clock, Job, Loaded, Status, Work, run_jobs
+from invertdesc.bulk.jobs import Job, Loaded, StageTimes, Status, Work, run_jobs
 from invertdesc.bulk.summary import summarise
 from invertdesc.errors import InputError
 from invertdesc.limits import Limits, use_limits
@@ -116,13 +116,13 @@ def test_images_in_memory_do_not_grow_with_their_number() -> None:
 
 
 def test_clock_tells_which_stage_binds() -> None:
-    fast, clock = Factory(12), Clock()
+    fast, times = Factory(12), StageTimes()
     work = Work(fast.make, lambda *_: time.sleep(0.1))
-    list(run_jobs(fast.jobs(), work, size=2, clock=clock))
-    assert clock.writing > clock.making + clock.reading
-    slow, clock = Factory(12, seconds=0.03), Clock()
-    list(run_jobs(slow.jobs(), Work(lambda part: part, lambda *_: None), size=2, clock=clock))
-    assert clock.reading > clock.making + clock.writing
+    list(run_jobs(fast.jobs(), work, size=2, times=times))
+    assert times.writing > times.making + times.reading
+    slow, times = Factory(12, seconds=0.03), StageTimes()
+    list(run_jobs(slow.jobs(), Work(lambda part: part, lambda *_: None), size=2, times=times))
+    assert times.reading > times.making + times.writing
 
 
 @pytest.mark.parametrize("stage", ["read", "make", "write"])
@@ -172,7 +172,7 @@ def test_other_errors_reach_the_caller_and_end_the_run(
         lambda one, n: fail("write") or factory.write(one, n),  # type: ignore[func-returns-value]
     )
     with pytest.raises(error):
-        summarise(run_jobs(jobs(), work, size=SIZE), list, Clock(), title="test")
+        summarise(run_jobs(jobs(), work, size=SIZE), list, StageTimes(), title="test")
     assert pool_threads() == threads
     assert 20 < len(factory.read) < 100
 
@@ -185,7 +185,7 @@ def test_caller_that_stops_listening_ends_the_run() -> None:
 
     outcomes = run_jobs(factory.jobs(), factory.work, size=SIZE)
     with pytest.raises(KeyboardInterrupt):
-        summarise(outcomes, list, Clock(), title="", on_outcome=stop)
+        summarise(outcomes, list, StageTimes(), title="", on_outcome=stop)
     assert pool_threads() == threads
     assert len(factory.read) <= 3 * SIZE + 2
 
