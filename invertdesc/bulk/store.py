@@ -73,8 +73,7 @@ def reconstruct_store(
 
     Raises:
         FileError: The store or the log cannot be read, or there is no such cluster.
-        InputError: No image has such a name, no method can read the vectors, or an argument is
-            invalid.
+        InputError: An invalid argument, no image of such a name, or vectors that no method reads.
         MissingDependencyError: Ray is not installed.
 
     >>> import tempfile
