@@ -127,7 +127,7 @@ def test_any_name_that_the_file_system_takes(tmp_path: Path, length: int) -> Non
 
 KILLED = """
 import os, signal
-from invertdesc._atomic import atomic_write
+from invertdesc._files import atomic_write
 with atomic_write({target!r}) as file:
     file.write(b"half")
     file.flush()
