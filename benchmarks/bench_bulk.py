@@ -30,13 +30,17 @@ import numpy as np
 import torch
 from skimage import data
 
-from invertdesc import LocalFeatures, create_descriptor
-from invertdesc.cli import bulk
-from invertdesc.cli.orders import Order, Recipe
-from invertdesc.cli.stores import plan_images
+from invertdesc import (
+    LocalFeatures,
+    create_descriptor,
+    create_method,
+    reconstruct,
+    reconstruct_store,
+)
+from invertdesc.bulk import jobs
 from invertdesc.image import to_image
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "io"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "stores"))
 from make_stores import write_colmap
 
 SIZE, DIFFERENT = 256, 64
@@ -68,7 +72,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the result to")
     given = parser.parse_args()
     if given.in_turn:
-        bulk.ThreadPoolExecutor = InTurn  # type: ignore[assignment,misc]
+        jobs.ThreadPoolExecutor = InTurn  # type: ignore[assignment,misc]
     with tempfile.TemporaryDirectory() as name:
         found = measure(Path(name), given)
     print(json.dumps(found, indent=2))
@@ -80,29 +84,27 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     crops = some_features()
     names = (f"{number // 1000}/{number:06}.jpg" for number in range(given.images))
     path = write_colmap(folder, {one: crops[k % len(crops)] for k, one in enumerate(names)})
-    recipe = Recipe(given.method, device=given.device, size=given.batch_size)
-    order, work, clock = Order(path, folder / "out", recipe), recipe.work(), bulk.Clock()
-    work.make([(folder, one, None) for one in crops[: given.batch_size]])
-    before, start, used = memory_now(), time.perf_counter(), time.process_time()
-    with order.open() as store:
-        jobs = order.jobs(store, plan_images(list(store.names()), order.out, None, (0, 1)))
-        outcomes = bulk.run_jobs(jobs, work, size=recipe.size, clock=clock)
-        counts = bulk.watch(outcomes, total=given.images, title="reconstruct")
-    spent = time.perf_counter() - start
+    method, device, size = create_method(given.method), given.device, given.batch_size
+    reconstruct(crops[:size], method=method, device=device, batch_size=size)
+    before, used = memory_now(), time.process_time()
+    summary = reconstruct_store(
+        path, folder / "out", method=method, device=device, batch_size=size, progress=True
+    )
+    stages = {name: getattr(summary, name) for name in ("reading", "making", "writing")}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
-        "images": counts[bulk.MADE],
+        "images": summary.made,
         "keypoints": round(sum(map(len, crops)) / len(crops)),
         "method": given.method,
         "batch_size": given.batch_size,
         "overlap": not given.in_turn,
-        "images_per_second": round(given.images / spent, 2),
-        "seconds": round(spent, 1),
+        "images_per_second": round(given.images / summary.seconds, 2),
+        "seconds": round(summary.seconds, 1),
         "cpu_seconds": round(time.process_time() - used, 1),
-        "binds": max(("reading", "making", "writing"), key=lambda stage: getattr(clock, stage)),
-        "waiting_for_reading_s": round(clock.reading, 1),
-        "making_s": round(clock.making, 1),
-        "waiting_for_writing_s": round(clock.writing, 1),
+        "binds": max(stages, key=lambda name: stages[name]),
+        "waiting_for_reading_s": round(summary.reading, 1),
+        "making_s": round(summary.making, 1),
+        "waiting_for_writing_s": round(summary.writing, 1),
         "memory_with_method_mib": round(before / MIB),
         "memory_beyond_it_mib": round((peak - before) / MIB),
         **machine(given.device),

@@ -1,5 +1,6 @@
 from ._version import __version__ as __version__
 from .api import extract, reconstruct
+from .bulk import Summary, extract_folder, reconstruct_store
 from .descriptors import create_descriptor, list_descriptors, register_descriptor
 from .descriptors.checking import Check, check
 from .features.batch import FeatureBatch
@@ -9,6 +10,7 @@ from .methods import create_method, list_methods, register_method
 from .rasterizers.cells import CellRasterizer
 from .rasterizers.field import FieldRasterizer
 from .stores.open import open_store
+from .stores.summary import StoreSummary, inspect_store
 from .unfolding.fit import fit_unfolding
 from .unfolding.frame import Frame
 from .unfolding.unfolding import Unfolding
@@ -22,18 +24,23 @@ __all__ = [
     "Limits",
     "LocalFeatures",
     "Provenance",
+    "StoreSummary",
+    "Summary",
     "Unfolding",
     "__version__",
     "check",
     "create_descriptor",
     "create_method",
     "extract",
+    "extract_folder",
     "fit_unfolding",
     "get_limits",
+    "inspect_store",
     "list_descriptors",
     "list_methods",
     "open_store",
     "reconstruct",
+    "reconstruct_store",
     "register_descriptor",
     "register_method",
     "set_limits",

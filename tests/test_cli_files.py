@@ -112,8 +112,8 @@ def test_an_output_folder_that_is_deleted_meanwhile_is_an_error(
         done.append(path)
         write_image(image, path)
 
-    monkeypatch.setattr("invertdesc.cli.bulk.WRITERS", 1)
-    monkeypatch.setattr("invertdesc.image.write_image", write)
+    monkeypatch.setattr("invertdesc.bulk.jobs.WRITERS", 1)
+    monkeypatch.setattr("invertdesc.bulk.order.write_image", write)
     source = "features" if store else "in"
     status, out, err = run("reconstruct", source, "-o", "out", "--batch-size", 1, *POISSON)
     assert status == 2

@@ -123,7 +123,7 @@ def test_lack_of_memory_is_a_line_and_a_status(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("invertdesc.cli.bulk.read_image", fail)
+    monkeypatch.setattr("invertdesc.bulk.files.read_image", fail)
     status, _, err = run("extract", photo)
     assert (status, err.count("\n")) == (2, 1)
     assert err.startswith("error: Expected more memory than there is: ")

@@ -25,9 +25,10 @@ from invertdesc.cli.options import (
     make_descriptor,
     make_method,
 )
-from invertdesc.cli.sources import BAD_INPUT, IMAGES, find_sources, spread
-from invertdesc.cli.stores import check_readable, find_store, open_named, tell
+from invertdesc.cli.sources import BAD_INPUT
+from invertdesc.cli.stores import find_store, open_named, tell
 from invertdesc.errors import InputError
+from invertdesc.sources import IMAGES, find_sources, spread
 
 if TYPE_CHECKING:
     from invertdesc.auditing.gather import Gathered
@@ -226,6 +227,7 @@ def _from_files(
 def _from_store(store: Store, side: int, originals: Path | None, most: int) -> Gathered:
     from invertdesc.auditing.gather import Gathered
     from invertdesc.descriptors import create_descriptor
+    from invertdesc.stores.summary import check_readable
 
     check_readable(store)
     told = store.description

@@ -1,333 +1,82 @@
-"""Many images: read, worked on in parts and written at once; bad ones told and left out."""
+"""What commands on many images say of them."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 import typer
-from torch import Tensor
-from tqdm import tqdm
 
 from invertdesc._text import one_line, printable
 from invertdesc.cli.messages import complain
 from invertdesc.cli.sources import BAD_INPUT
-from invertdesc.cli.stores import is_there
-from invertdesc.descriptors import Descriptor
-from invertdesc.errors import InputError, InvertDescError
-from invertdesc.features.local import LocalFeatures
-from invertdesc.features.placeholders import check_descriptors
-from invertdesc.image import read_image
-from invertdesc.limits import get_limits
 
-Loaded: TypeAlias = tuple[Path, LocalFeatures, Tensor | None]  # target, features, original
-
-MADE, FAILED = "made", "failed"
-WRITERS = 4  # threads: packing a PNG takes as long as `poisson` (107, 106 ms; 512 x 512, one core)
+if TYPE_CHECKING:
+    from invertdesc.bulk import Outcome, Summary
 
 
-class Job(NamedTuple):
-    """What becomes of one image.
+def complain_of(outcome: Outcome) -> None:
+    """Print the error of an image that failed, above the bar where there is one."""
+    from tqdm import tqdm
 
-    Attributes:
-        name: Of the image.
-        target: Where the result goes.
-        read: Returns the features and, where there is one, the original; a word for why there is
-            nothing to do.
-    """
-
-    name: str
-    target: Path
-    read: Callable[[], tuple[LocalFeatures, Tensor | None] | str]
+    if outcome.error is not None:
+        tqdm.write(f"error: {one_line(outcome.error)}", file=sys.stderr)
 
 
-class Work(NamedTuple):
-    """What is done with images that were read.
-
-    Attributes:
-        make: Turns a part into as many results; called in the main thread.
-        write: Puts a result where it belongs; called in several threads. May return measures.
-    """
-
-    make: Callable[[Sequence[Loaded]], Sequence[Any]]
-    write: Callable[[Loaded, Any], dict[str, float] | None]
-
-
-@dataclass
-class Outcome:
-    """What became of one image.
-
-    Attributes:
-        image: Its name.
-        status: `"made"`, `"failed"`, or why there was nothing to do.
-        keypoints: How many were read.
-        milliseconds: For reading, making (an equal share of the part) and writing.
-        measures: Of the result.
-        error: What went wrong.
-    """
-
-    image: str
-    status: str = MADE
-    keypoints: int = 0
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    measures: dict[str, float] = field(default_factory=dict)
-    error: str | None = None
-
-    def fail(self, error: InvertDescError) -> None:
-        """Take note of an error."""
-        self.status, self.error = FAILED, str(error)
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Note how long a stage took, and an error of ours, which ends it."""
-        start = time.perf_counter()
-        try:
-            yield
-        except InvertDescError as error:
-            self.fail(error)
-        self.milliseconds[stage] = round(1000 * (time.perf_counter() - start), 2)
-
-
-@dataclass
-class Clock:
-    """Where the main thread's time went, in seconds: the stage that most of it waits for binds."""
-
-    reading: float = 0.0
-    making: float = 0.0
-    writing: float = 0.0
-
-    @contextmanager
-    def counting(self, stage: str) -> Iterator[None]:
-        """Count what a block takes."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            setattr(self, stage, getattr(self, stage) + time.perf_counter() - start)
-
-    def __str__(self) -> str:
-        total = max(self.reading + self.making + self.writing, 1e-9)
-        return (
-            f"{self.reading / total:.0%} waiting for reading, {self.making / total:.0%} making, "
-            f"{self.writing / total:.0%} waiting for writing"
-        )
-
-
-class _Ready(NamedTuple):
-    outcome: Outcome
-    loaded: Loaded
-
-
-def run_jobs(
-    jobs: Iterable[Job], work: Work, *, size: int, clock: Clock | None = None
-) -> Generator[Outcome]:
-    """Do jobs in parts; while one is worked on, the next is read and the one before written.
-
-    Reading, and the iteration over the jobs, happens in one thread: a store belongs to one at a
-    time. In memory are three parts at most, and of large pictures no more than what `Limits` allow
-    one to have. Errors of ours become outcomes, others get out.
-
-    Args:
-        jobs: One an image.
-        work: What is done with them.
-        size: Images in a part.
-        clock: Counts what the time goes to.
-    """
-    clock = clock or Clock()
-    reader, writers = ThreadPoolExecutor(1), ThreadPoolExecutor(WRITERS)
-    pending: deque[tuple[int, Future[Outcome]]] = deque()  # with the pixels of each
-    part: list[_Ready] = []
-    most = get_limits().pixels // 2
-
-    def written(images: int, pixels: int) -> Iterator[Outcome]:
-        """Yield what has been written, until no more is waiting than that."""
-        while len(pending) > images or (pending and sum(n for n, _ in pending) > pixels):
-            with clock.counting("writing"):
-                outcome = pending.popleft()[1].result()
-            yield outcome
-
-    try:
-        for found in _read_ahead(reader, iter(jobs), size, clock):
-            if isinstance(found, Outcome):
-                yield found
-            elif found is not None:
-                part.append(found)
-            pixels = sum(map(_pixels, part))
-            if part and (found is None or len(part) == size or pixels >= most):
-                yield from written(size, most - pixels)
-                with clock.counting("making"):
-                    made = _make(part, work)
-                with clock.counting("writing"):
-                    pending.extend(
-                        (_pixels(ready), writers.submit(_write, ready, result, work))
-                        for ready, result in made
-                    )
-                part, made = [], []
-            yield from written(0 if found is None else size, most)
-    finally:  # also when the user breaks it off: what is being written is ended, the rest left
-        reader.shutdown(cancel_futures=True)
-        writers.shutdown(cancel_futures=True)
-
-
-def _pixels(ready: _Ready) -> int:
-    height, width = ready.loaded[1].image_size
-    return height * width
-
-
-def _read_ahead(
-    reader: ThreadPoolExecutor, jobs: Iterator[Job], most: int, clock: Clock
-) -> Iterator[_Ready | Outcome | None]:
-    """Yield what was read, in order, and None at the end; so many are read in advance."""
-
-    def advance() -> _Ready | Outcome | None:
-        job = next(jobs, None)
-        return None if job is None else _read(job)
-
-    waiting = deque(reader.submit(advance) for _ in range(most))
-    while True:
-        with clock.counting("reading"):
-            found = waiting.popleft().result()
-            if found is not None:
-                waiting.append(reader.submit(advance))
-        yield found
-        if found is None:
-            return
-
-
-def _read(job: Job) -> _Ready | Outcome:
-    outcome = Outcome(job.name)
-    found: tuple[LocalFeatures, Tensor | None] | str = FAILED
-    with outcome.timed("read"):
-        found = job.read()
-    if isinstance(found, str):
-        outcome.status = found
-        return outcome
-    outcome.keypoints = len(found[0])
-    return _Ready(outcome, (job.target, *found))
-
-
-def _make(part: Sequence[_Ready], work: Work) -> list[tuple[_Ready, Any]]:
-    """Return the results; a part that fails is tried again one by one, to find out which."""
-    start = time.perf_counter()
-    try:
-        results = list(work.make([ready.loaded for ready in part]))
-    except InvertDescError as error:
-        if len(part) > 1:
-            return [found for one in part for found in _make([one], work)]
-        part[0].outcome.fail(error)
-        results = [None]
-    each = round(1000 * (time.perf_counter() - start) / len(part), 2)
-    for ready in part:
-        ready.outcome.milliseconds["make"] = each
-    return list(zip(part, results, strict=True))
-
-
-def _write(ready: _Ready, result: Any, work: Work) -> Outcome:
-    outcome = ready.outcome
-    if outcome.status == MADE:
-        with outcome.timed("write"):
-            outcome.measures = work.write(ready.loaded, result) or {}
-    return outcome
-
-
-def watch(
-    outcomes: Generator[Outcome],
-    *,
-    total: int,
-    title: str,
-    note: Callable[[Outcome], None] | None = None,
-) -> Counter[str]:
-    """Draw outcomes as they come, tell errors, and count how often each status came."""
-    counts: Counter[str] = Counter()
-    bar = tqdm(total=total, desc=title, unit="image", disable=None)
-    with closing(outcomes), bar:
-        for outcome in outcomes:
-            counts[outcome.status] += 1
-            if outcome.error is not None:
-                bar.write(f"error: {one_line(outcome.error)}", file=sys.stderr)
-            if note is not None:
-                note(outcome)
-            bar.update()
-    return counts
-
-
-def in_parts(
-    plan: dict[Path, Path],
-    adapter: Descriptor,
-    work: Work,
-    *,
-    size: int,
-    title: str,
-    originals: bool = False,
-) -> int:
-    """Work on files, images or features, and return how many failed or went missing.
-
-    Args:
-        plan: Source file to target file.
-        adapter: What to extract from images.
-        work: What is done with them.
-        size: Sources in a part.
-        title: Of the progress bar.
-        originals: Whether the work needs the images too.
-    """
-    jobs = (
-        Job(str(source), target, partial(_read_file, source, adapter, originals))
-        for source, target in plan.items()
-    )
-    made: list[Path] = []
-
-    def note(outcome: Outcome) -> None:
-        if outcome.status == MADE:
-            made.append(plan[Path(outcome.image)])
-
-    counts = watch(run_jobs(jobs, work, size=size), total=len(plan), title=title, note=note)
-    return counts[FAILED] + count_missing(made)
-
-
-def count_missing(made: Collection[Path]) -> int:
-    """Say how many results are no longer where they were written, and complain of those."""
-    missing = [target for target in made if not is_there(target)]
-    if missing:
-        complain(
-            "error",
-            f"Expected {len(made)} files to stay where they were written, {len(missing)} are gone, "
-            f"the first {missing[0]}. Was the folder deleted or moved meanwhile? Run it again.",
-        )
-    return len(missing)
-
-
-def _read_file(
-    source: Path, adapter: Descriptor, original: bool
-) -> tuple[LocalFeatures, Tensor | None]:
-    """Return the features of a file, and the image where it is one and asked for."""
-    image = None if source.suffix.lower() == ".npz" else read_image(source)
-    features = LocalFeatures.load(source) if image is None else adapter.extract(image)
-    if not len(features):
-        raise InputError(
-            f"Expected keypoints, got none in {source}: nothing to reconstruct from. Is it flat, "
-            "blurred or tiny? A lower threshold finds more, such as -D contrast_threshold=0.01."
-        )
-    if image is None:
-        check_descriptors(features.descriptors.numpy())
-    return features, image if original else None
-
-
-def report(plan: dict[Path, Path], failed: int) -> None:
+def report_files(summary: Summary, plan: Mapping[Path, Path]) -> None:
     """Say what was written, and end with a status for bad input where some failed."""
-    done = len(plan) - failed
-    if done:
+    _complain_of_gone(summary)
+    if summary.made:
         targets = list(plan.values())
         folder = os.path.commonpath([target.parent for target in targets]) or "."
-        what = targets[0] if len(plan) == 1 else f"{done} files to {folder}"
+        what = targets[0] if len(plan) == 1 else f"{summary.made} files to {folder}"
         typer.echo(f"Wrote {printable(what)}.")
-    if failed:
+    _end(summary)
+
+
+def report_store(summary: Summary, out: Path) -> None:
+    """Say what became of a store's images, and end with a status as `report_files` does."""
+    _complain_of_gone(summary)
+    counts = {
+        "were there already": summary.there,
+        "have no keypoints": summary.empty,
+        "failed": summary.failed,
+        "are gone": summary.gone,
+    }
+    rest = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+    typer.echo(
+        f"Wrote {summary.made} of {summary.total} pictures to {printable(out)}."
+        + (f" {rest}." if rest else "")
+    )
+    if summary.made:
+        speed = f"{summary.made / summary.seconds:.1f} images/s in {summary.seconds:.1f} s"
+        typer.echo(f"{speed}, {_where_time_went(summary)}.")
+    _end(summary)
+
+
+def _where_time_went(summary: Summary) -> str:
+    if summary.workers:
+        return f"by {summary.workers} actors"
+    total = max(summary.reading + summary.making + summary.writing, 1e-9)
+    return (
+        f"{summary.reading / total:.0%} waiting for reading, {summary.making / total:.0%} making, "
+        f"{summary.writing / total:.0%} waiting for writing"
+    )
+
+
+def _complain_of_gone(summary: Summary) -> None:
+    if summary.gone:
+        complain(
+            "error",
+            f"Expected {summary.made + summary.gone} files to stay where they were written, "
+            f"{summary.gone} are gone, the first {summary.first_gone}. Was the folder deleted or "
+            "moved meanwhile? Run it again.",
+        )
+
+
+def _end(summary: Summary) -> None:
+    if not summary.complete:
         raise typer.Exit(BAD_INPUT)

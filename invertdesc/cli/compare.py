@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from invertdesc._text import printable
 from invertdesc.cli.options import COLLECTING_APART, Device, Images
-from invertdesc.cli.sources import find_sources, parse_options, spread, title_of
+from invertdesc.cli.sources import parse_options, title_of
 from invertdesc.errors import InputError
-
-if TYPE_CHECKING:
-    from invertdesc.descriptors import Descriptor
-    from invertdesc.evaluation.compare import Comparison
+from invertdesc.sources import find_sources, spread
 
 
 def compare(
@@ -88,16 +84,18 @@ def compare(
     """
     from invertdesc.descriptors import create_descriptor, list_descriptors
     from invertdesc.evaluation.compare import compare as measure
+    from invertdesc.evaluation.databases import CompareOptions
     from invertdesc.methods import list_methods
 
     names = _named(method or ["*"], list_methods)
     given = _named(descriptor or ["sift"], list_descriptors)
-    source = _Options(
+    source = CompareOptions(
         by_method(method_option or [], {"descriptor": "-d NAME"}),
         by_method(index_option or [], COLLECTING_APART),
         _files(database or []),
         [path for folder in train or [] for path in spread(_images(folder), train_images)],
         output / "databases",
+        progress=True,
     )
     source.check(names, given)
     found = {title_of(one): spread(_images(one), images) for one in data}
@@ -111,7 +109,7 @@ def compare(
         memory=memory,
         device=device,
         shown=shown,
-        done=lambda now: _save(now, output),
+        done=lambda now: now.save(output),
     )
     if not result.rows:
         reasons = "; ".join(f"{one.method}: {one.reason}" for one in result.left_out)
@@ -140,75 +138,21 @@ def by_method(
     return options
 
 
-@dataclass
-class _Options:
-    """The options of a method for a descriptor, its database among them.
-
-    Attributes:
-        methods: Of methods, by name.
-        collecting: Of the collecting of databases, by method.
-        databases: Files, by method or `method:descriptor`.
-        train: Images to collect databases from.
-        folder: Where collected databases are kept.
-    """
-
-    methods: Mapping[str, Mapping[str, Any]]
-    collecting: Mapping[str, Mapping[str, Any]]
-    databases: Mapping[str, Path]
-    train: Sequence[Path]
-    folder: Path
-
-    def __call__(self, name: str, adapter: Descriptor) -> dict[str, Any]:
-        """Return them; the database is collected where that is asked for."""
-        from invertdesc.evaluation.databases import provide_database
-        from invertdesc.methods import methods
-        from invertdesc.methods.database import Collector
-
-        known = dict(self.methods.get(name, {}))
-        files = (self.databases.get(key) for key in (f"{name}:{adapter.name}", name))
-        file = next((one for one in files if one is not None), None)
-        if file is not None:
-            known["database"] = file
-        elif self.train and "database" not in known and isinstance(methods.get(name), Collector):
-            known["database"] = provide_database(
-                name,
-                adapter,
-                self.train,
-                self.folder,
-                options=self.collecting.get(name),
-                progress=True,
-            )
-        return known
-
-    def check(self, names: Sequence[str], descriptors: Sequence[str]) -> None:
-        """Check that every option is for something that is compared.
-
-        Raises:
-            InputError: One is not.
-        """
-        for key in [*self.methods, *self.collecting, *self.databases]:
-            name, _, of = key.partition(":")
-            if name not in names or (of and of not in descriptors):
-                raise InputError(
-                    f"Expected options for what is compared ({', '.join(names)}; "
-                    f"{', '.join(descriptors)}), got some for {key!r}."
-                )
-
-
-def _files(texts: Sequence[str]) -> dict[str, Path]:
+def _files(texts: Sequence[str]) -> dict[str | tuple[str, str], Path]:
     """Turn `method=file` and `method:descriptor=file` texts into files by what they are for.
 
     Raises:
         InputError: A text of another form.
     """
-    files = {}
+    files: dict[str | tuple[str, str], Path] = {}
     for text in texts:
         name, equals, file = text.partition("=")
+        method, colon, descriptor = name.partition(":")
         if not (name and equals and file):
             raise InputError(
                 f"Expected a database as METHOD=FILE or METHOD:DESCRIPTOR=FILE, got {text!r}."
             )
-        files[name] = Path(file)
+        files[(method, descriptor) if colon else method] = Path(file)
     return files
 
 
@@ -219,17 +163,3 @@ def _images(folder: Path) -> list[Path]:
 def _named(patterns: Sequence[str], known: Callable[[str], list[str]]) -> list[str]:
     """Expand wildcards; what nothing matches stays, for the registry to refuse."""
     return list(dict.fromkeys(name for one in patterns for name in known(one) or [one]))
-
-
-def _save(now: Comparison, folder: Path) -> None:
-    from invertdesc._files import atomic_write
-    from invertdesc.drawing import comparison_sheet
-    from invertdesc.evaluation.evaluate import save_table
-    from invertdesc.image import write_image
-
-    save_table(now.rows, folder / "table.csv")
-    save_table(now.rows, folder / "table.json")
-    with atomic_write(folder / "table.md") as file:
-        file.write((now.to_markdown() + "\n").encode())
-    sheet = comparison_sheet([(block.title, block.columns) for block in now.blocks])
-    write_image(sheet, folder / "sheet.png")

@@ -22,8 +22,9 @@ from invertdesc.cli.options import (
     make_descriptor,
     make_method,
 )
-from invertdesc.cli.sources import find_sources, parse_box, spread, title_of
+from invertdesc.cli.sources import parse_box, title_of
 from invertdesc.errors import InputError, InvertDescError
+from invertdesc.sources import find_sources, spread
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from invertdesc.cli.bulk import complain_of, report_files
 from invertdesc.cli.options import (
     DescriptorName,
     DescriptorOptions,
@@ -13,11 +12,8 @@ from invertdesc.cli.options import (
     Sources,
     make_descriptor,
 )
-from invertdesc.cli.sources import IMAGES, plan_files
-
-if TYPE_CHECKING:
-    from invertdesc.cli.bulk import Loaded
-    from invertdesc.features.local import LocalFeatures
+from invertdesc.cli.sources import plan_outputs
+from invertdesc.sources import IMAGES
 
 
 def extract(
@@ -36,13 +32,9 @@ def extract(
 
         invertdesc extract photos/ -o features/ -d sift -D max_num_keypoints=500
     """
-    from invertdesc.cli.bulk import Work, in_parts, report
+    from invertdesc.bulk import extract_files
 
-    plan = plan_files(sources, example, output, IMAGES, ".npz", "")
+    plan = plan_outputs(sources, example, output, IMAGES, ".npz", "")
     adapter = make_descriptor(descriptor, descriptor_option, gray)
-
-    def write(loaded: Loaded, features: LocalFeatures) -> None:
-        features.save(loaded[0])
-
-    work = Work(lambda part: [features for _, features, _ in part], write)
-    report(plan, in_parts(plan, adapter, work, size=1, title="extract"))
+    summary = extract_files(plan, descriptor=adapter, on_outcome=complain_of, progress=True)
+    report_files(summary, plan)

@@ -7,7 +7,7 @@ import typer
 
 from invertdesc._text import printable
 from invertdesc.cli.options import DescriptorOptions, Gray, make_descriptor
-from invertdesc.cli.sources import find_sources, spread
+from invertdesc.sources import find_sources, spread
 
 
 def fit(

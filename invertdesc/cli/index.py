@@ -17,7 +17,8 @@ from invertdesc.cli.options import (
     MethodOptions,
     make_descriptor,
 )
-from invertdesc.cli.sources import find_sources, parse_options, spread
+from invertdesc.cli.sources import parse_options
+from invertdesc.sources import find_sources, spread
 
 
 def index(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,39 +12,13 @@ import typer
 from invertdesc._text import printable
 from invertdesc.cli.messages import complain
 from invertdesc.cli.options import AsJson, DescriptorOrTold, Mend, StoreSize
-from invertdesc.cli.sources import BAD_INPUT, spread
+from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.cli.stores import open_named
 
 if TYPE_CHECKING:
-    from invertdesc.errors import InvertDescError
-    from invertdesc.stores.base import Description, Store
+    from invertdesc.stores.summary import StoreSummary
 
 SHOWN = 5  # errors
-REASONS = {"orientations": "turns", "scales": "grows"}
-GUESSES = {"orientations": 0, "scales": 2}
-
-
-@dataclass
-class _Contents:
-    """What was found in the images that were read."""
-
-    images: int
-    read: int = 0
-    keypoints: int = 0
-    fewest: int | None = None
-    most: int = 0
-    without: int = 0
-    errors: list[str] = field(default_factory=list)
-
-    def add(self, count: int) -> None:
-        self.read += 1
-        self.keypoints += count
-        self.fewest = count if self.fewest is None else min(count, self.fewest)
-        self.most = max(count, self.most)
-        self.without += not count
-
-    def note(self, _: str, error: InvertDescError) -> None:
-        self.errors.append(str(error))
 
 
 def inspect(
@@ -63,75 +37,41 @@ def inspect(
 
         invertdesc inspect outputs/features.h5 --json
     """
+    from invertdesc.stores.summary import inspect_store
+
     with open_named(store, descriptor, image_size, mend=mend) as opened:
-        contents = _read(opened, images)
-        told = opened.description
-    cost = costs(told)
+        found = inspect_store(opened, images=images)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {"path": str(store), **asdict(told), **asdict(contents), "costs": cost},
-                indent=2,
-            )
-        )
+        told = asdict(found)
+        typer.echo(json.dumps({**told.pop("description"), **told, "path": str(store)}, indent=2))
     else:
-        _print(store, told, contents, cost)
-    if contents.errors:
+        _print(store, found)
+    if found.errors:
         raise typer.Exit(BAD_INPUT)
 
 
-def costs(told: Description) -> list[str]:
-    """Say in a sentence each what the missing fields keep an attacker from."""
-    from invertdesc.stores.record import adapter_of
-
-    if not told.dim:
-        return ["Without descriptors there is nothing to reconstruct from."]
-    adapter = adapter_of(told.descriptor)
-    if adapter is None:
-        return [
-            f"No method can read {told.descriptor!r}, which has no adapter: name one with -d, or "
-            "register your own (docs/guides/add-a-descriptor.md)."
-        ]
-    needed = [name for name in adapter.frame.needs if name in told.missing]
-    sentences = []
-    if needed:
-        why = " and ".join(REASONS[name] for name in needed)
-        guess = " ".join(f"--assume {name}={GUESSES[name]}" for name in needed)
-        sentences.append(
-            f"Without {' and '.join(needed)}, `poisson` and `unfold` cannot unfold "
-            f"{told.descriptor!r}, which {why} with its keypoint. A guess helps a little: {guess}."
-        )
-    if "scores" in told.missing:
-        sentences.append(
-            "Without scores, methods that give a cell to one keypoint take the first stored."
-        )
-    return sentences
-
-
-def _read(store: Store, most: int) -> _Contents:
-    names = list(store.names())
-    contents = _Contents(len(names))
-    for _, features in store.items(spread(names, most), on_error=contents.note):
-        contents.add(len(features))
-    return contents
-
-
-def _print(store: Path, told: Description, contents: _Contents, cost: list[str]) -> None:
-    read = contents.read
-    mean = contents.keypoints / max(1, read)
-    all_read = read + len(contents.errors) == contents.images
-    spans = f"{mean:,.0f} an image, {contents.fewest or 0:,} to {contents.most:,}"
+def _print(store: Path, found: StoreSummary) -> None:
+    told, read = found.description, found.read
+    mean = found.keypoints / max(1, read)
+    all_read = read + len(found.errors) == found.images
+    spans = f"{mean:,.0f} an image, {found.fewest or 0:,} to {found.most:,}"
+    options = [
+        f"--assume {name}={value:g}"
+        for name, value in asdict(found.guesses).items()
+        if value is not None
+    ]
     lines: list[tuple[str, Any]] = [
-        ("images", f"{contents.images:,}" + ("" if all_read else f", of which {read:,} were read")),
-        ("keypoints", f"{contents.keypoints:,} ({spans})"),
+        ("images", f"{found.images:,}" + ("" if all_read else f", of which {read:,} were read")),
+        ("keypoints", f"{found.keypoints:,} ({spans})"),
         ("descriptor", f"{told.descriptor}, {told.dim} long"),
         ("looks like", told.looks_like),
         ("normalisation", told.normalisation),
         ("positions", told.positions),
         ("image size", told.image_size),
         ("missing", ", ".join(told.missing) or "nothing"),
-        ("empty", f"{contents.without:,} images without keypoints" if contents.without else None),
-        *(("cost", sentence) for sentence in cost),
+        ("empty", f"{found.without:,} images without keypoints" if found.without else None),
+        *(("cost", sentence) for sentence in found.costs),
+        ("guess", f"Helps a little: {' '.join(options)}." if options else None),
         *(("note", sentence) for sentence in told.notes),
         *(("left out", sentence) for sentence in told.left_out),
     ]
@@ -139,7 +79,7 @@ def _print(store: Path, told: Description, contents: _Contents, cost: list[str])
     for title, value in lines:
         if value is not None:
             typer.echo(f"  {title:<14} {printable(value)}")
-    for error in contents.errors[:SHOWN]:
+    for error in found.errors[:SHOWN]:
         complain("error", error)
-    if len(contents.errors) > SHOWN:
-        complain("error", f"and {len(contents.errors) - SHOWN} more images.")
+    if len(found.errors) > SHOWN:
+        complain("error", f"and {len(found.errors) - SHOWN} more images.")

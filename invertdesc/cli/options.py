@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from invertdesc.cli.sources import EXAMPLES, parse_options
+from invertdesc.cli.sources import parse_options
+from invertdesc.sources import EXAMPLES
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from invertdesc.cli.bulk import complain_of, report_files, report_store
 from invertdesc.cli.options import (
     Assume,
     BatchSize,
@@ -26,9 +27,10 @@ from invertdesc.cli.options import (
     make_descriptor,
     make_method,
 )
-from invertdesc.cli.sources import IMAGES, plan_files
-from invertdesc.cli.stores import find_store, parse_guesses, parse_shard
+from invertdesc.cli.sources import parse_options, plan_outputs
+from invertdesc.cli.stores import find_store, open_named, parse_shard, tell, warn_of_left_out
 from invertdesc.errors import InputError
+from invertdesc.sources import IMAGES
 
 
 def reconstruct(
@@ -69,8 +71,8 @@ def reconstruct(
 ) -> None:
     """Reconstruct pictures from features, or from images by way of their features.
 
-    From a store, such as COLMAP's database, pictures are called as their images are; those that are
-    there already are left, so that a run that was stopped goes on where it was.
+    From a store, such as COLMAP's database, pictures keep the images' names. Existing pictures are
+    skipped, so that an interrupted run can be resumed.
 
     **Examples**
 
@@ -84,21 +86,38 @@ def reconstruct(
 
         invertdesc reconstruct database.db -o out/ --ray local
     """
-    from invertdesc.cli.bulk import in_parts, report
-    from invertdesc.cli.orders import Order, Recipe, carry_out
-    from invertdesc.image import image_format
+    from invertdesc.bulk import reconstruct_files, reconstruct_store
+    from invertdesc.bulk.files import common_descriptor
+    from invertdesc.features.guesses import Guesses
+    from invertdesc.stores.summary import check_readable
 
-    place = find_store(sources or [], example is not None)
-    chosen = tuple(method_option or [])
-    recipe = Recipe(method, chosen, unfolding, device, batch_size, side_by_side, consistency)
-    if place is not None:
+    path = find_store(sources or [], example is not None)
+    if path is not None:
         if output is None or output.suffix.lower() in IMAGES:
             raise InputError(f"Expected a folder to write to, -o DIR, got {output}.")
         if descriptor_option or gray is not None:
-            raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
-        guesses = parse_guesses(assume)
-        order = Order(place, output, recipe, descriptor, image_size, guesses, mend)
-        carry_out(order, pattern=images, shard=parse_shard(shard), cluster=ray)
+            raise InputError(f"Expected -D and --gray for images only, got them for {path}.")
+        chosen = make_method(method, method_option, unfolding)
+        with open_named(path, descriptor, image_size, mend=mend) as store:
+            check_readable(store)
+            tell(store.description.notes)
+            warn_of_left_out(store)
+            summary = reconstruct_store(
+                store,
+                output,
+                method=chosen,
+                names=images,
+                shard=parse_shard(shard),
+                assume=Guesses.of(parse_options(assume or [])),
+                device=device,
+                batch_size=batch_size,
+                consistency=consistency,
+                side_by_side=side_by_side,
+                ray=ray,
+                on_outcome=complain_of,
+                progress=True,
+            )
+        report_store(summary, output)
         return
     given = (images, shard, image_size, ray, assume or None, consistency or None)
     if any(option is not None for option in given):
@@ -106,14 +125,16 @@ def reconstruct(
             "Expected --names, --shard, --image-size, --assume, --consistency and --ray with a "
             "store, got none."
         )
-    plan = plan_files(sources, example, output, (*IMAGES, ".npz"), ".png", "-reconstruction")
-    for target in plan.values():
-        image_format(target)
+    plan = plan_outputs(sources, example, output, (*IMAGES, ".npz"), ".png", "-reconstruction")
     adapter = make_descriptor(descriptor or "sift", descriptor_option, gray)
-    # What a file of features was made by, it tells itself.
-    known = None if any(path.suffix == ".npz" for path in plan) else adapter
-    work = recipe.work(make_method(method, method_option, unfolding, known))
-    failed = in_parts(
-        plan, adapter, work, size=batch_size, title="reconstruct", originals=side_by_side
+    summary = reconstruct_files(
+        plan,
+        descriptor=adapter,
+        method=make_method(method, method_option, unfolding, common_descriptor(plan, adapter)),
+        device=device,
+        batch_size=batch_size,
+        side_by_side=side_by_side,
+        on_outcome=complain_of,
+        progress=True,
     )
-    report(plan, failed)
+    report_files(summary, plan)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from invertdesc.cli.options import Device, Images
-from invertdesc.cli.sources import find_sources, spread
+from invertdesc.sources import find_sources, spread
 
 
 def train(

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from invertdesc.cli.sources import EXAMPLES, example_path
 from invertdesc.demo.attack import Attack, Choice, Stored, attack, save_attack, store
 from invertdesc.demo.folder import holds
 from invertdesc.drawing import draw_keypoints, enlarge
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.image import to_uint8
+from invertdesc.sources import EXAMPLES, example_path
 
 Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 

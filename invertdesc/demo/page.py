@@ -12,11 +12,11 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from invertdesc.cli.sources import EXAMPLES, example_path
 from invertdesc.demo.answers import Answers, Seen, View, example_at, forget, mask_of
 from invertdesc.demo.attack import offered_descriptors, offered_methods
 from invertdesc.errors import InvertDescError
 from invertdesc.image import open_checked
+from invertdesc.sources import EXAMPLES, example_path
 
 ABOUT = """# What do local descriptors give away?
 On the left a photograph. In the middle what an app would store of it: keypoints, each with a

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from invertdesc._files import atomic_write
+from invertdesc.drawing import comparison_sheet
 from invertdesc.errors import InvertDescError
-from invertdesc.evaluation.evaluate import MeanPicture, Row, evaluate, layout_table
+from invertdesc.evaluation.evaluate import MeanPicture, Row, evaluate, layout_table, save_table
 from invertdesc.evaluation.memory import peak_memory
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.image import read_image
+from invertdesc.image import read_image, write_image
 from invertdesc.methods import create_method, methods
 
 if TYPE_CHECKING:
@@ -72,6 +74,19 @@ class Comparison:
         text = layout_table(list(_lines(self.rows)))
         notes = [f"- {one.descriptor}, {one.method}: {one.reason}" for one in self.left_out]
         return "\n".join([text, *(["", "Left out:", "", *notes] if notes else [])])
+
+    def save(self, folder: Path) -> None:
+        """Write table.md, table.csv, table.json and sheet.png.
+
+        Raises:
+            FileError: One cannot be written.
+        """
+        for suffix in (".csv", ".json"):
+            save_table(self.rows, folder / f"table{suffix}")
+        with atomic_write(folder / "table.md") as file:
+            file.write((self.to_markdown() + "\n").encode())
+        sheet = comparison_sheet([(block.title, block.columns) for block in self.blocks])
+        write_image(sheet, folder / "sheet.png")
 
 
 def compare(

@@ -5,16 +5,78 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from invertdesc._files import atomic_write
 from invertdesc._version import __version__
-from invertdesc.errors import FileError
-from invertdesc.methods.database import collect_database
+from invertdesc.descriptors import Descriptor
+from invertdesc.errors import FileError, InputError
+from invertdesc.methods import methods
+from invertdesc.methods.database import Collector, collect_database
 
-if TYPE_CHECKING:
-    from invertdesc.descriptors import Descriptor
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """The options of methods for descriptors, their databases among them, as `compare` asks.
+
+    Attributes:
+        methods: Options of methods, by name.
+        collecting: Options of the collecting of databases, by method.
+        databases: Files, by method, or by method and descriptor.
+        train: Images to collect databases from, where there is no file; none for no collecting.
+        folder: Where collected databases are kept.
+        progress: Whether collecting shows a bar.
+
+    >>> from invertdesc import create_descriptor
+    >>> options = CompareOptions({"gradient": {"steps": 50}})
+    >>> options("gradient", create_descriptor("sift"))
+    {'steps': 50}
+    """
+
+    methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    collecting: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    databases: Mapping[str | tuple[str, str], Path] = field(default_factory=dict)
+    train: Sequence[Path] = ()
+    folder: Path = Path("databases")
+    progress: bool = False
+
+    def __call__(self, name: str, adapter: Descriptor) -> dict[str, Any]:
+        """Return those of a method; its database is collected where that is asked for.
+
+        Raises:
+            FileError: There is a database that was collected from something else.
+            InvertDescError: The method does not serve the descriptor.
+        """
+        known = dict(self.methods.get(name, {}))
+        file = self.databases.get((name, adapter.name), self.databases.get(name))
+        if file is not None:
+            known["database"] = file
+        elif self.train and "database" not in known and isinstance(methods.get(name), Collector):
+            known["database"] = provide_database(
+                name,
+                adapter,
+                self.train,
+                self.folder,
+                options=self.collecting.get(name),
+                progress=self.progress,
+            )
+        return known
+
+    def check(self, names: Sequence[str], descriptors: Sequence[str]) -> None:
+        """Check that every option is for something that is compared.
+
+        Raises:
+            InputError: One is not.
+        """
+        for key in [*self.methods, *self.collecting, *self.databases]:
+            name, *of = [key] if isinstance(key, str) else key
+            if name not in names or not set(of) <= set(descriptors):
+                raise InputError(
+                    f"Expected options for what is compared ({', '.join(names)}; "
+                    f"{', '.join(descriptors)}), got some for {':'.join([name, *of])!r}."
+                )
 
 
 def provide_database(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,17 @@ def open_store(
     store = _open_folder(place, options) if place.is_dir() else _open_single(place, options)
     store.mend = mend
     return store
+
+
+def opener(store: Store) -> Callable[[], Store]:
+    """Return what opens a store again, as it was opened, in another process too."""
+    return partial(
+        open_store,
+        store.path.absolute(),
+        descriptor=store._told,
+        image_size=store._image_size,
+        mend=store.mend,
+    )
 
 
 def _is_there(place: Path) -> bool:

@@ -229,7 +229,7 @@ def test_an_error_of_ours_shows_where_it_is(
     def fail(*_: object) -> NoReturn:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("invertdesc.image.write_image", fail)
+    monkeypatch.setattr("invertdesc.bulk.order.write_image", fail)
     with pytest.raises(ZeroDivisionError):
         run("reconstruct", photos / "a.png", "-o", "back.png")
 
@@ -250,5 +250,5 @@ def test_what_the_machine_refuses_is_told(
     def fail(*_: object) -> NoReturn:
         raise error
 
-    monkeypatch.setattr("invertdesc.image.write_image", fail)
+    monkeypatch.setattr("invertdesc.bulk.order.write_image", fail)
     check_one_line(run("reconstruct", photos / "a.png", "-o", "back.png"))

@@ -12,7 +12,7 @@ from invertdesc.cli.compare import by_method
 from invertdesc.drawing import comparison_sheet
 from invertdesc.errors import FileError, InputError
 from invertdesc.evaluation.compare import Comparison, compare
-from invertdesc.evaluation.databases import provide_database
+from invertdesc.evaluation.databases import CompareOptions, provide_database
 from invertdesc.evaluation.evaluate import evaluate
 from invertdesc.evaluation.memory import peak_memory
 from invertdesc.image import read_image, write_image
@@ -202,3 +202,36 @@ def test_options_are_sorted_by_method() -> None:
         "coarse+cgan": {"weights": "a.b=c"},
         "gradient": {"start": "noise", "steps": 5},
     }
+
+
+def test_a_comparison_is_saved_without_the_command(result: Comparison, tmp_path: Path) -> None:
+    result.save(tmp_path / "out")
+    assert len(json.loads((tmp_path / "out/table.json").read_text())) == len(result.rows)
+    assert (tmp_path / "out/table.md").read_text() == f"{result.to_markdown()}\n"
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [
+        *(".csv", ".json", ".md", ".png")
+    ]
+
+
+def test_options_have_the_database_that_is_nearest(paths: list[Path], tmp_path: Path) -> None:
+    sift, brief = create_descriptor("sift"), create_descriptor("brief")
+    options = CompareOptions(
+        methods={"gradient": {"steps": 5}},
+        collecting={"patch-database": {"most": 20}},
+        databases={"ridge": Path("any"), ("ridge", "sift"): Path("own")},
+        train=paths,
+        folder=tmp_path,
+    )
+    assert options("gradient", sift) == {"steps": 5}
+    assert options("poisson", sift) == {}
+    assert options("ridge", sift) == {"database": Path("own")}
+    assert options("ridge", brief) == {"database": Path("any")}
+    collected = options("patch-database", sift)["database"]
+    assert collected.parent == tmp_path
+    assert CompareOptions()("patch-database", sift) == {}
+    names = ["gradient", "patch-database", "ridge"]
+    options.check(names, ["sift"])
+    with pytest.raises(InputError, match="got some for 'ridge:sift'"):
+        options.check(names, ["brief"])
+    with pytest.raises(InputError, match="got some for 'gradient'"):
+        options.check(names[1:], ["sift"])

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from invertdesc import LocalFeatures
-from invertdesc.cli.bulk import FAILED, MADE, Clock, Job, Loaded, Work, run_jobs, watch
+from invertdesc.bulk.jobs import Job, Loaded, StageTimes, Status, Work, run_jobs
+from invertdesc.bulk.summary import summarise
 from invertdesc.errors import InputError
 from invertdesc.limits import Limits, use_limits
 
@@ -39,7 +40,7 @@ class Factory:
             self.readers.add(threading.get_ident())
             yield Job(str(number), Path(str(number)), lambda n=number: self.load(n))  # type: ignore[misc]
 
-    def load(self, number: int) -> tuple[LocalFeatures, None] | str:
+    def load(self, number: int) -> tuple[LocalFeatures, None] | Status:
         time.sleep(self.seconds)
         self.readers.add(threading.get_ident())
         self.read.append(number)
@@ -70,7 +71,7 @@ def test_images_go_through_in_order_and_in_parts() -> None:
     factory = Factory(10)
     found = list(run_jobs(factory.jobs(), factory.work, size=SIZE))
     assert [one.image for one in found] == [str(number) for number in range(10)]
-    assert {one.status for one in found} == {MADE}
+    assert {one.status for one in found} == {Status.MADE}
     assert factory.made == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert sorted(factory.written) == list(range(10))
 
@@ -115,13 +116,13 @@ def test_images_in_memory_do_not_grow_with_their_number() -> None:
 
 
 def test_clock_tells_which_stage_binds() -> None:
-    fast, clock = Factory(12), Clock()
+    fast, times = Factory(12), StageTimes()
     work = Work(fast.make, lambda *_: time.sleep(0.1))
-    list(run_jobs(fast.jobs(), work, size=2, clock=clock))
-    assert clock.writing > clock.making + clock.reading
-    slow, clock = Factory(12, seconds=0.03), Clock()
-    list(run_jobs(slow.jobs(), Work(lambda part: part, lambda *_: None), size=2, clock=clock))
-    assert clock.reading > clock.making + clock.writing
+    list(run_jobs(fast.jobs(), work, size=2, times=times))
+    assert times.writing > times.making + times.reading
+    slow, times = Factory(12, seconds=0.03), StageTimes()
+    list(run_jobs(slow.jobs(), Work(lambda part: part, lambda *_: None), size=2, times=times))
+    assert times.reading > times.making + times.writing
 
 
 @pytest.mark.parametrize("stage", ["read", "make", "write"])
@@ -145,7 +146,7 @@ def test_errors_of_ours_concern_one_image(stage: str) -> None:
     work = Work(make, lambda one, n: fail(n, "write") or factory.write(one, n))
     found = {one.image: one for one in run_jobs(jobs(), work, size=SIZE)}
     assert len(found) == 9
-    assert [name for name, one in found.items() if one.status == FAILED] == ["3", "8"]
+    assert [name for name, one in found.items() if one.status is Status.FAILED] == ["3", "8"]
     assert found["3"].error == "Expected better than 3."
     assert sorted(factory.written) == [0, 1, 2, 4, 5, 6, 7]
 
@@ -171,7 +172,7 @@ def test_other_errors_reach_the_caller_and_end_the_run(
         lambda one, n: fail("write") or factory.write(one, n),  # type: ignore[func-returns-value]
     )
     with pytest.raises(error):
-        watch(run_jobs(jobs(), work, size=SIZE), total=1000, title="test")
+        summarise(run_jobs(jobs(), work, size=SIZE), list, StageTimes(), title="test")
     assert pool_threads() == threads
     assert 20 < len(factory.read) < 100
 
@@ -184,7 +185,7 @@ def test_caller_that_stops_listening_ends_the_run() -> None:
 
     outcomes = run_jobs(factory.jobs(), factory.work, size=SIZE)
     with pytest.raises(KeyboardInterrupt):
-        watch(outcomes, total=9, title="", note=stop)
+        summarise(outcomes, list, StageTimes(), title="", on_outcome=stop)
     assert pool_threads() == threads
     assert len(factory.read) <= 3 * SIZE + 2
 
@@ -194,7 +195,7 @@ def test_large_pictures_are_made_a_few_at_a_time(pixels: int, part: int, waiting
     factory = Factory(8)  # parts that are all full: a smaller last one leaves room for others
     with use_limits(Limits(pixels=pixels)):
         outcomes = list(run_jobs(factory.jobs(), factory.work, size=SIZE))
-    assert [outcome.status for outcome in outcomes] == [MADE] * 8
+    assert [outcome.status for outcome in outcomes] == [Status.MADE] * 8
     assert max(map(len, factory.made)) == part
     assert max(factory.unwritten) == waiting
 

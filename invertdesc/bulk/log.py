@@ -1,31 +1,29 @@
-"""What became of each image of a bulk run, as a file of JSON lines that outlives being killed."""
+"""Log what became of each image of a bulk run, as JSON lines that outlive being killed."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
+from invertdesc.bulk.jobs import Outcome, Status
 from invertdesc.errors import FileError
 
-if TYPE_CHECKING:
-    from invertdesc.cli.bulk import Outcome
 
-THERE = "there"
+def log_path(out: Path, shard: tuple[int, int]) -> Path:
+    """Return where the log of a run goes; shards, which run at once, have a file each.
 
-
-def metrics_path(out: Path, shard: tuple[int, int]) -> Path:
-    """Return where the metrics of a run go; shards, which run at once, have a file each.
-
-    >>> metrics_path(Path("out"), (0, 1)).name, metrics_path(Path("out"), (2, 4)).name
+    >>> log_path(Path("out"), (0, 1)).name, log_path(Path("out"), (2, 4)).name
     ('metrics.jsonl', 'metrics-2-of-4.jsonl')
     """
     number, count = shard
     return out / ("metrics.jsonl" if count == 1 else f"metrics-{number}-of-{count}.jsonl")
 
 
-class Metrics:
+class Log:
     """A file to which runs add a line an image; of several on one image the last one holds.
 
     A line that a killed run has left unfinished is cut off. The file is made with its first line.
@@ -47,12 +45,12 @@ class Metrics:
             raise FileError(f"Cannot read {path}: {error.strerror or error}.") from error
 
     def note(self, outcome: Outcome) -> None:
-        """Add a line; none for a picture that was there, unless a killed run has not told it.
+        """Add a line; none for a picture that was there, unless a killed run has not noted it.
 
         Raises:
             FileError: The file cannot be written.
         """
-        if outcome.status == THERE and outcome.image in self._known:
+        if outcome.status is Status.THERE and outcome.image in self._known:
             return
         fields = {name: value for name, value in asdict(outcome).items() if value not in (None, {})}
         line = json.dumps(fields, ensure_ascii=False).encode(errors="replace")
@@ -62,6 +60,13 @@ class Metrics:
             self._file.write(line + b"\n")
         except OSError as error:
             raise FileError(f"Cannot write {self.path}: {error.strerror or error}.") from error
+
+    def noting(self, outcomes: Generator[Outcome]) -> Generator[Outcome]:
+        """Yield outcomes, each once its line is written."""
+        with closing(outcomes):
+            for outcome in outcomes:
+                self.note(outcome)
+                yield outcome
 
     def __enter__(self) -> Self:
         return self

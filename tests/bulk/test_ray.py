@@ -14,6 +14,7 @@ import pytest
 from make_stores import write_colmap
 
 from invertdesc import LocalFeatures
+from invertdesc.image import read_image
 
 Run = Callable[..., tuple[int, str, str]]
 Images = dict[str, LocalFeatures]
@@ -101,6 +102,37 @@ def test_actor_that_is_killed_loses_no_image_and_makes_none_twice(
         0,
         f"Wrote 0 of {COUNT} pictures to shared. {COUNT} were there already.\n",
     )
+
+
+@needs_ray
+@pytest.mark.slow
+def test_workers_make_the_same_pictures_with_a_method_and_a_store_that_python_has(
+    tmp_path: Path, images: Images
+) -> None:
+    code = (
+        "import sys\n"
+        "from invertdesc import create_method, open_store, reconstruct_store\n"
+        "store = open_store(sys.argv[1], image_size=(210, 250))\n"
+        "how = dict(method=create_method('poisson', mean=0.3), assume={'orientations': 0})\n"
+        "alone = reconstruct_store(store, 'alone', batch_size=1, **how)\n"
+        "shared = reconstruct_store(store, 'shared', batch_size=1, ray='local', **how)\n"
+        "print(alone.made, alone.workers, shared.made, shared.workers)\n"
+    )
+    path = write_colmap(tmp_path, images)
+    done = subprocess.run(
+        [sys.executable, "-c", code, path.name],
+        cwd=tmp_path,
+        env=dict(os.environ, OMP_NUM_THREADS="1", RAY_OVERRIDE_RESOURCES='{"CPU": 2}'),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "2 0 2 2\n"), done.stderr
+    pictures = [sorted((tmp_path / folder).glob("*.png")) for folder in ("alone", "shared")]
+    assert len(pictures[0]) == 2
+    for one, other in zip(*pictures, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+        assert read_image(one).shape == (3, 210, 250)
 
 
 def test_cluster_without_ray_names_the_extra(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from make_stores import change, write_colmap
 
 from invertdesc import LocalFeatures
-from invertdesc.cli.bulk import Outcome
-from invertdesc.cli.metrics import Metrics
+from invertdesc.bulk.jobs import Outcome
+from invertdesc.bulk.log import Log
 
 Run = Callable[..., tuple[int, str, str]]
 Images = dict[str, LocalFeatures]
@@ -141,8 +141,8 @@ def test_whatever_is_in_the_file_a_line_can_be_added(parts: list[bytes]) -> None
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, "metrics.jsonl")
         path.write_bytes(content)
-        with Metrics(path) as metrics:
-            metrics.note(Outcome("é\udcff", keypoints=3))
+        with Log(path) as log:
+            log.note(Outcome("é\udcff", keypoints=3))
         whole, _, added = path.read_bytes().removesuffix(b"\n").rpartition(b"\n")
     assert json.loads(added) == {"image": "é?", "status": "made", "keypoints": 3}
     assert whole == content[: max(0, content.rfind(b"\n"))]

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from invertdesc.cli.bulk import MADE, Outcome, run_jobs
-from invertdesc.cli.metrics import THERE
+from invertdesc.bulk.jobs import Outcome, Status, run_jobs
+from invertdesc.bulk.order import Order
+from invertdesc.bulk.places import Places
 from invertdesc.errors import FileError, InvertDescError, MissingDependencyError
 from invertdesc.limits import Limits, get_limits, set_limits
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from invertdesc.cli.orders import Order, Places
 
 Columns: TypeAlias = dict[str, Any]
 
@@ -27,7 +23,7 @@ MOST_BLOCKS = 4096  # pieces of work that Ray is given; one is done again if its
 
 
 class Cluster:
-    """Share the images of a store out among actors, each with the store and the method of its own.
+    """Share the images of a store among actors, each with a store and a method of its own.
 
     A process that dies is replaced, and what it was at is done again, but for pictures that it had
     already written: none is lost, and none is made twice.
@@ -52,17 +48,11 @@ class Cluster:
             self._data: Any = import_module("ray.data")
         except ImportError as error:
             raise MissingDependencyError(
-                "Expected Ray, which --ray needs: pip install invertdesc[dist]."
+                "Expected Ray, to share images out: pip install invertdesc[dist]."
             ) from error
-        file = order.recipe.unfolding
-        recipe = replace(order.recipe, unfolding=None if file is None else file.absolute())
-        store, out = order.store.absolute(), order.out.absolute()
-        self._order = replace(order, recipe=recipe, store=store, out=out)
+        self._order = replace(order, out=order.out.absolute())
         self._address = address
-        self._actors = 0
-
-    def __str__(self) -> str:
-        return f"by {self._actors} actors"
+        self.workers = 0
 
     def run(self, places: Places) -> Generator[Outcome]:
         """Yield what becomes of images, in the order in which they are done.
@@ -77,15 +67,16 @@ class Cluster:
         with self._connected():
             for row in self._share_out(waiting).iter_rows():
                 outcome = Outcome(**row["outcome"])
-                if outcome.status == THERE:  # written by a process that died before it could tell
-                    outcome.status = MADE
+                # What is there was written by a process that died before it could say so.
+                there = outcome.status == Status.THERE
+                outcome.status = Status.MADE if there else Status(outcome.status)
                 yield outcome
 
     def _plan(self, places: Places, waiting: list[Columns]) -> Iterator[Outcome]:
         """Yield what needs no work, and collect the rest."""
         for name, place in places:
             place = place.absolute() if isinstance(place, Path) else place
-            outcome = Outcome(name, THERE)
+            outcome = Outcome(name, Status.THERE)
             try:
                 if not self._order.is_done(place):
                     waiting.append({"name": name, "place": str(place)})
@@ -95,17 +86,17 @@ class Cluster:
             yield outcome
 
     def _share_out(self, waiting: list[Columns]) -> Any:
-        size, resources = self._order.recipe.size, self._ray.cluster_resources()
-        on_gpu = (self._order.recipe.device or "cpu") != "cpu"
-        self._actors = max(1, int(resources.get("GPU" if on_gpu else "CPU", 1)))
-        self._actors = min(self._actors, -(-len(waiting) // size))
+        size, resources = self._order.recipe.batch_size, self._ray.cluster_resources()
+        on_gpu = str(self._order.recipe.device or "cpu") != "cpu"
+        self.workers = max(1, int(resources.get("GPU" if on_gpu else "CPU", 1)))
+        self.workers = min(self.workers, -(-len(waiting) // size))
         blocks = min(MOST_BLOCKS, -(-len(waiting) // size))
         return self._data.from_items(waiting, override_num_blocks=blocks).map_batches(
             Worker,
             fn_constructor_args=(self._order, get_limits()),
             batch_size=size,
             batch_format="numpy",
-            compute=self._data.ActorPoolStrategy(size=self._actors),
+            compute=self._data.ActorPoolStrategy(size=self.workers),
             num_cpus=0 if on_gpu else 1,
             num_gpus=1 if on_gpu else 0,
         )
@@ -128,7 +119,7 @@ class Cluster:
 
 
 class Worker:
-    """What an actor does: the same as a run without Ray, for a few images at a time."""
+    """An actor, which does what a run without Ray does, for a few images at a time."""
 
     def __init__(self, order: Order, limits: Limits) -> None:
         set_limits(limits)
@@ -141,5 +132,5 @@ class Worker:
         found: Iterable[tuple[str, str]] = zip(batch["name"], batch["place"], strict=True)
         places = ((str(name), Path(place)) for name, place in found)
         jobs = self._order.jobs(self._store, places)
-        outcomes = list(run_jobs(jobs, self._work, size=self._order.recipe.size))
-        return {"outcome": [asdict(one) for one in outcomes]}
+        outcomes = list(run_jobs(jobs, self._work, size=self._order.recipe.batch_size))
+        return {"outcome": [{**asdict(one), "status": one.status.value} for one in outcomes]}

@@ -1,0 +1,170 @@
+"""Extract and reconstruct image files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from invertdesc.bulk.jobs import Job, Loaded, StageTimes, Work, run_jobs
+from invertdesc.bulk.order import Recipe
+from invertdesc.bulk.places import Sources, plan_files
+from invertdesc.bulk.summary import OnOutcome, Summary, summarise
+from invertdesc.descriptors import Descriptor, resolve_descriptor
+from invertdesc.errors import InputError
+from invertdesc.features.local import LocalFeatures
+from invertdesc.features.placeholders import check_descriptors
+from invertdesc.image import image_format, read_image
+from invertdesc.methods import Reconstructor, create_method
+
+
+def extract_folder(
+    sources: Sources,
+    folder: str | os.PathLike[str],
+    *,
+    descriptor: str | Descriptor = "sift",
+    on_outcome: OnOutcome | None = None,
+    progress: bool = False,
+) -> Summary:
+    """Extract the features of images to .npz files, which hold nothing else of them.
+
+    The folder can then be opened as a store. An image that cannot be read is noted and left out.
+
+    Args:
+        sources: A file, folder or pattern, or several. Of a folder, the images in it are taken, or
+            where there are none those in folders below.
+        folder: Where the files go.
+        descriptor: Name, or an adapter from `create_descriptor`, which takes parameters.
+        on_outcome: Called with the `Outcome` of each image, in this thread.
+        progress: Show a bar, where there is a terminal.
+
+    Raises:
+        FileError: A source leads to no file.
+        InputError: No source, two that would be written to one file, or an unknown descriptor.
+
+    >>> import tempfile
+    >>> from invertdesc.sources import example_path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     summary = extract_folder(example_path("camera"), folder)
+    ...     (summary.made, [path.name for path in Path(folder).iterdir()])
+    (1, ['camera.npz'])
+    """
+    plan = plan_files(sources, folder, ".npz")
+    return extract_files(plan, descriptor=descriptor, on_outcome=on_outcome, progress=progress)
+
+
+def extract_files(
+    plan: Mapping[Path, Path],
+    *,
+    descriptor: str | Descriptor = "sift",
+    on_outcome: OnOutcome | None = None,
+    progress: bool = False,
+) -> Summary:
+    """Extract the features of images, each to a file that a plan names; see `extract_folder`.
+
+    Args:
+        plan: Image to .npz file.
+        descriptor: Name, or an adapter.
+        on_outcome: Called with the `Outcome` of each image, in this thread.
+        progress: Show a bar, where there is a terminal.
+
+    Raises:
+        InputError: An unknown descriptor.
+    """
+
+    def write(loaded: Loaded, features: LocalFeatures) -> None:
+        features.save(loaded[0])
+
+    work = Work(lambda part: [features for _, features, _ in part], write)
+    jobs = _jobs(plan, resolve_descriptor(descriptor))
+    return _run(jobs, work, plan, "extract", on_outcome, progress)
+
+
+def reconstruct_files(
+    plan: Mapping[Path, Path],
+    *,
+    descriptor: str | Descriptor = "sift",
+    method: str | Reconstructor = "unfold",
+    device: str | torch.device | None = None,
+    batch_size: int = 16,
+    side_by_side: bool = False,
+    on_outcome: OnOutcome | None = None,
+    progress: bool = False,
+) -> Summary:
+    """Reconstruct images, or .npz files of features, each to a picture that a plan names.
+
+    Args:
+        plan: Image or .npz file to picture; `plan_files` makes one.
+        descriptor: What to extract from images: a name, or an adapter.
+        method: Name, or a method from `create_method`, which takes options.
+        device: Where to compute, such as `"cuda"`; None for the CPU.
+        batch_size: Images that are reconstructed together.
+        side_by_side: Whether to draw original and keypoints beside each picture.
+        on_outcome: Called with the `Outcome` of each image, in this thread.
+        progress: Show a bar, where there is a terminal.
+
+    Raises:
+        InputError: An unknown name, or a suffix of a picture that none has.
+    """
+    if batch_size < 1:
+        raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
+    for target in plan.values():
+        image_format(target)
+    adapter = resolve_descriptor(descriptor)
+    if isinstance(method, str):
+        method = create_method(method, descriptor=common_descriptor(plan, adapter))
+    recipe = Recipe(method, device, batch_size, side_by_side)
+    jobs = _jobs(plan, adapter, originals=side_by_side)
+    return _run(jobs, recipe.work(), plan, "reconstruct", on_outcome, progress, batch_size)
+
+
+def common_descriptor(plan: Iterable[Path], adapter: Descriptor) -> Descriptor | None:
+    """Return what all features come from; None where files of features name their own."""
+    return None if any(path.suffix == ".npz" for path in plan) else adapter
+
+
+def _jobs(plan: Mapping[Path, Path], adapter: Descriptor, *, originals: bool = False) -> list[Job]:
+    return [
+        Job(str(source), target, partial(_read_file, source, adapter, originals))
+        for source, target in plan.items()
+    ]
+
+
+def _run(
+    jobs: Sequence[Job],
+    work: Work,
+    plan: Mapping[Path, Path],
+    title: str,
+    on_outcome: OnOutcome | None,
+    progress: bool,
+    size: int = 1,
+) -> Summary:
+    times = StageTimes()
+    return summarise(
+        run_jobs(jobs, work, size=size, times=times),
+        lambda: ((str(source), target) for source, target in plan.items()),
+        times,
+        title=title,
+        on_outcome=on_outcome,
+        progress=progress,
+    )
+
+
+def _read_file(
+    source: Path, adapter: Descriptor, original: bool
+) -> tuple[LocalFeatures, Tensor | None]:
+    """Return the features of a file, and the image where it is one and asked for."""
+    image = None if source.suffix.lower() == ".npz" else read_image(source)
+    features = LocalFeatures.load(source) if image is None else adapter.extract(image)
+    if not len(features):
+        raise InputError(
+            f"Expected keypoints, got none in {source}: nothing to reconstruct from. Is it flat, "
+            "blurred or tiny? A lower threshold finds more, such as a contrast_threshold of 0.01."
+        )
+    if image is None:
+        check_descriptors(features.descriptors.numpy())
+    return features, image if original else None

@@ -1,0 +1,117 @@
+"""A request for pictures of a store, as values that can be sent to other processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from invertdesc.api import reconstruct
+from invertdesc.bulk.jobs import Job, Loaded, Status, Work
+from invertdesc.bulk.places import Places, check_inside, is_there
+from invertdesc.drawing import side_by_side
+from invertdesc.evaluation.consistency import agreement, can_describe
+from invertdesc.features.guesses import Guesses
+from invertdesc.features.local import LocalFeatures
+from invertdesc.image import write_image
+from invertdesc.methods import Reconstructor, create_method
+from invertdesc.stores.base import Store
+from invertdesc.stores.record import adapter_of
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How features become pictures.
+
+    Attributes:
+        method: Name, or a method; one that goes to other processes has to be picklable.
+        device: Where to compute; None leaves features where they are.
+        batch_size: Images that are reconstructed together.
+        side_by_side: Whether to draw keypoints and original beside the picture.
+        consistency: Whether to measure how well the picture's own descriptors agree.
+    """
+
+    method: str | Reconstructor
+    device: str | torch.device | None = None
+    batch_size: int = 16
+    side_by_side: bool = False
+    consistency: bool = False
+
+    def work(self) -> Work:
+        """Return what makes and writes pictures.
+
+        Raises:
+            InputError: No method has this name.
+        """
+        method = create_method(self.method) if isinstance(self.method, str) else self.method
+
+        def make(part: Sequence[Loaded]) -> list[Tensor]:
+            features = [one for _, one, _ in part]
+            return reconstruct(
+                features, method=method, device=self.device, batch_size=self.batch_size
+            )
+
+        return Work(make, partial(self._write, getattr(method, "name", type(method).__name__)))
+
+    def _write(self, method: str, loaded: Loaded, picture: Tensor) -> dict[str, float]:
+        target, features, image = loaded
+        measures = _consistency(features, picture.cpu()) if self.consistency else {}
+        if self.side_by_side:
+            picture = side_by_side(features, picture, image, method)
+        write_image(picture, target)
+        return measures
+
+
+def _consistency(features: LocalFeatures, picture: Tensor) -> dict[str, float]:
+    """Return how well a picture's own descriptors agree with the stored ones, where they can."""
+    adapter = adapter_of(features.descriptor)
+    found = agreement(adapter, features, picture) if can_describe(adapter) else None
+    if found is None:
+        return {}
+    return {"agreement": round(found[0], 4), "shuffled": round(found[1], 4)}
+
+
+@dataclass(frozen=True)
+class Order:
+    """The pictures that are wanted of a store.
+
+    Attributes:
+        open: Opens the store.
+        out: The folder that pictures go to.
+        recipe: How they are made.
+        guesses: Values for fields that the features lack.
+    """
+
+    open: Callable[[], Store]
+    out: Path
+    recipe: Recipe
+    guesses: Guesses
+
+    def jobs(self, store: Store, places: Places) -> Iterator[Job]:
+        """Yield a job for each image."""
+        for name, place in places:
+            target = place if isinstance(place, Path) else self.out
+            yield Job(name, target, partial(self._read, store, name, place))
+
+    def is_done(self, place: Path | Exception) -> bool:
+        """Say whether a picture is there.
+
+        Raises:
+            InputError: It has no place, or one that is elsewhere.
+        """
+        if not isinstance(place, Path):
+            raise place
+        check_inside(place, self.out)
+        return is_there(place)
+
+    def _read(
+        self, store: Store, name: str, place: Path | Exception
+    ) -> tuple[LocalFeatures, None] | Status:
+        if self.is_done(place):
+            return Status.THERE
+        features = store.load(name)
+        return (self.guesses.fill(features), None) if len(features) else Status.EMPTY

@@ -1,0 +1,170 @@
+"""Where results go: planned before anything is made, and never outside of their folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TypeAlias
+
+from invertdesc.errors import InputError
+from invertdesc.sources import IMAGES, leads_to, locate_sources
+
+Sources: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+Shard: TypeAlias = tuple[int, int]  # number, count
+Places: TypeAlias = Iterable[tuple[str, Path | InputError]]  # targets by name, or what is wrong
+
+
+def target_of(name: str, out: Path, *, whole: bool = False) -> Path:
+    """Return where the picture of an image goes: its name, with .png, inside of a folder.
+
+    Roots and drives are left out; both slashes part folders, since stores travel.
+
+    Args:
+        name: Of the image.
+        out: The folder.
+        whole: Keep a suffix such as .jpg before the .png.
+
+    Raises:
+        InputError: The name leads out of the folder, or no file could have it.
+
+    >>> target_of("/data/rome/0001.jpg", Path("out")).as_posix()
+    'out/data/rome/0001.png'
+    """
+    parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
+    if parts and re.fullmatch("[A-Za-z]:", parts[0]):
+        parts = parts[1:]
+    if not parts or ".." in parts or not name.isprintable():
+        raise InputError(f"Expected the name of an image inside a folder, got {name!r}.")
+    *folders, last = parts
+    stem, suffix = os.path.splitext(last)  # noqa: PTH122
+    short = suffix.lower() in IMAGES and not whole
+    return out.joinpath(*folders, f"{stem if short else last}.png")
+
+
+def plan_images(
+    names: Iterable[str], out: Path, pattern: str | None, shard: Shard
+) -> Iterator[tuple[str, Path | InputError]]:
+    """Yield each image that is wanted with its target, or with what is wrong with its name.
+
+    Of two images with one target, such as a.jpg and a.tif, the second keeps its suffix. Which one
+    that is does not depend on the pattern and the shard.
+
+    Args:
+        names: Of all images.
+        out: The folder.
+        pattern: Wildcards that names have to match; None for all.
+        shard: (number, count): of those that match, every count-th from that number on.
+    """
+    taken: dict[Path, str] = {}
+    number = -1
+    for name in names:
+        place: Path | InputError
+        try:
+            place = _claim(taken, name, target_of(name, out), target_of(name, out, whole=True))
+        except InputError as error:
+            place = error
+        if pattern is None or fnmatchcase(name, pattern):
+            number += 1
+            if number % shard[1] == shard[0]:
+                yield name, place
+
+
+def plan_files(
+    sources: Sources,
+    folder: str | os.PathLike[str],
+    suffix: str,
+    *,
+    suffixes: Sequence[str] = IMAGES,
+    tail: str = "",
+) -> dict[Path, Path]:
+    """Say which file becomes which: those of a folder keep their folders below it.
+
+    Of two with one stem the later one keeps its suffix.
+
+    Args:
+        sources: A file, folder or pattern, or several.
+        folder: Where results go.
+        suffix: Of results, such as `".png"`.
+        suffixes: Of the files to take from folders and patterns, in lower case.
+        tail: Put behind the stem of each result.
+
+    Raises:
+        FileError: A name leads to no file.
+        InputError: No source, two with one result, or a result that would replace its source.
+    """
+    several = [sources] if isinstance(sources, str | os.PathLike) else sources
+    taken: dict[Path, str] = {}
+    plan: dict[Path, Path] = {}
+    for source, inside in locate_sources(several, suffixes).items():
+        place = Path(folder) / inside
+        short = place.with_name(f"{place.stem}{tail}{suffix}")
+        whole = place.with_name(f"{place.name}{tail}{suffix}")
+        alike = short in taken and Path(taken[short]).name == source.name
+        plan[source] = _claim(taken, str(source), short, *([] if alike else [whole]))
+    if not plan:
+        raise InputError("Expected sources to work on, got none.")
+    check_apart(plan)
+    return plan
+
+
+def _claim(taken: dict[Path, str], name: str, *places: Path) -> Path:
+    """Take the first place that is free, for a name.
+
+    Raises:
+        InputError: None is.
+    """
+    for place in places:
+        if place not in taken:
+            taken[place] = name
+            return place
+    raise InputError(
+        f"Expected different names, got {name!r} and another one, {taken[places[-1]]!r}, which "
+        f"would both be written to {places[-1]}. Choose another folder for one of them."
+    )
+
+
+def check_apart(plan: Mapping[Path, Path]) -> None:
+    """Check that no result would replace its source.
+
+    Raises:
+        InputError: One would.
+    """
+    for source, target in plan.items():
+        if os.path.realpath(target) == os.path.realpath(source):
+            raise InputError(f"Expected to write elsewhere than to the source {source}.")
+
+
+def check_shard(shard: Shard) -> None:
+    """Check the number of a run, and the count of those that share the work.
+
+    Raises:
+        InputError: The number is not from 0 to the count less 1.
+    """
+    if not 0 <= shard[0] < shard[1]:
+        raise InputError(
+            f"Expected a shard I/N, I from 0 to N - 1, such as 0/4, got {shard[0]}/{shard[1]}."
+        )
+
+
+def check_inside(target: Path, out: Path) -> None:
+    """Check that a target lies in the folder also once links are followed.
+
+    Raises:
+        InputError: It does not.
+    """
+    try:
+        inside = target.parent.resolve().is_relative_to(out.resolve())
+    except (OSError, RuntimeError) as error:  # a link to itself
+        raise InputError(f"Expected a folder at {target.parent}, got: {error}.") from error
+    if not inside:
+        raise InputError(
+            f"Expected to write inside {out}, but {target.parent} is a link that leads out of it."
+        )
+
+
+def is_there(target: Path) -> bool:
+    """Say whether a file is there already; a name that no file can have fails when written."""
+    return leads_to(target, Path.is_file)

@@ -1,0 +1,114 @@
+"""Files that names lead to: folders, patterns and the pictures that scikit-image ships."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from invertdesc.errors import FileError, InputError
+
+T = TypeVar("T")
+IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+EXAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")  # scikit-image ships these
+
+
+def example_path(name: str) -> Path:
+    """Return the file of a picture that scikit-image ships.
+
+    Raises:
+        InputError: No such example.
+    """
+    if name not in EXAMPLES:
+        raise InputError(f"Expected an example among {', '.join(EXAMPLES)}; got {name!r}.")
+    import skimage
+
+    folder = Path(skimage.__file__).parent / "data"
+    return next(
+        path for path in sorted(folder.glob(f"{name}.*")) if path.suffix in (".png", ".jpg")
+    )
+
+
+def find_sources(
+    names: Iterable[str | os.PathLike[str]], suffixes: Sequence[str] = IMAGES
+) -> list[Path]:
+    """Expand files, folders and patterns (`**` for below), in order.
+
+    Of a folder those files are taken that lie in it; where there are none, those in folders below.
+
+    Args:
+        names: Paths and patterns.
+        suffixes: Of the files to take from folders and patterns, in lower case.
+
+    Raises:
+        FileError: A name leads to no file, or a folder cannot be read.
+    """
+    return list(locate_sources(names, suffixes))
+
+
+def locate_sources(
+    names: Iterable[str | os.PathLike[str]], suffixes: Sequence[str] = IMAGES
+) -> dict[Path, Path]:
+    """Return what `find_sources` does, each with its path in the folder that was named.
+
+    A file that was named itself, or found by a pattern, has its name alone for that.
+
+    Raises:
+        FileError: A name leads to no file, or a folder cannot be read.
+    """
+    found: dict[Path, Path] = {}
+    for one in names:
+        name = os.fspath(one)
+        path = Path(name)
+        if not name:  # which `Path` takes for the current folder
+            raise FileError("Expected the name of a file or folder, got an empty one.")
+        try:
+            if leads_to(path, Path.is_dir):
+                some = {path / inside: inside for inside in _contents(path, suffixes)}
+            elif glob.has_magic(name) and not leads_to(path, Path.exists):
+                matches = sorted(Path(p) for p in glob.glob(name, recursive=True))  # noqa: PTH207
+                files = [p for p in matches if p.suffix.lower() in suffixes and p.is_file()]
+                some = {p: Path(p.name) for p in files}
+            else:
+                some = {path: Path(path.name)}  # a missing file is reported when its turn comes
+        except OSError as error:
+            if isinstance(error, FileError):
+                raise
+            raise FileError(f"Cannot read {name}: {error.strerror or error}.") from error
+        if not some:
+            raise FileError(f"Expected files ({', '.join(suffixes)}) at {name}, found none.")
+        for source, inside in some.items():
+            found.setdefault(source, inside)
+    return found
+
+
+def leads_to(path: Path, kind: Callable[[Path], bool]) -> bool:
+    """Say whether a path leads to something of a kind, such as `Path.is_file`.
+
+    A path that no file can have, or behind a folder that cannot be read, leads nowhere: who reads
+    or writes it raises the error.
+    """
+    try:
+        return kind(path)
+    except OSError:
+        return False
+
+
+def _contents(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Return the files in a folder, or else below it, relative to it."""
+    from invertdesc.stores._files import walk  # which waits for torch
+
+    here = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in suffixes)
+    below = here or [name for name in walk(folder) if Path(name).suffix.lower() in suffixes]
+    return list(map(Path, below))
+
+
+def spread(items: Sequence[T], most: int | None) -> list[T]:
+    """Take so many items, evenly spaced; None for all.
+
+    >>> spread("abcdefg", 3)
+    ['a', 'c', 'e']
+    """
+    return list(items[:: max(1, len(items) // (most or max(1, len(items))))][:most])
