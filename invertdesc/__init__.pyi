@@ -1,14 +1,19 @@
 from ._version import __version__ as __version__
 from .api import extract, reconstruct
+from .auditing.audit import audit
 from .descriptors import create_descriptor, list_descriptors, register_descriptor
 from .descriptors.checking import Check, check
+from .evaluation.compare import compare
+from .evaluation.evaluate import evaluate
 from .features.batch import FeatureBatch
 from .features.local import LocalFeatures, Provenance
 from .limits import Limits, get_limits, set_limits, use_limits
 from .methods import create_method, list_methods, register_method
+from .methods.database import collect_database
 from .rasterizers.cells import CellRasterizer
 from .rasterizers.field import FieldRasterizer
 from .stores.open import open_store
+from .training.loop import train
 from .unfolding.fit import fit_unfolding
 from .unfolding.frame import Frame
 from .unfolding.unfolding import Unfolding
@@ -24,9 +29,13 @@ __all__ = [
     "Provenance",
     "Unfolding",
     "__version__",
+    "audit",
     "check",
+    "collect_database",
+    "compare",
     "create_descriptor",
     "create_method",
+    "evaluate",
     "extract",
     "fit_unfolding",
     "get_limits",
@@ -37,5 +46,6 @@ __all__ = [
     "register_descriptor",
     "register_method",
     "set_limits",
+    "train",
     "use_limits",
 ]

@@ -51,7 +51,7 @@ class Plan:
     sweeps: Sequence[Sweep] = ()
     seed: int = 0
     batch_size: int = 4
-    device: str | None = None
+    device: str | torch.device | None = None
 
     @property
     def table(self) -> list[Scenario]:
@@ -67,7 +67,7 @@ class Plan:
         return list({one.key: one for one in points if one.key not in taken}.values())
 
 
-def audit(
+def run_plan(
     subjects: Sequence[Subject],
     *,
     method: Reconstructor,
@@ -75,6 +75,7 @@ def audit(
     plan: Plan | None = None,
     notes: Sequence[str] = (),
     total: int | None = None,
+    left_out: int = 0,
     tick: Callable[[], object] = lambda: None,
 ) -> Audit:
     """Attack images under every scenario of a plan.
@@ -86,6 +87,7 @@ def audit(
         plan: What to try; None for all at their defaults, without curves.
         notes: What there is to know of the images, a sentence each.
         total: Images that these were chosen from, evenly spaced; None for all.
+        left_out: Number of images that could not be read.
         tick: Called after each scenario.
 
     Raises:
@@ -94,7 +96,8 @@ def audit(
     """
     chosen = plan or Plan()
     if not any(len(subject.features) for subject in subjects):
-        raise InputError("Expected at least one image with keypoints to audit, got none.")
+        reasons = ["Expected at least one image with keypoints to audit, got none.", *notes]
+        raise InputError(" ".join(reasons))
     run = _Run(list(subjects), method, ruler, chosen, Typical(ruler.adapter))
     base = run.reconstruct([subject.features for subject in subjects])
     scores = [ruler.full(one, picture) for one, picture in zip(subjects, base, strict=True)]
@@ -121,6 +124,7 @@ def audit(
         tuple(notes),
         _versions(),
         total,
+        left_out,
     )
     found = {(row.name, row.value): row for row in (*rows, *light)}
     return replace(draft, curves=tuple(_curve(sweep, draft, found) for sweep in chosen.sweeps))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,15 +26,14 @@ from invertdesc.cli.options import (
     make_descriptor,
     make_method,
 )
-from invertdesc.cli.sources import BAD_INPUT, IMAGES, find_sources, spread
+from invertdesc.cli.sources import BAD_INPUT, IMAGES, find_sources
 from invertdesc.cli.stores import check_readable, find_store, open_named, tell
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
-    from invertdesc.auditing.gather import Gathered
-    from invertdesc.auditing.measures import Ruler
-    from invertdesc.auditing.run import Plan
-    from invertdesc.stores.base import Store
+    from torch import Tensor
+
+    from invertdesc.evaluation.identity import Identity
 
 
 def audit(
@@ -106,57 +106,66 @@ def audit(
 
         invertdesc audit features.h5 --no-curves --vgg16 vgg16.safetensors
     """
-    from tqdm import tqdm
-
-    from invertdesc.auditing.report.report import check_target, save_report
-    from invertdesc.auditing.run import audit as run
+    from invertdesc.auditing.audit import audit as run
+    from invertdesc.auditing.report.report import check_target
 
     check_target(output)
-    plan = _plan(threat, defence, curves, seed, device)
     place = find_store(sources or [], False)
-    if place is None:
-        adapter = make_descriptor(descriptor or "sift", descriptor_option, gray)
-        gathered = _from_files(sources or [], adapter, side, originals, images)
-    else:
-        if descriptor_option or gray is not None:
+    with (
+        nullcontext()
+        if place is None
+        else open_named(place, descriptor, image_size, mend=mend) as store
+    ):
+        if store is None:
+            adapter = make_descriptor(descriptor or "sift", descriptor_option, gray)
+        elif descriptor_option or gray is not None:
             raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
-        with open_named(place, descriptor, image_size, mend=mend) as store:
-            gathered = _from_store(store, side, originals, images)
-    if gathered.total > images:
-        tell([f"{images} of {gathered.total:,} images are audited, evenly spaced (--images)."])
-    tell(gathered.notes)
-    chosen = make_method(method, method_option, unfolding, gathered.adapter)
-    total = len(plan.table) + len(plan.drawn)
-    with tqdm(total=total, desc="audit", unit="scenario", disable=None) as bar:
+        else:
+            check_readable(store)
+            adapter = make_descriptor(store.description.descriptor, None, None)
         found = run(
-            gathered.subjects,
-            method=chosen,
-            ruler=_ruler(gathered, vgg16, identity, faces),
-            plan=plan,
-            notes=gathered.notes,
-            total=gathered.total,
-            tick=bar.update,
+            _files(sources or []) if store is None else store,
+            method=make_method(method, method_option, unfolding, adapter),
+            descriptor=adapter,
+            threats=None if threat is None else parse_choices(threat),
+            defences=None if defence is None else parse_choices(defence),
+            images=images,
+            side=side,
+            originals=originals,
+            curves=curves,
+            faces=faces,
+            vgg=_vgg(vgg16),
+            identity=_identity(identity),
+            seed=seed,
+            device=device,
+            progress=True,
         )
+    if found.total is not None and found.total > images:
+        tell([f"{images} of {found.total:,} images are audited, evenly spaced (--images)."])
+    tell(found.notes)
     title = ", ".join(Path(source).name or source for source in (sources or [])[:3])
-    numbers = save_report(found, output, source=title, command=typed(context))
+    numbers = found.save(output, source=title, command=typed(context))
     typer.echo(f"Wrote {printable(output)} and {printable(numbers.name)}.")
-    if gathered.failed:
+    if found.left_out:
         raise typer.Exit(BAD_INPUT)
 
 
-def parse_choices(texts: Sequence[str]) -> list[tuple[str, object]]:
-    """Turn `name` and `name=value` into names and values; None for no value.
+def parse_choices(texts: Sequence[str]) -> list[tuple[str, Any]]:
+    """Turn `name` and `name=value` into names and values; None for no value, a box for four.
 
     >>> parse_choices(["strongest=0.1", "outside=1,2,3,4", "permuted"])
-    [('strongest', 0.1), ('outside', '1,2,3,4'), ('permuted', None)]
+    [('strongest', 0.1), ('outside', (1.0, 2.0, 3.0, 4.0)), ('permuted', None)]
     """
-    found: list[tuple[str, object]] = []
+    found: list[tuple[str, Any]] = []
     for text in texts:
         name, equals, value = text.partition("=")
-        try:
-            found.append((name.strip(), json.loads(value) if equals else None))
-        except json.JSONDecodeError:
-            found.append((name.strip(), value))
+        known: Any = value if equals else None
+        with suppress(ValueError):  # neither JSON nor numbers: the library says what it expects
+            if "," in value:
+                known = tuple(map(float, value.split(",")))
+            elif equals:
+                known = json.loads(value)
+        found.append((name.strip(), known))
     return found
 
 
@@ -188,64 +197,21 @@ def _is_many(value: object) -> bool:
     return isinstance(value, list | tuple)
 
 
-def _plan(
-    threat: list[str] | None,
-    defence: list[str] | None,
-    curves: bool,
-    seed: int,
-    device: str | None,
-) -> Plan:
-    from invertdesc.auditing.defences.defences import DEFENCES
-    from invertdesc.auditing.kinds import choose
-    from invertdesc.auditing.run import Plan
-    from invertdesc.auditing.sweeps import default_sweeps
-    from invertdesc.auditing.threats import THREATS
-
-    return Plan(
-        threats=choose(THREATS, None if threat is None else parse_choices(threat), "threat"),
-        defences=choose(DEFENCES, None if defence is None else parse_choices(defence), "defence"),
-        sweeps=default_sweeps() if curves else (),
-        seed=seed,
-        device=device,
-    )
-
-
-def _from_files(
-    sources: list[str], adapter: Any, side: int, originals: Path | None, most: int
-) -> Gathered:
-    from invertdesc.auditing.gather import Gathered
-
+def _files(sources: list[str]) -> list[Path]:
     paths = find_sources(sources, (*IMAGES, ".npz"))
     if not paths:
         raise InputError("Expected a SOURCE, got none. See --help.")
-    gathered = Gathered(adapter, side, originals, total=len(paths))
-    gathered.add_files(spread(paths, most))
-    return gathered
+    return paths
 
 
-def _from_store(store: Store, side: int, originals: Path | None, most: int) -> Gathered:
-    from invertdesc.auditing.gather import Gathered
-    from invertdesc.descriptors import create_descriptor
-
-    check_readable(store)
-    told = store.description
-    names = list(store.names())
-    gathered = Gathered(create_descriptor(told.descriptor), side, originals, total=len(names))
-    gathered.notes += [f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes]
-    gathered.notes += told.left_out
-    gathered.add_store(store, spread(names, most))
-    return gathered
-
-
-def _ruler(gathered: Gathered, vgg16: Path | None, identity: Path | None, faces: bool) -> Ruler:
-    from invertdesc.auditing.measures import Ruler
-    from invertdesc.evaluation.identity import load_identity
+def _vgg(weights: Path | None) -> Callable[[Tensor, Tensor], Tensor] | None:
     from invertdesc.evaluation.metrics import vgg_distance
     from invertdesc.evaluation.vgg16 import load_vgg16
 
-    return Ruler(
-        gathered.adapter,
-        None if vgg16 is None else vgg_distance(load_vgg16(vgg16)),
-        None if identity is None else load_identity(identity),
-        faces,
-    )
+    return None if weights is None else vgg_distance(load_vgg16(weights))
+
+
+def _identity(model: Path | None) -> Identity | None:
+    from invertdesc.evaluation.identity import load_identity
+
+    return None if model is None else load_identity(model)

@@ -19,7 +19,7 @@ from invertdesc.auditing.report.fragments import number, text
 from invertdesc.auditing.report.report import render, save_report
 from invertdesc.auditing.report.tables import COLUMNS
 from invertdesc.auditing.result import Audit, Curve, Row, Series
-from invertdesc.auditing.run import Plan, audit
+from invertdesc.auditing.run import Plan, run_plan
 from invertdesc.auditing.subjects import Subject
 from invertdesc.auditing.sweeps import Line, Sweep
 from invertdesc.auditing.threats import THREATS
@@ -91,7 +91,7 @@ def found(subject: Subject, sift: Descriptor) -> Audit:
         ],
         seed=7,
     )
-    return audit(
+    return run_plan(
         [hostile, Subject("bare", subject.features[:40])],
         method=create_method("poisson", descriptor=sift),
         ruler=Ruler(sift),
@@ -163,7 +163,7 @@ def test_the_same_seed_gives_the_same_page_and_another_does_not(
     def page(seed: int) -> str:
         plan = Plan(threats=[THREATS["random"].at()], defences=[], seed=seed)
         method = create_method("poisson", descriptor=sift)
-        return render(audit([subject], method=method, ruler=Ruler(sift, faces=False), plan=plan))
+        return render(run_plan([subject], method=method, ruler=Ruler(sift, faces=False), plan=plan))
 
     assert page(1) == page(1)
     assert page(1).replace("Seed 1", "Seed 2") != page(2)
@@ -258,14 +258,14 @@ def test_no_keypoints_and_no_images_are_told(sift: Descriptor) -> None:
     )
     for subjects in ([], [Subject("a", empty)]):
         with pytest.raises(InputError, match="at least one image with keypoints"):
-            audit(subjects, method=method, ruler=Ruler(sift))
+            run_plan(subjects, method=method, ruler=Ruler(sift))
 
 
 def test_an_image_without_keypoints_is_flat(subject: Subject, sift: Descriptor) -> None:
     method = create_method("poisson", descriptor=sift)
     both = [Subject("none", subject.features[:0], subject.image), subject]
     plan = Plan(threats=[THREATS["random"].at()], defences=[])
-    one = audit(both, method=method, ruler=Ruler(sift, faces=False), plan=plan)
+    one = run_plan(both, method=method, ruler=Ruler(sift, faces=False), plan=plan)
     assert one.portraits[0].scores.ncc == pytest.approx(0, abs=1e-6)
     assert one.row("everything").images == 2
     Page(render(one))
@@ -275,7 +275,7 @@ def test_what_no_method_can_attack_is_told(subject: Subject, sift: Descriptor) -
     method = create_method("poisson", descriptor=sift)
     bare = Subject("a", subject.features.without("orientations"))
     with pytest.raises(MissingFieldError, match="orientations"):
-        audit([bare], method=method, ruler=Ruler(sift), plan=Plan(threats=[], defences=[]))
+        run_plan([bare], method=method, ruler=Ruler(sift), plan=Plan(threats=[], defences=[]))
 
 
 def test_a_report_is_written_whole_or_not_at_all(found: Audit, tmp_path: Path) -> None:
@@ -291,6 +291,6 @@ def test_the_report_says_how_many_images_there_were(found: Audit) -> None:
     some = replace(found, total=1234)
     text = page_of(some)
     assert f"<dd>{len(found.portraits)} of 1,234</dd>" in text
-    assert "of 1,234 images, evenly spaced (--images)," in text
+    assert "of 1,234 images, evenly spaced," in text
     assert some.as_json()["images_in_all"] == 1234
     assert "evenly spaced" not in page_of(replace(found, total=len(found.portraits)))

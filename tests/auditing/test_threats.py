@@ -143,7 +143,7 @@ def test_the_strongest_have_the_highest_scores() -> None:
 
 def test_nothing_is_left_in_the_hole(stored: LocalFeatures, typical: Typical) -> None:
     box = (80.0, 60.0, 160.0, 140.0)
-    around = attack("outside", stored, typical, "80,60,160,140")
+    around = attack("outside", stored, typical, (80, 60, 160, 140))
     assert len(around.inside(box)) == 0
     assert len(around) == len(stored) - len(stored.inside(box)) < len(stored)
     middle = attack("outside", stored, typical)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from invertdesc.auditing.report.fragments import text
-from invertdesc.auditing.result import Curve, Series
+
+if TYPE_CHECKING:
+    from invertdesc.auditing.result import Curve, Series
 
 WIDTH, HEIGHT = 420, 260
 LEFT, RIGHT, TOP, BELOW = 46, 22, 14, 46  # margins around the plot

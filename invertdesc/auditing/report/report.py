@@ -6,14 +6,17 @@ import json
 import os
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invertdesc._files import atomic_write
 from invertdesc.auditing.report import wording
 from invertdesc.auditing.report.chart import draw
 from invertdesc.auditing.report.fragments import bullets, number, picture, text
 from invertdesc.auditing.report.tables import cards, columns, table
-from invertdesc.auditing.result import Audit, Portrait
 from invertdesc.errors import InputError
+
+if TYPE_CHECKING:
+    from invertdesc.auditing.result import Audit, Portrait
 
 LARGE = 512  # pixels of the longer side
 # Whatever a name may smuggle in: the page may load nothing and run nothing.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from invertdesc.auditing.report.fragments import number, picture, text
 from invertdesc.auditing.report.wording import NAMES, level_of
-from invertdesc.auditing.result import Audit, Row
+
+if TYPE_CHECKING:
+    from invertdesc.auditing.result import Audit, Row
 
 CARD = 288  # pixels of the longer side
 CHIPS = {"high": "recognisable", "partial": "in part", "low": "little seen"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from invertdesc.auditing.result import Audit, Row
+if TYPE_CHECKING:
+    from invertdesc.auditing.result import Audit, Row
+
 
 Level: TypeAlias = Literal["high", "partial", "low"]
 
@@ -124,7 +126,7 @@ def _images(audit: Audit) -> str:
     count = len(audit.portraits)
     if audit.chosen == str(count):
         return f"{count} image{'s' * (count != 1)}"
-    return f"{audit.chosen} images, evenly spaced (--images),"
+    return f"{audit.chosen} images, evenly spaced,"
 
 
 def _keypoints(audit: Audit) -> str:
