@@ -140,6 +140,16 @@ class Audit:
         every = self.total is None or self.total <= count
         return str(count) if every else f"{count} of {self.total:,}"
 
+    @property
+    def faces(self) -> int:
+        """Number of faces in the originals."""
+        return sum(one.faces or 0 for one in self.portraits)
+
+    @property
+    def faces_found(self) -> float:
+        """Number of those that are found in the reconstructions."""
+        return sum((one.faces or 0) * (one.scores.faces or 0.0) for one in self.portraits)
+
     def row(self, name: str) -> Row:
         """Return the first row of a name; `"everything"` and `"shuffled"` are always there."""
         return next(row for row in self.rows if row.name == name)

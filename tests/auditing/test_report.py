@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+from jinja2 import UndefinedError
 
 from invertdesc import LocalFeatures, create_method
 from invertdesc.auditing.defences.defences import DEFENCES
 from invertdesc.auditing.measures import MEASURES, Ruler, Scores
 from invertdesc.auditing.report import wording
 from invertdesc.auditing.report.chart import draw
-from invertdesc.auditing.report.fragments import number, text
 from invertdesc.auditing.report.report import render, save_report
-from invertdesc.auditing.report.tables import COLUMNS
+from invertdesc.auditing.report.template import environment, number, text
 from invertdesc.auditing.result import Audit, Curve, Row, Series
 from invertdesc.auditing.run import Plan, run_plan
 from invertdesc.auditing.subjects import Subject
@@ -131,6 +131,36 @@ def test_whatever_is_said_is_escaped(found: Audit) -> None:
     assert text("\ud800\x00") == "\\ud800\\x00"
 
 
+def test_whatever_cannot_be_printed_is_a_code_wherever_it_stands(found: Audit) -> None:
+    bad = "<x>\ud800\x1b\u202e"
+    (curve,) = found.curves
+    lines = tuple(replace(line, title=bad) for line in curve.series)
+    rows = tuple(replace(row, title=bad, sentence=bad) for row in found.rows)
+    noted = replace(rows[1], note=bad)
+    page = render(
+        replace(
+            found,
+            descriptor=bad,
+            method=bad,
+            notes=(bad,),
+            versions={bad: bad},
+            curves=(replace(curve, title=bad, axis=bad, series=lines),),
+            rows=(rows[0], noted, *rows[2:]),
+        ),
+        source=bad,
+        command=bad,
+    )
+    Page(page)
+    assert "<x>" not in page
+    assert page.count("&lt;x&gt;\\ud800\\x1b\\u202e") > 40
+    assert not {c for c in page if not c.isprintable()} - {"\n"}
+
+
+def test_a_name_that_a_template_does_not_know_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        environment().from_string("{{ audit.rows }}").render()
+
+
 def test_pictures_come_first(found: Audit) -> None:
     page = page_of(found)
     assert page.index("<img") < page.index("What was measured") < page.index("<table")
@@ -141,7 +171,7 @@ def test_the_table_shows_the_numbers_of_the_json(found: Audit, tmp_path: Path) -
     numbers: dict[str, Any] = json.loads(beside.read_text("utf-8"))
     cells = Page((tmp_path / "in" / "report.html").read_text("utf-8")).cells
     assert (numbers["seed"], numbers["source"], numbers["command"]) == (7, "a", "b")
-    digits = {column.name: column.digits for column in COLUMNS}
+    digits = {column.name: column.digits for column in wording.COLUMNS}
     checked = 0
     for row in numbers["rows"]:
         key = row["name"] if row["value"] is None else f"{row['name']}={row['value']}"
