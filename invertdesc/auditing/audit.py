@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from invertdesc.auditing.defences.defences import DEFENCES
 from invertdesc.auditing.inputs import read_inputs
 from invertdesc.auditing.kinds import choose
-from invertdesc.auditing.measures import Ruler
 from invertdesc.auditing.result import Audit
 from invertdesc.auditing.run import Plan, run_plan
 from invertdesc.auditing.sweeps import default_sweeps
 from invertdesc.auditing.threats import THREATS
+from invertdesc.evaluation.scores import Distance, Ruler
 from invertdesc.features.local import Box
 from invertdesc.methods import create_method
 
@@ -43,7 +42,7 @@ def audit(
     originals: str | os.PathLike[str] | None = None,
     curves: bool = True,
     faces: bool = True,
-    vgg: Callable[[Tensor, Tensor], Tensor] | None = None,
+    distances: Mapping[str, Distance] | None = None,
     identity: Identity | None = None,
     seed: int = 0,
     batch_size: int = 4,
@@ -66,7 +65,7 @@ def audit(
         originals: Folder of the images that a store was made from, by their names.
         curves: Whether to measure how the leak changes with the strength of each.
         faces: Whether to look for faces.
-        vgg: A distance of two pictures (3, H, W), such as `vgg_distance(load_vgg16(path))`.
+        distances: `"vgg"` and `"lpips"`, as `evaluate` takes them.
         identity: A distance of faces, such as `load_identity(path)`.
         seed: Random seed; the same one gives the same numbers.
         batch_size: Number of images of one size that go through the method together.
@@ -104,13 +103,10 @@ def audit(
     hidden = None if progress else True  # None: shown where there is a terminal
     with tqdm(total=count, desc="audit", unit="scenario", disable=hidden) as bar:
         return run_plan(
-            inputs.subjects,
+            inputs,
             method=attack,
-            ruler=Ruler(inputs.adapter, vgg, identity, faces),
+            ruler=Ruler(inputs.adapter, distances or {}, identity, faces),
             plan=plan,
-            notes=inputs.notes,
-            total=inputs.total,
-            left_out=inputs.left_out,
             tick=bar.update,
         )
 

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeAlias
 
 from torch import Tensor
 
-from invertdesc.auditing.measures import Scores
 from invertdesc.auditing.scenario import Group, Value
+from invertdesc.evaluation.scores import Scores
 
 Headline: TypeAlias = Literal["ncc", "consistency"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,9 +31,8 @@ from invertdesc.cli.stores import check_readable, find_store, open_named, tell
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from invertdesc.evaluation.identity import Identity
+    from invertdesc.evaluation.scores import Distance
 
 
 def audit(
@@ -134,7 +133,7 @@ def audit(
             originals=originals,
             curves=curves,
             faces=faces,
-            vgg=_vgg(vgg16),
+            distances=_distances(vgg16),
             identity=_identity(identity),
             seed=seed,
             device=device,
@@ -204,11 +203,11 @@ def _files(sources: list[str]) -> list[Path]:
     return paths
 
 
-def _vgg(weights: Path | None) -> Callable[[Tensor, Tensor], Tensor] | None:
+def _distances(weights: Path | None) -> dict[str, Distance]:
     from invertdesc.evaluation.metrics import vgg_distance
     from invertdesc.evaluation.vgg16 import load_vgg16
 
-    return None if weights is None else vgg_distance(load_vgg16(weights))
+    return {} if weights is None else {"vgg": vgg_distance(load_vgg16(weights))}
 
 
 def _identity(model: Path | None) -> Identity | None:

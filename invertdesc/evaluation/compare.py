@@ -12,7 +12,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from invertdesc.errors import InvertDescError
-from invertdesc.evaluation.evaluate import MeanPicture, Row, evaluate, layout_table
+from invertdesc.evaluation.baselines import MeanPicture
+from invertdesc.evaluation.evaluate import Row, evaluate, layout_table
 from invertdesc.evaluation.memory import peak_memory
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import read_image
@@ -109,15 +110,8 @@ def compare(
     first = next(path for paths in data.values() for path in paths)
     means = {title: MeanPicture.of(paths) for title, paths in data.items()}
     for adapter in descriptors:
-        fit = _Fit(adapter)
-        for name in tqdm(names, desc=f"try methods, {adapter.name}", unit="method", disable=None):
-            try:
-                features = adapter.extract(read_image(first))
-                given = {} if options is None else options(name, adapter)
-                fit.add(name, features, given, memory, device)
-            except InvertDescError as error:
-                reason = " ".join(str(error).split())  # some are of several lines
-                result.left_out.append(LeftOut(adapter.name, name, reason))
+        fit = _Fit(adapter, memory, device)
+        fit.try_all(names, first, options, result.left_out)
         for title, paths in data.items() if fit.methods else ():
             columns = {"original": [read_image(path) for path in paths[:shown]]}
             rows = evaluate(
@@ -144,18 +138,30 @@ class _Fit:
     """Methods that fit a descriptor, with their options and the memory that they took."""
 
     adapter: Descriptor
+    memory: bool
+    device: str | None
     methods: dict[str, Reconstructor] = field(default_factory=dict)
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     peaks: dict[str, float | None] = field(default_factory=dict)
 
-    def add(
+    def try_all(
         self,
-        name: str,
-        features: LocalFeatures,
-        options: Mapping[str, Any],
-        memory: bool,
-        device: str | None,
+        names: Sequence[str],
+        image: Path,
+        options: Callable[[str, Descriptor], Mapping[str, Any]] | None,
+        left_out: list[LeftOut],
     ) -> None:
+        """Try methods on an image, and list those that do not fit."""
+        for name in tqdm(
+            names, desc=f"try methods, {self.adapter.name}", unit="method", disable=None
+        ):
+            try:
+                features = self.adapter.extract(read_image(image))
+                self.add(name, features, {} if options is None else options(name, self.adapter))
+            except InvertDescError as error:
+                left_out.append(LeftOut(self.adapter.name, name, " ".join(str(error).split())))
+
+    def add(self, name: str, features: LocalFeatures, options: Mapping[str, Any]) -> None:
         """Try a method on the features of an image.
 
         Raises:
@@ -163,11 +169,12 @@ class _Fit:
         """
         known = {"descriptor": self.adapter, **options}
         method = create_method(name, **known)
-        if memory:
-            self.peaks[name] = peak_memory(name, self.adapter, features, options, device=device)
+        if self.memory:
+            peak = peak_memory(name, self.adapter, features, options, device=self.device)
+            self.peaks[name] = peak
         with torch.no_grad():  # what is loaded on first use is not to be on the clock
             batch = FeatureBatch.collate([features])
-            method(batch if device is None else batch.to(device))
+            method(batch if self.device is None else batch.to(self.device))
         self.methods[name], self.options[name] = method, known
 
 

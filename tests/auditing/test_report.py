@@ -13,7 +13,7 @@ from jinja2 import UndefinedError
 
 from invertdesc import LocalFeatures, create_method
 from invertdesc.auditing.defences.defences import DEFENCES
-from invertdesc.auditing.measures import MEASURES, Ruler, Scores
+from invertdesc.auditing.inputs import Inputs
 from invertdesc.auditing.report import wording
 from invertdesc.auditing.report.chart import draw
 from invertdesc.auditing.report.report import render, save_report
@@ -25,6 +25,7 @@ from invertdesc.auditing.sweeps import Line, Sweep
 from invertdesc.auditing.threats import THREATS
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import FileError, InputError, MissingFieldError
+from invertdesc.evaluation.scores import MEASURES, Ruler, Scores
 
 HOSTILE = '<script>alert(1)</script>"onload="x\u202e\x1b]0;\ud800.png'
 VOID = ("meta", "img", "line", "br")
@@ -70,6 +71,10 @@ class Page(HTMLParser):
             self.cells[self._row, self._cell] = data
 
 
+def inputs(adapter: Descriptor, *subjects: Subject, notes: tuple[str, ...] = ()) -> Inputs:
+    return Inputs(adapter, subjects, notes, 0, len(subjects))
+
+
 @pytest.fixture(scope="module")
 def found(subject: Subject, sift: Descriptor) -> Audit:
     hostile = Subject(HOSTILE, subject.features, subject.image)
@@ -92,11 +97,10 @@ def found(subject: Subject, sift: Descriptor) -> Audit:
         seed=7,
     )
     return run_plan(
-        [hostile, Subject("bare", subject.features[:40])],
+        inputs(sift, hostile, Subject("bare", subject.features[:40]), notes=("<i>a note</i>",)),
         method=create_method("poisson", descriptor=sift),
         ruler=Ruler(sift),
         plan=plan,
-        notes=["<i>a note</i>"],
     )
 
 
@@ -193,7 +197,11 @@ def test_the_same_seed_gives_the_same_page_and_another_does_not(
     def page(seed: int) -> str:
         plan = Plan(threats=[THREATS["random"].at()], defences=[], seed=seed)
         method = create_method("poisson", descriptor=sift)
-        return render(run_plan([subject], method=method, ruler=Ruler(sift, faces=False), plan=plan))
+        return render(
+            run_plan(
+                inputs(sift, subject), method=method, ruler=Ruler(sift, faces=False), plan=plan
+            )
+        )
 
     assert page(1) == page(1)
     assert page(1).replace("Seed 1", "Seed 2") != page(2)
@@ -288,14 +296,14 @@ def test_no_keypoints_and_no_images_are_told(sift: Descriptor) -> None:
     )
     for subjects in ([], [Subject("a", empty)]):
         with pytest.raises(InputError, match="at least one image with keypoints"):
-            run_plan(subjects, method=method, ruler=Ruler(sift))
+            run_plan(inputs(sift, *subjects), method=method, ruler=Ruler(sift))
 
 
 def test_an_image_without_keypoints_is_flat(subject: Subject, sift: Descriptor) -> None:
     method = create_method("poisson", descriptor=sift)
     both = [Subject("none", subject.features[:0], subject.image), subject]
     plan = Plan(threats=[THREATS["random"].at()], defences=[])
-    one = run_plan(both, method=method, ruler=Ruler(sift, faces=False), plan=plan)
+    one = run_plan(inputs(sift, *both), method=method, ruler=Ruler(sift, faces=False), plan=plan)
     assert one.portraits[0].scores.ncc == pytest.approx(0, abs=1e-6)
     assert one.row("everything").images == 2
     Page(render(one))
@@ -305,7 +313,9 @@ def test_what_no_method_can_attack_is_told(subject: Subject, sift: Descriptor) -
     method = create_method("poisson", descriptor=sift)
     bare = Subject("a", subject.features.without("orientations"))
     with pytest.raises(MissingFieldError, match="orientations"):
-        run_plan([bare], method=method, ruler=Ruler(sift), plan=Plan(threats=[], defences=[]))
+        run_plan(
+            inputs(sift, bare), method=method, ruler=Ruler(sift), plan=Plan(threats=[], defences=[])
+        )
 
 
 def test_a_report_is_written_whole_or_not_at_all(found: Audit, tmp_path: Path) -> None:

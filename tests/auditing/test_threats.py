@@ -8,11 +8,10 @@ import torch
 from invertdesc import LocalFeatures, create_descriptor
 from invertdesc.auditing.defences.defences import DEFENCES
 from invertdesc.auditing.kinds import choose
-from invertdesc.auditing.scenario import NotApplicableError
 from invertdesc.auditing.threats import EVERYTHING, SHUFFLED, THREATS
 from invertdesc.auditing.typical import Typical
 from invertdesc.descriptors import Descriptor
-from invertdesc.errors import InputError, UnknownNameError
+from invertdesc.errors import InputError, NotApplicableError, UnknownNameError
 
 FIELDS = ("keypoints", "descriptors", "scales", "orientations", "scores")
 ALL = [*THREATS.values(), *DEFENCES.values(), SHUFFLED]

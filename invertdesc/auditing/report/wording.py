@@ -38,6 +38,7 @@ COLUMNS = (
     Column("ssim", "SSIM", "Structural similarity, gray, window 11 x 11; 1 is the same"),
     Column("psnr", "PSNR (dB)", "Peak signal to noise ratio, colour; more is nearer", 1),
     Column("vgg", "VGG16", "Distance in the features of VGG16; 0 is the same"),
+    Column("lpips", "LPIPS", "LPIPS with the original; 0 is the same"),
     Column("identity", "identity", "Distance of faces by the given model; 0 is the same"),
     Column("faces", "faces found", "Share of the original's faces that a detector finds again", 2),
     Column("faces_seen", "faces seen", "Faces that a detector sees in a picture, on average", 2),
