@@ -21,7 +21,7 @@ from invertdesc.features.local import Box
 from invertdesc.methods import create_method
 
 if TYPE_CHECKING:
-    from invertdesc.auditing.inputs import Source
+    from invertdesc.auditing.inputs import Inputs, Source
     from invertdesc.descriptors import Descriptor
     from invertdesc.evaluation.identity import Identity
     from invertdesc.methods import Reconstructor
@@ -45,7 +45,6 @@ def audit(
     distances: Mapping[str, Distance] | None = None,
     identity: Identity | None = None,
     seed: int = 0,
-    batch_size: int = 4,
     device: str | torch.device | None = None,
     progress: bool = False,
 ) -> Audit:
@@ -53,7 +52,7 @@ def audit(
 
     Args:
         source: An image, features, or a path to either; a sequence of those; a folder of images; or
-            a store, or a path to one. A path to an image is read as one, `.npz` as features.
+            a store, or a path to one. A file that ends in `.npz` is read as features.
         method: Name or method of the attack; None for `"unfold"`.
         descriptor: What to extract from images, or what a store's vectors are: a name or an
             adapter. None for what the features say, and SIFT for images.
@@ -68,7 +67,6 @@ def audit(
         distances: `"vgg"` and `"lpips"`, as `evaluate` takes them.
         identity: A distance of faces, such as `load_identity(path)`.
         seed: Random seed; the same one gives the same numbers.
-        batch_size: Number of images of one size that go through the method together.
         device: Where the method computes, such as `"cuda"`.
         progress: Show a bar.
 
@@ -81,34 +79,41 @@ def audit(
         InvertDescError: The method cannot attack even everything that is stored.
 
     >>> from skimage.data import camera
-    >>> found = audit(
-    ...     camera()[::4, ::4], threats=["random"], defences=[("quantise", 1)], curves=False
-    ... )
+    >>> found = audit(camera()[::4, ::4], threats=["random"], defences=[], curves=False)
     >>> [row.name for row in found.rows]
-    ['everything', 'random', 'shuffled', 'flat', 'quantise']
+    ['everything', 'random', 'shuffled', 'flat']
     """
-    plan = Plan(
-        choose(THREATS, _pairs(threats), "threat"),
-        choose(DEFENCES, _pairs(defences), "defence"),
-        default_sweeps() if curves else (),
-        seed,
-        batch_size,
-        device,
-    )
+    plan = _plan(threats, defences, curves, seed, device)
     inputs = read_inputs(source, descriptor, images=images, side=side, originals=originals)
-    attack = method or "unfold"
-    if isinstance(attack, str):
-        attack = create_method(attack, descriptor=inputs.adapter)
+    ruler = Ruler(inputs.adapter, distances or {}, identity, faces)
+    return _attack(inputs, method or "unfold", ruler, plan, progress)
+
+
+def _attack(
+    inputs: Inputs, method: str | Reconstructor, ruler: Ruler, plan: Plan, progress: bool
+) -> Audit:
+    if isinstance(method, str):
+        method = create_method(method, descriptor=inputs.adapter)
     count = len(plan.table) + len(plan.drawn)
     hidden = None if progress else True  # None: shown where there is a terminal
     with tqdm(total=count, desc="audit", unit="scenario", disable=hidden) as bar:
-        return run_plan(
-            inputs,
-            method=attack,
-            ruler=Ruler(inputs.adapter, distances or {}, identity, faces),
-            plan=plan,
-            tick=bar.update,
-        )
+        return run_plan(inputs, method=method, ruler=ruler, plan=plan, tick=bar.update)
+
+
+def _plan(
+    threats: Iterable[Choice] | None,
+    defences: Iterable[Choice] | None,
+    curves: bool,
+    seed: int,
+    device: str | torch.device | None,
+) -> Plan:
+    return Plan(
+        threats=choose(THREATS, _pairs(threats), "threat"),
+        defences=choose(DEFENCES, _pairs(defences), "defence"),
+        sweeps=default_sweeps() if curves else (),
+        seed=seed,
+        device=device,
+    )
 
 
 def _pairs(choices: Iterable[Choice] | None) -> Sequence[tuple[str, object]] | None:
