@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from invertdesc.methods import Reconstructor
 
 FLOORS = ("shuffled", "flat", "mean picture")
+T = TypeVar("T")
 AT_ONCE = 8  # images that go through a method together
 
 
@@ -85,6 +86,7 @@ def compare(
     device: str | None = None,
     shown: int = 2,
     done: Callable[[Comparison], None] | None = None,
+    progress: bool = False,
 ) -> Comparison:
     """Measure every method that fits each descriptor, beside the floors.
 
@@ -99,6 +101,7 @@ def compare(
         device: Where methods compute.
         shown: Pictures to keep of each kind of images.
         done: Called after each descriptor and kind of images, as to save what is there.
+        progress: Show bars.
 
     Raises:
         FileError: An image cannot be read.
@@ -110,12 +113,12 @@ def compare(
     first = next(path for paths in data.values() for path in paths)
     means = {title: MeanPicture.of(paths) for title, paths in data.items()}
     for adapter in descriptors:
-        fit = _Fit(adapter, memory, device)
+        fit = _Fit(adapter, memory, device, progress)
         fit.try_all(names, first, options, result.left_out)
         for title, paths in data.items() if fit.methods else ():
             columns = {"original": [read_image(path) for path in paths[:shown]]}
             rows = evaluate(
-                tqdm(paths, desc=f"{title}, {adapter.name}", unit="image", disable=None),
+                fit.watched(paths, title, "image"),
                 descriptor=adapter,
                 method=list(fit.methods.values()),
                 data=title,
@@ -140,9 +143,15 @@ class _Fit:
     adapter: Descriptor
     memory: bool
     device: str | None
+    progress: bool
     methods: dict[str, Reconstructor] = field(default_factory=dict)
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     peaks: dict[str, float | None] = field(default_factory=dict)
+
+    def watched(self, items: Sequence[T], title: str, unit: str) -> Iterable[T]:
+        """Return items with a bar, where one is wanted and there is a terminal."""
+        hidden = None if self.progress else True
+        return tqdm(items, desc=f"{title}, {self.adapter.name}", unit=unit, disable=hidden)
 
     def try_all(
         self,
@@ -152,9 +161,7 @@ class _Fit:
         left_out: list[LeftOut],
     ) -> None:
         """Try methods on an image, and list those that do not fit."""
-        for name in tqdm(
-            names, desc=f"try methods, {self.adapter.name}", unit="method", disable=None
-        ):
+        for name in self.watched(names, "try methods", "method"):
             try:
                 features = self.adapter.extract(read_image(image))
                 self.add(name, features, {} if options is None else options(name, self.adapter))
@@ -184,7 +191,7 @@ def _own_floors(fit: _Fit, paths: Sequence[Path], title: str, device: str | None
         floors: dict[str, dict[str, Any]] = getattr(methods.get(name), "floors", {})
         for knows, options in floors.items():
             (row,) = evaluate(
-                tqdm(paths, desc=f"{title}, {name}, {knows}", unit="image", disable=None),
+                fit.watched(paths, f"{title}, {name}, {knows}", "image"),
                 descriptor=fit.adapter,
                 method=create_method(name, **given | options),
                 data=title,
