@@ -13,11 +13,10 @@ from matplotlib import pyplot as plt
 from PIL import Image
 from skimage import data
 
-from invertdesc import create_method, reconstruct
+from invertdesc import create_method, reconstruct, train
 from invertdesc.image import to_image, to_uint8
 from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.training.config import TrainConfig
-from invertdesc.training.loop import train
 
 folder = Path(tempfile.mkdtemp())
 for name in ("coffee", "chelsea", "rocket"):

@@ -17,6 +17,10 @@ class MissingFieldError(InputError):
     """Features lack a field (scales, orientations, ...) that a method cannot do without."""
 
 
+class NotApplicableError(InputError):
+    """A change of features that does nothing here, or that no method can attack."""
+
+
 class FileError(InvertDescError, OSError):
     """A file that cannot be read or written."""
 

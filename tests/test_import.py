@@ -101,6 +101,33 @@ def test_public_name_can_be_imported_and_has_a_docstring(name: str) -> None:
     assert not text.startswith(f"{name}(")  # what dataclass writes when there is none
 
 
+MODULES_OF_VERBS = (
+    "invertdesc.auditing.audit",
+    "invertdesc.evaluation.evaluate",
+    "invertdesc.evaluation.compare",
+    "invertdesc.training.loop",
+    "invertdesc.methods.database",
+    "invertdesc.unfolding.fit",
+)
+
+
+@pytest.mark.parametrize("order", [(), MODULES_OF_VERBS, MODULES_OF_VERBS[::-1]])
+def test_verbs_are_functions_whatever_was_imported_before(order: tuple[str, ...]) -> None:
+    verbs = "audit, collect_database, compare, evaluate, fit_unfolding, train"
+    code = f"""
+import importlib
+for name in {order!r}:
+    importlib.import_module(name)
+from invertdesc import {verbs}
+import invertdesc.auditing.audit, invertdesc.evaluation.compare, invertdesc.evaluation.evaluate
+import invertdesc
+first = ({verbs})
+again = [getattr(invertdesc, one.__name__) for one in first]
+print(all(map(callable, first)), [one is two for one, two in zip(first, again)].count(True))
+"""
+    assert run(code) == ["True", "6"]
+
+
 def test_unknown_attribute_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
         invertdesc.no_such_name  # noqa: B018

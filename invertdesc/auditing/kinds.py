@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from invertdesc.auditing.scenario import Group, Scenario, Surroundings
 from invertdesc.errors import InputError, UnknownNameError
@@ -21,7 +21,7 @@ class Kind:
     """A kind of scenario, which becomes one by a strength.
 
     Attributes:
-        name: What the command line calls it.
+        name: What it is chosen by.
         group: See `Scenario`.
         title: A few words; `{value}` stands for the strength, `{percent}` for 100 times it.
         sentence: Plain words, likewise.
@@ -75,7 +75,7 @@ class Kind:
         most = "" if self.high == math.inf else f" to {self.high:g}"
         raise InputError(
             f"Expected a value of {self.low:g}{most} for {self.name!r}, such as "
-            f"{self.name}={self.default:g}, got {value!r}."
+            f"{self.default:g}, got {value!r}."
         )
 
 
@@ -100,7 +100,7 @@ class BoxKind:
     region: str
 
     def at(self, value: object = None) -> Scenario:
-        """Return the scenario of a box "x0,y0,x1,y1"; None for the default.
+        """Return the scenario of a box (x0, y0, x1, y1); None for the default.
 
         Raises:
             InputError: Not such a box.
@@ -118,12 +118,12 @@ class BoxKind:
 
     def _checked(self, value: object) -> Box:
         try:
-            x0, y0, x1, y1 = (float(part) for part in str(value).split(","))
-        except ValueError:
+            x0, y0, x1, y1 = map(float, cast("Iterable[float]", value))
+        except (TypeError, ValueError):
             x0 = y0 = x1 = y1 = math.nan
         if not (x0 < x1 and y0 < y1 and all(map(math.isfinite, (x0, y0, x1, y1)))):
             raise InputError(
-                f"Expected a box for {self.name!r}, such as {self.name}=80,80,176,176, "
+                f"Expected a box (x0, y0, x1, y1) for {self.name!r}, such as (80, 80, 176, 176), "
                 f"got {value!r}."
             )
         return x0, y0, x1, y1

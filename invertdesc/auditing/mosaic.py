@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc.auditing.scenario import NotApplicableError
 from invertdesc.descriptors import Descriptor
+from invertdesc.errors import NotApplicableError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
 from invertdesc.unfolding.fit import places_around

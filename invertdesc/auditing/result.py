@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from torch import Tensor
 
-from invertdesc.auditing.measures import Scores
 from invertdesc.auditing.scenario import Group, Value
+from invertdesc.evaluation.scores import Scores
 
 Headline: TypeAlias = Literal["ncc", "consistency"]
 
@@ -19,7 +21,7 @@ class Row:
     """One scenario, over all images.
 
     Attributes:
-        name: Of the scenario's kind, as the command line calls it.
+        name: Name of the scenario's kind.
         group: Threat, defence or floor.
         value: Strength, a number or a box, or None.
         title: A few words.
@@ -116,6 +118,7 @@ class Audit:
         notes: What was left out or assumed, a sentence each.
         versions: Of what computed it.
         total: Images that those audited were chosen from, evenly spaced; None for all.
+        left_out: Number of images that could not be read.
     """
 
     descriptor: str
@@ -128,6 +131,7 @@ class Audit:
     notes: tuple[str, ...]
     versions: Mapping[str, str]
     total: int | None = None
+    left_out: int = 0
 
     @property
     def chosen(self) -> str:
@@ -135,6 +139,16 @@ class Audit:
         count = len(self.portraits)
         every = self.total is None or self.total <= count
         return str(count) if every else f"{count} of {self.total:,}"
+
+    @property
+    def faces(self) -> int:
+        """Number of faces in the originals."""
+        return sum(one.faces or 0 for one in self.portraits)
+
+    @property
+    def faces_found(self) -> float:
+        """Number of those that are found in the reconstructions."""
+        return sum((one.faces or 0) * (one.scores.faces or 0.0) for one in self.portraits)
 
     def row(self, name: str) -> Row:
         """Return the first row of a name; `"everything"` and `"shuffled"` are always there."""
@@ -144,6 +158,31 @@ class Audit:
         """Return what the verdict goes by."""
         value: float | None = getattr(row.scores, self.headline)
         return value
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        source: str = "images",
+        command: str | None = None,
+    ) -> Path:
+        """Write a report as .html, and its numbers as .json beside it, each whole or not at all.
+
+        Args:
+            path: Name of the page, which ends in .html or .htm.
+            source: What was audited, for the title.
+            command: What was run, to be repeated.
+
+        Returns:
+            Where the numbers are.
+
+        Raises:
+            InputError: Another suffix.
+            FileError: The place cannot be written.
+        """
+        from invertdesc.auditing.report.report import save_report
+
+        return save_report(self, path, source=source, command=command)
 
     def as_json(self) -> dict[str, Any]:
         """Return all numbers, with no picture, as JSON takes them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,18 +14,19 @@ from torch import Tensor
 from invertdesc._version import __version__
 from invertdesc.auditing import mosaic
 from invertdesc.auditing.defences.defences import DEFENCES
-from invertdesc.auditing.measures import Ruler, Scores, mean_scores
-from invertdesc.auditing.result import Audit, Curve, Headline, Portrait, Row, Series
+from invertdesc.auditing.result import Audit, Curve, Portrait, Row, Series
 from invertdesc.auditing.scenario import Scenario, Value
 from invertdesc.auditing.sweeps import Sweep
 from invertdesc.auditing.threats import EVERYTHING, SHUFFLED, THREATS
 from invertdesc.auditing.typical import Typical
 from invertdesc.errors import InputError, InvertDescError, NoKeypointsWarning
-from invertdesc.evaluation.evaluate import FLAT
+from invertdesc.evaluation.baselines import flat_picture
 from invertdesc.evaluation.metrics import ncc
+from invertdesc.evaluation.scores import Ruler, Scores, mean_of
 from invertdesc.image import to_gray
 
 if TYPE_CHECKING:
+    from invertdesc.auditing.inputs import Inputs
     from invertdesc.auditing.subjects import Subject
     from invertdesc.features.local import LocalFeatures
     from invertdesc.methods import Reconstructor
@@ -51,7 +52,7 @@ class Plan:
     sweeps: Sequence[Sweep] = ()
     seed: int = 0
     batch_size: int = 4
-    device: str | None = None
+    device: str | torch.device | None = None
 
     @property
     def table(self) -> list[Scenario]:
@@ -67,25 +68,21 @@ class Plan:
         return list({one.key: one for one in points if one.key not in taken}.values())
 
 
-def audit(
-    subjects: Sequence[Subject],
+def run_plan(
+    inputs: Inputs,
     *,
     method: Reconstructor,
     ruler: Ruler,
     plan: Plan | None = None,
-    notes: Sequence[str] = (),
-    total: int | None = None,
     tick: Callable[[], object] = lambda: None,
 ) -> Audit:
     """Attack images under every scenario of a plan.
 
     Args:
-        subjects: Images, with or without originals.
+        inputs: Images, with or without originals.
         method: The attack.
-        ruler: Measures; its adapter reads the descriptors.
+        ruler: What is measured.
         plan: What to try; None for all at their defaults, without curves.
-        notes: What there is to know of the images, a sentence each.
-        total: Images that these were chosen from, evenly spaced; None for all.
         tick: Called after each scenario.
 
     Raises:
@@ -93,35 +90,25 @@ def audit(
         InvertDescError: Not even everything that is stored can be attacked.
     """
     chosen = plan or Plan()
-    if not any(len(subject.features) for subject in subjects):
-        raise InputError("Expected at least one image with keypoints to audit, got none.")
-    run = _Run(list(subjects), method, ruler, chosen, Typical(ruler.adapter))
-    base = run.reconstruct([subject.features for subject in subjects])
-    scores = [ruler.full(one, picture) for one, picture in zip(subjects, base, strict=True)]
+    if not any(len(subject.features) for subject in inputs.subjects):
+        reasons = ["Expected at least one image with keypoints to audit, got none.", *inputs.notes]
+        raise InputError(" ".join(reasons))
+    run = _Run(inputs, method, ruler, chosen, Typical(inputs.adapter))
     first, *others = chosen.table
-    rows = [run.told(first, [one.features for one in subjects], base, scores)]
+    known = [subject.features for subject in inputs.subjects]
+    base = run.reconstruct(known)
+    scores = run.measure(base)
+    rows = [run.told(first, known, base, scores)]
     tick()
     for scenario in others:
-        rows.append(run.row(scenario, ruler.full))
+        rows.append(run.row(scenario))
         tick()
     rows.append(run.flat())
     light = []
     for scenario in chosen.drawn:
-        light.append(run.row(scenario, ruler.quick))
+        light.append(run.row(scenario, quick=True))
         tick()
-    headline: Headline = "ncc" if any(one.image is not None for one in subjects) else "consistency"
-    draft = Audit(
-        ruler.adapter.name,
-        method.name,
-        chosen.seed,
-        headline,
-        tuple(_portrait(*one) for one in zip(subjects, base, scores, strict=True)),
-        tuple(_in_order(rows)),
-        (),
-        tuple(notes),
-        _versions(),
-        total,
-    )
+    draft = run.result(rows, map(_portrait, inputs.subjects, base, scores))
     found = {(row.name, row.value): row for row in (*rows, *light)}
     return replace(draft, curves=tuple(_curve(sweep, draft, found) for sweep in chosen.sweeps))
 
@@ -130,16 +117,41 @@ def audit(
 class _Run:
     """Features, attack and measures, put together."""
 
-    subjects: list[Subject]
+    inputs: Inputs
     method: Reconstructor
     ruler: Ruler
     plan: Plan
     typical: Typical
 
-    def row(self, scenario: Scenario, measure: Callable[[Subject, Tensor], Scores]) -> Row:
+    def result(self, rows: Sequence[Row], portraits: Iterable[Portrait]) -> Audit:
+        """Return what was found, without curves."""
+        given = self.inputs
+        compared = any(one.image is not None for one in given.subjects)
+        return Audit(
+            given.adapter.name,
+            self.method.name,
+            self.plan.seed,
+            "ncc" if compared else "consistency",
+            tuple(portraits),
+            tuple(_in_order(rows)),
+            (),
+            given.notes,
+            _versions(),
+            given.total,
+            given.left_out,
+        )
+
+    def measure(self, pictures: Sequence[Tensor], *, quick: bool = False) -> list[Scores]:
+        """Measure the reconstruction of each image, by what curves need or by everything."""
+        pairs = zip(self.inputs.subjects, pictures, strict=True)
+        if quick:
+            return [self.ruler.quick(one.features, made, one.image) for one, made in pairs]
+        return [self.ruler.full(one.features, made, one.image, one.faces) for one, made in pairs]
+
+    def row(self, scenario: Scenario, *, quick: bool = False) -> Row:
         """Return what a scenario comes to, or a note why it cannot be tried."""
         try:
-            known = [self._known(scenario, number) for number in range(len(self.subjects))]
+            known = [self._known(scenario, number) for number in range(len(self.inputs.subjects))]
             pictures = self.reconstruct(known)
         except InvertDescError as error:
             return replace(_blank(scenario), note=str(error))
@@ -147,8 +159,7 @@ class _Run:
             patches = [self._patches(*pair) for pair in zip(known, pictures, strict=True)]
             found = self.told(scenario, known, [mosaic.show(patches[0])], [])
             return replace(found, patch_ncc=self._patch_ncc(patches))
-        pairs = zip(self.subjects, pictures, strict=True)
-        return self.told(scenario, known, pictures, [measure(*pair) for pair in pairs])
+        return self.told(scenario, known, pictures, self.measure(pictures, quick=quick))
 
     def told(
         self,
@@ -162,14 +173,13 @@ class _Run:
             _blank(scenario),
             images=len(known),
             keypoints=sum(map(len, known)) / len(known),
-            scores=mean_scores(scores),
+            scores=mean_of(scores) if scores else Scores(),
             picture=pictures[0],
         )
 
     def flat(self) -> Row:
         """Return the floor of a flat gray picture."""
-        pictures = [self._gray(one.features) for one in self.subjects]
-        pairs = zip(self.subjects, pictures, strict=True)
+        pictures = [flat_picture(one.features.image_size) for one in self.inputs.subjects]
         return Row(
             "flat",
             "floor",
@@ -178,7 +188,7 @@ class _Run:
             "No attack at all: what the measures give for nothing.",
             len(pictures),
             0.0,
-            mean_scores([self.ruler.full(*pair) for pair in pairs]),
+            mean_of(self.measure(pictures)),
             picture=pictures[0],
         )
 
@@ -192,39 +202,35 @@ class _Run:
             warnings.simplefilter("ignore", NoKeypointsWarning)
             pictures = reconstruct(
                 some,
-                descriptor=self.ruler.adapter,
+                descriptor=self.inputs.adapter,
                 method=self.method,
                 batch_size=self.plan.batch_size,
                 device=self.plan.device,
             )
         made = iter(pictures)
-        return [next(made).cpu() if len(one) else self._gray(one) for one in known]
+        return [next(made).cpu() if len(one) else flat_picture(one.image_size) for one in known]
 
     def _known(self, scenario: Scenario, number: int) -> LocalFeatures:
-        features = self.subjects[number].features
+        features = self.inputs.subjects[number].features
         if not len(features):
             return features
         return scenario.apply(
-            features, self.ruler.adapter, self.typical, seed=self.plan.seed, image=number
+            features, self.inputs.adapter, self.typical, seed=self.plan.seed, image=number
         )
 
     def _patches(self, known: LocalFeatures, picture: Tensor) -> Tensor:
         gray = to_gray(picture, "luma")
-        return mosaic.cut_out(gray, self.ruler.adapter.frame, len(known))
+        return mosaic.cut_out(gray, self.inputs.adapter.frame, len(known))
 
     def _patch_ncc(self, patches: Sequence[Tensor]) -> float | None:
         """Return the mean NCC of patches with the squares that they stand for."""
         values = []
-        for subject, made in zip(self.subjects, patches, strict=True):
+        for subject, made in zip(self.inputs.subjects, patches, strict=True):
             if subject.image is not None and len(made):
                 gray = to_gray(subject.image, "luma")
-                true = mosaic.true_patches(gray, subject.features, self.ruler.adapter.frame)
+                true = mosaic.true_patches(gray, subject.features, self.inputs.adapter.frame)
                 values.append(float(ncc(made, true).mean()))
         return sum(values) / len(values) if values else None
-
-    @staticmethod
-    def _gray(features: LocalFeatures) -> Tensor:
-        return torch.full((3, *features.image_size), FLAT)
 
 
 def _blank(scenario: Scenario) -> Row:

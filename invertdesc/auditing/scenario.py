@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 
 from invertdesc.auditing.typical import Typical
-from invertdesc.errors import InputError
 from invertdesc.features.local import Box, LocalFeatures
 
 if TYPE_CHECKING:
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 
 Group: TypeAlias = Literal["threat", "defence", "floor"]
 Value: TypeAlias = float | Box | None
-
-
-class NotApplicableError(InputError):
-    """A scenario that changes nothing here, or that no method can attack; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)

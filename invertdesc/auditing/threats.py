@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from invertdesc.auditing.kinds import BoxKind, Kind
 from invertdesc.auditing.mosaic import lay_out
-from invertdesc.auditing.scenario import NotApplicableError, Surroundings
+from invertdesc.auditing.scenario import Surroundings
+from invertdesc.errors import NotApplicableError
 from invertdesc.features import changes
 from invertdesc.features.local import Box, LocalFeatures
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import invertdesc
 from invertdesc._text import printable
 from invertdesc.cli.options import (
     DescriptorOptions,
@@ -28,68 +30,80 @@ from invertdesc.cli.options import (
 from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.cli.stores import find_store, open_named, tell
 from invertdesc.errors import InputError
-from invertdesc.sources import IMAGES, find_sources, spread
+from invertdesc.sources import IMAGES, find_sources
 
 if TYPE_CHECKING:
-    from invertdesc.auditing.gather import Gathered
-    from invertdesc.auditing.measures import Ruler
-    from invertdesc.auditing.run import Plan
+    from invertdesc.auditing.result import Audit
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.evaluation.identity import Identity
+    from invertdesc.evaluation.scores import Distance
     from invertdesc.stores.base import Store
+
+
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="An .html file; a .json is put beside it.")
+]
+Number = Annotated[int, typer.Option("--images", min=1, help="Audit so many, evenly spaced.")]
+Originals = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the images that a store was made from, by their names."),
+]
+Threats = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME[=VALUE]",
+        help="What the attacker has, such as strongest=0.1 or outside=80,80,176,176. Repeatable.",
+        show_default="all",
+    ),
+]
+Defences = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME[=VALUE]",
+        help="What is done before storing, such as ldp-noise=30 or lift=8. Repeatable.",
+        show_default="all",
+    ),
+]
+Curves = Annotated[bool, typer.Option(help="Draw how leakage goes with strength.")]
+Faces = Annotated[bool, typer.Option(help="Look for faces.")]
+Side = Annotated[
+    int, typer.Option(min=64, help="Attack at so many pixels of the longer side at most.")
+]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
+Weights = Annotated[
+    Path | None, typer.Option(help="Weights of VGG16: measure distances in its features too.")
+]
+FaceModel = Annotated[
+    Path | None,
+    typer.Option(
+        help="Face model, .pt2 or TorchScript: (1, 3, 112, 112) in [0, 1] to (1, E). "
+        "Such a file is a program, which runs: trust its maker."
+    ),
+]
 
 
 def audit(
     context: typer.Context,
     sources: SourcesOrStore = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="An .html file; a .json is put beside it.")
-    ] = Path("report.html"),
+    output: Output = Path("report.html"),
     descriptor: DescriptorOrTold = None,
     descriptor_option: DescriptorOptions = None,
     gray: Gray = None,
     method: MethodName = "unfold",
     method_option: MethodOptions = None,
     unfolding: UnfoldingFile = None,
-    images: Annotated[int, typer.Option(min=1, help="Audit so many, evenly spaced.")] = 4,
-    originals: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the images that a store was made from, by their names."),
-    ] = None,
-    threat: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME[=VALUE]",
-            help="What the attacker has, such as strongest=0.1 or outside=80,80,176,176. "
-            "Repeatable.",
-            show_default="all",
-        ),
-    ] = None,
-    defence: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME[=VALUE]",
-            help="What is done before storing, such as ldp-noise=30 or lift=8. Repeatable.",
-            show_default="all",
-        ),
-    ] = None,
-    curves: Annotated[bool, typer.Option(help="Draw how leakage goes with strength.")] = True,
-    faces: Annotated[bool, typer.Option(help="Look for faces.")] = True,
-    side: Annotated[
-        int, typer.Option(min=64, help="Attack at so many pixels of the longer side at most.")
-    ] = 512,
+    images: Number = 4,
+    originals: Originals = None,
+    threat: Threats = None,
+    defence: Defences = None,
+    curves: Curves = True,
+    faces: Faces = True,
+    side: Side = 512,
     image_size: StoreSize = None,
     mend: Mend = True,
-    seed: Annotated[int, typer.Option(help="Of everything drawn.")] = 0,
-    vgg16: Annotated[
-        Path | None,
-        typer.Option(help="Weights of VGG16: measure distances in its features too."),
-    ] = None,
-    identity: Annotated[
-        Path | None,
-        typer.Option(
-            help="Face model, .pt2 or TorchScript: (1, 3, 112, 112) in [0, 1] to (1, E). "
-            "Such a file is a program, which runs: trust its maker."
-        ),
-    ] = None,
+    seed: Seed = 0,
+    vgg16: Weights = None,
+    identity: FaceModel = None,
     device: Device = None,
 ) -> None:
     """Attack images or a store under many threat models and defences, and write a report.
@@ -107,57 +121,90 @@ def audit(
 
         invertdesc audit features.h5 --no-curves --vgg16 vgg16.safetensors
     """
-    from tqdm import tqdm
+    _check(output)
+    with _open(sources, descriptor, descriptor_option, gray, image_size, mend) as (source, adapter):
+        found = invertdesc.audit(
+            source,
+            method=make_method(method, method_option, unfolding, adapter),
+            descriptor=adapter,
+            threats=parse_choices(threat),
+            defences=parse_choices(defence),
+            images=images,
+            side=side,
+            originals=originals,
+            curves=curves,
+            faces=faces,
+            distances=_distances(vgg16),
+            identity=_identity(identity),
+            seed=seed,
+            device=device,
+            progress=True,
+        )
+    _finish(found, images, sources or [], output, typed(context))
 
-    from invertdesc.auditing.report.report import check_target, save_report
-    from invertdesc.auditing.run import audit as run
+
+def _check(output: Path) -> None:
+    from invertdesc.auditing.report.report import check_target
 
     check_target(output)
-    plan = _plan(threat, defence, curves, seed, device)
+
+
+@contextmanager
+def _open(
+    sources: list[str] | None,
+    descriptor: str | None,
+    options: list[str] | None,
+    gray: str | None,
+    image_size: str | None,
+    mend: bool,
+) -> Iterator[tuple[list[Path] | Store, Descriptor]]:
+    """Give the images or the store that are named, and the adapter of their descriptors."""
     place = find_store(sources or [], False)
     if place is None:
-        adapter = make_descriptor(descriptor or "sift", descriptor_option, gray)
-        gathered = _from_files(sources or [], adapter, side, originals, images)
-    else:
-        if descriptor_option or gray is not None:
-            raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
-        with open_named(place, descriptor, image_size, mend=mend) as store:
-            gathered = _from_store(store, side, originals, images)
-    if gathered.total > images:
-        tell([f"{images} of {gathered.total:,} images are audited, evenly spaced (--images)."])
-    tell(gathered.notes)
-    chosen = make_method(method, method_option, unfolding, gathered.adapter)
-    total = len(plan.table) + len(plan.drawn)
-    with tqdm(total=total, desc="audit", unit="scenario", disable=None) as bar:
-        found = run(
-            gathered.subjects,
-            method=chosen,
-            ruler=_ruler(gathered, vgg16, identity, faces),
-            plan=plan,
-            notes=gathered.notes,
-            total=gathered.total,
-            tick=bar.update,
-        )
-    title = ", ".join(Path(source).name or source for source in (sources or [])[:3])
-    numbers = save_report(found, output, source=title, command=typed(context))
+        adapter = make_descriptor(descriptor or "sift", options, gray)
+        paths = find_sources(sources or [], (*IMAGES, ".npz"))
+        if not paths:
+            raise InputError("Expected a SOURCE, got none. See --help.")
+        yield list(paths), adapter
+        return
+    if options or gray is not None:
+        raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
+    with open_named(place, descriptor, image_size, mend=mend) as store:
+        yield store, make_descriptor(store.description.descriptor, None, None)
+
+
+def _finish(found: Audit, most: int, sources: list[str], output: Path, command: str) -> None:
+    """Write the report, and say what was left out or assumed."""
+    if found.total is not None and found.total > most:
+        tell([f"{most} of {found.total:,} images are audited, evenly spaced (--images)."])
+    tell(found.notes)
+    title = ", ".join(Path(source).name or source for source in sources[:3])
+    numbers = found.save(output, source=title, command=command)
     typer.echo(f"Wrote {printable(output)} and {printable(numbers.name)}.")
-    if gathered.failed:
+    if found.left_out:
         raise typer.Exit(BAD_INPUT)
 
 
-def parse_choices(texts: Sequence[str]) -> list[tuple[str, object]]:
-    """Turn `name` and `name=value` into names and values; None for no value.
+def parse_choices(texts: Sequence[str] | None) -> list[tuple[str, Any]] | None:
+    """Turn `name` and `name=value` into names and values; None stays None.
+
+    A name without a value has None; numbers with commas between them become a tuple.
 
     >>> parse_choices(["strongest=0.1", "outside=1,2,3,4", "permuted"])
-    [('strongest', 0.1), ('outside', '1,2,3,4'), ('permuted', None)]
+    [('strongest', 0.1), ('outside', (1.0, 2.0, 3.0, 4.0)), ('permuted', None)]
     """
-    found: list[tuple[str, object]] = []
+    if texts is None:
+        return None
+    found: list[tuple[str, Any]] = []
     for text in texts:
         name, equals, value = text.partition("=")
-        try:
-            found.append((name.strip(), json.loads(value) if equals else None))
-        except json.JSONDecodeError:
-            found.append((name.strip(), value))
+        known: Any = value if equals else None
+        with suppress(ValueError):  # neither JSON nor numbers: the library says what it expects
+            if "," in value:
+                known = tuple(map(float, value.split(",")))
+            elif equals:
+                known = json.loads(value)
+        found.append((name.strip(), known))
     return found
 
 
@@ -189,65 +236,14 @@ def _is_many(value: object) -> bool:
     return isinstance(value, list | tuple)
 
 
-def _plan(
-    threat: list[str] | None,
-    defence: list[str] | None,
-    curves: bool,
-    seed: int,
-    device: str | None,
-) -> Plan:
-    from invertdesc.auditing.defences.defences import DEFENCES
-    from invertdesc.auditing.kinds import choose
-    from invertdesc.auditing.run import Plan
-    from invertdesc.auditing.sweeps import default_sweeps
-    from invertdesc.auditing.threats import THREATS
-
-    return Plan(
-        threats=choose(THREATS, None if threat is None else parse_choices(threat), "threat"),
-        defences=choose(DEFENCES, None if defence is None else parse_choices(defence), "defence"),
-        sweeps=default_sweeps() if curves else (),
-        seed=seed,
-        device=device,
-    )
-
-
-def _from_files(
-    sources: list[str], adapter: Any, side: int, originals: Path | None, most: int
-) -> Gathered:
-    from invertdesc.auditing.gather import Gathered
-
-    paths = find_sources(sources, (*IMAGES, ".npz"))
-    if not paths:
-        raise InputError("Expected a SOURCE, got none. See --help.")
-    gathered = Gathered(adapter, side, originals, total=len(paths))
-    gathered.add_files(spread(paths, most))
-    return gathered
-
-
-def _from_store(store: Store, side: int, originals: Path | None, most: int) -> Gathered:
-    from invertdesc.auditing.gather import Gathered
-    from invertdesc.descriptors import create_descriptor
-    from invertdesc.stores.summary import check_readable
-
-    check_readable(store)
-    told = store.description
-    names = list(store.names())
-    gathered = Gathered(create_descriptor(told.descriptor), side, originals, total=len(names))
-    gathered.notes += [f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes]
-    gathered.notes += told.left_out
-    gathered.add_store(store, spread(names, most))
-    return gathered
-
-
-def _ruler(gathered: Gathered, vgg16: Path | None, identity: Path | None, faces: bool) -> Ruler:
-    from invertdesc.auditing.measures import Ruler
-    from invertdesc.evaluation.identity import load_identity
+def _distances(weights: Path | None) -> dict[str, Distance]:
     from invertdesc.evaluation.metrics import vgg_distance
     from invertdesc.evaluation.vgg16 import load_vgg16
 
-    return Ruler(
-        gathered.adapter,
-        None if vgg16 is None else vgg_distance(load_vgg16(vgg16)),
-        None if identity is None else load_identity(identity),
-        faces,
-    )
+    return {} if weights is None else {"vgg": vgg_distance(load_vgg16(weights))}
+
+
+def _identity(model: Path | None) -> Identity | None:
+    from invertdesc.evaluation.identity import load_identity
+
+    return None if model is None else load_identity(model)

@@ -110,6 +110,7 @@ def compare(
         device=device,
         shown=shown,
         done=lambda now: now.save(output),
+        progress=True,
     )
     if not result.rows:
         reasons = "; ".join(f"{one.method}: {one.reason}" for one in result.left_out)

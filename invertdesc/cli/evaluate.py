@@ -94,8 +94,9 @@ def evaluate(
 
     from invertdesc.descriptors import list_descriptors
     from invertdesc.drawing import contact_sheet
-    from invertdesc.evaluation.evaluate import MeanPicture, format_table, save_table
+    from invertdesc.evaluation.baselines import MeanPicture
     from invertdesc.evaluation.evaluate import evaluate as measure
+    from invertdesc.evaluation.evaluate import format_table, save_table
     from invertdesc.image import read_image, write_image
     from invertdesc.methods import list_methods
 

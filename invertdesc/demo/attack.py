@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from invertdesc.api import extract, reconstruct
-from invertdesc.auditing.gather import ORIENTATION, SCALE
+from invertdesc.auditing.inputs import ORIENTATION, SCALE
 from invertdesc.auditing.subjects import shrink_image
 from invertdesc.descriptors import create_descriptor, list_descriptors
 from invertdesc.drawing import side_by_side

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,7 +14,8 @@ from tqdm import tqdm
 from invertdesc._files import atomic_write
 from invertdesc.drawing import comparison_sheet
 from invertdesc.errors import InvertDescError
-from invertdesc.evaluation.evaluate import MeanPicture, Row, evaluate, layout_table, save_table
+from invertdesc.evaluation.baselines import MeanPicture
+from invertdesc.evaluation.evaluate import Row, evaluate, layout_table, save_table
 from invertdesc.evaluation.memory import peak_memory
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import read_image, write_image
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from invertdesc.methods import Reconstructor
 
 FLOORS = ("shuffled", "flat", "mean picture")
+T = TypeVar("T")
 AT_ONCE = 8  # images that go through a method together
 
 
@@ -99,6 +101,7 @@ def compare(
     device: str | None = None,
     shown: int = 2,
     done: Callable[[Comparison], None] | None = None,
+    progress: bool = False,
 ) -> Comparison:
     """Measure every method that fits each descriptor, beside the floors.
 
@@ -113,6 +116,7 @@ def compare(
         device: Where methods compute.
         shown: Pictures to keep of each kind of images.
         done: Called after each descriptor and kind of images, as to save what is there.
+        progress: Show bars.
 
     Raises:
         FileError: An image cannot be read.
@@ -124,19 +128,12 @@ def compare(
     first = next(path for paths in data.values() for path in paths)
     means = {title: MeanPicture.of(paths) for title, paths in data.items()}
     for adapter in descriptors:
-        fit = _Fit(adapter)
-        for name in tqdm(names, desc=f"try methods, {adapter.name}", unit="method", disable=None):
-            try:
-                features = adapter.extract(read_image(first))
-                given = {} if options is None else options(name, adapter)
-                fit.add(name, features, given, memory, device)
-            except InvertDescError as error:
-                reason = " ".join(str(error).split())  # some are of several lines
-                result.left_out.append(LeftOut(adapter.name, name, reason))
+        fit = _Fit(adapter, memory, device, progress)
+        fit.try_all(names, first, options, result.left_out)
         for title, paths in data.items() if fit.methods else ():
             columns = {"original": [read_image(path) for path in paths[:shown]]}
             rows = evaluate(
-                tqdm(paths, desc=f"{title}, {adapter.name}", unit="image", disable=None),
+                fit.watched(paths, title, "image"),
                 descriptor=adapter,
                 method=list(fit.methods.values()),
                 data=title,
@@ -159,18 +156,34 @@ class _Fit:
     """Methods that fit a descriptor, with their options and the memory that they took."""
 
     adapter: Descriptor
+    memory: bool
+    device: str | None
+    progress: bool
     methods: dict[str, Reconstructor] = field(default_factory=dict)
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     peaks: dict[str, float | None] = field(default_factory=dict)
 
-    def add(
+    def watched(self, items: Sequence[T], title: str, unit: str) -> Iterable[T]:
+        """Return items with a bar, where one is wanted and there is a terminal."""
+        hidden = None if self.progress else True
+        return tqdm(items, desc=f"{title}, {self.adapter.name}", unit=unit, disable=hidden)
+
+    def try_all(
         self,
-        name: str,
-        features: LocalFeatures,
-        options: Mapping[str, Any],
-        memory: bool,
-        device: str | None,
+        names: Sequence[str],
+        image: Path,
+        options: Callable[[str, Descriptor], Mapping[str, Any]] | None,
+        left_out: list[LeftOut],
     ) -> None:
+        """Try methods on an image, and list those that do not fit."""
+        for name in self.watched(names, "try methods", "method"):
+            try:
+                features = self.adapter.extract(read_image(image))
+                self.add(name, features, {} if options is None else options(name, self.adapter))
+            except InvertDescError as error:
+                left_out.append(LeftOut(self.adapter.name, name, " ".join(str(error).split())))
+
+    def add(self, name: str, features: LocalFeatures, options: Mapping[str, Any]) -> None:
         """Try a method on the features of an image.
 
         Raises:
@@ -178,11 +191,12 @@ class _Fit:
         """
         known = {"descriptor": self.adapter, **options}
         method = create_method(name, **known)
-        if memory:
-            self.peaks[name] = peak_memory(name, self.adapter, features, options, device=device)
+        if self.memory:
+            peak = peak_memory(name, self.adapter, features, options, device=self.device)
+            self.peaks[name] = peak
         with torch.no_grad():  # what is loaded on first use is not to be on the clock
             batch = FeatureBatch.collate([features])
-            method(batch if device is None else batch.to(device))
+            method(batch if self.device is None else batch.to(self.device))
         self.methods[name], self.options[name] = method, known
 
 
@@ -192,7 +206,7 @@ def _own_floors(fit: _Fit, paths: Sequence[Path], title: str, device: str | None
         floors: dict[str, dict[str, Any]] = getattr(methods.get(name), "floors", {})
         for knows, options in floors.items():
             (row,) = evaluate(
-                tqdm(paths, desc=f"{title}, {name}, {knows}", unit="image", disable=None),
+                fit.watched(paths, f"{title}, {name}, {knows}", "image"),
                 descriptor=fit.adapter,
                 method=create_method(name, **given | options),
                 data=title,

@@ -7,9 +7,9 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,10 +17,12 @@ from torch import Tensor
 from invertdesc._files import atomic_write
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
-from invertdesc.evaluation.metrics import gradient_correlation, ncc, psnr, ssim
+from invertdesc.evaluation.baselines import FLAT, FLOORS, MeanPicture, shuffled
+from invertdesc.evaluation.metrics import SSIM_WINDOW
+from invertdesc.evaluation.scores import Distance, Ruler, Scores, mean_of
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import Box, LocalFeatures
-from invertdesc.image import as_seen, to_gray, to_image
+from invertdesc.image import to_image
 from invertdesc.methods import create_method
 from invertdesc.ops import place_keypoints
 
@@ -28,8 +30,24 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.methods import Reconstructor
 
-FLAT = 0.45  # the gray that `poisson` centres its pictures on
-FLOORS = ("orientation unknown", "shuffled", "flat", "mean picture")
+
+@dataclass(frozen=True)
+class Costs:
+    """What features of an image and its picture cost.
+
+    Attributes:
+        keypoints: How many.
+        collisions_2: Percentage of keypoints whose cell is taken, for cells of 2 x 2 pixels.
+        collisions_4: The same for 4 x 4 pixels.
+        extract_ms: Milliseconds to detect and describe.
+        reconstruct_ms: Milliseconds from features to picture.
+    """
+
+    keypoints: float
+    collisions_2: float
+    collisions_4: float
+    extract_ms: float
+    reconstruct_ms: float
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,7 @@ def evaluate(
     floors: bool | Collection[str] = True,
     hole: Box | None = None,
     mean: MeanPicture | None = None,
-    distances: Mapping[str, Callable[[Tensor, Tensor], Tensor]] | None = None,
+    distances: Mapping[str, Distance] | None = None,
     batch_size: int = 32,
     device: str | torch.device | None = None,
     keep: Callable[[str, str, Tensor], None] | None = None,
@@ -114,76 +132,72 @@ def evaluate(
         InputError: No images, or two methods of one name.
     """
     adapter = resolve_descriptor(descriptor)
-    given = [method] if isinstance(method, str) or callable(method) else list(method)
-    runs = [create_method(m, descriptor=adapter) if isinstance(m, str) else m for m in given]
-    if len({run.name for run in runs}) < len(runs):
-        raise InputError("Expected methods of different names; measure them one after the other.")
+    runs = _methods(method, adapter)
     wanted = set(FLOORS if floors is True else floors or ())
-    ruler = _Ruler(hole, distances or {})
-    tables: dict[tuple[str, str], _Means] = {}
-
-    def measure(
-        name: str, knows: str, chunk: _Chunk, pictures: Sequence[Tensor], milliseconds: float
-    ) -> None:
-        means = tables.setdefault((name, knows), _Means())
-        for feature, image, picture in zip(chunk.features, chunk.images, pictures, strict=True):
-            if keep is not None:
-                keep(name, knows, picture)
-            costs = [len(feature), *_collisions(feature), chunk.extract_ms, milliseconds]
-            means.add([*costs, *ruler(feature, picture, image)])
-
+    ruler = Ruler(distances=distances or {}, faces=False, hole=hole)
+    tables: dict[tuple[str, str], list[tuple[Costs, Scores]]] = {}
     for chunk in _chunks(sources, adapter, batch_size):
         known = _knowledge(chunk.features, adapter, wanted, hole)
-        for run in runs:
-            for knows, features in known.items():
-                start = time.perf_counter()
-                pictures = _run(run, features, device)
-                milliseconds = (time.perf_counter() - start) * 1000 / len(chunk.images)
-                measure(run.name, knows, chunk, pictures, milliseconds)
-        if "flat" in wanted:
-            flat = [torch.full_like(image, FLAT) for image in chunk.images]
-            measure("none", "flat", chunk, flat, 0.0)
-        if "mean picture" in wanted and mean is not None:
-            others = [mean.without(image) for image in chunk.images]
-            measure("none", "mean picture", chunk, others, 0.0)
+        attempts = (*_attempts(chunk, runs, known, device), *_guesses(chunk, wanted, mean))
+        for name, knows, pictures, milliseconds in attempts:
+            measured = tables.setdefault((name, knows), [])
+            for feature, image, picture in zip(chunk.features, chunk.images, pictures, strict=True):
+                if keep is not None:
+                    keep(name, knows, picture)
+                two, four = _collisions(feature)
+                costs = Costs(len(feature), two, four, chunk.extract_ms, milliseconds)
+                measured.append((costs, ruler.full(feature, picture, image)))
     if not tables:
         raise InputError("Expected at least one image to evaluate on, got none.")
-    names = [field.name for field in fields(Row)[5:14]] + list(ruler.distances)
     order = [run.name for run in runs] + ["none"]
     return [
-        Row(
-            data,
-            adapter.name,
-            name,
-            knows,
-            means.count,
-            **dict(zip(names, means.values(), strict=True)),
-        )
-        for (name, knows), means in sorted(tables.items(), key=lambda kv: order.index(kv[0][0]))
+        _row((data, adapter.name, *key), tables[key])
+        for key in sorted(tables, key=lambda key: order.index(key[0]))
     ]
 
 
-class MeanPicture:
-    """The mean of pictures of one size: what is known of a face before any descriptor is seen."""
+def _methods(
+    given: str | Reconstructor | Sequence[str | Reconstructor], adapter: Descriptor
+) -> list[Reconstructor]:
+    several = [given] if isinstance(given, str) or callable(given) else list(given)
+    runs = [create_method(m, descriptor=adapter) if isinstance(m, str) else m for m in several]
+    if len({run.name for run in runs}) < len(runs):
+        raise InputError("Expected methods of different names; measure them one after the other.")
+    return runs
 
-    def __init__(self, total: Tensor, count: int) -> None:
-        self.total, self.count = total, count
 
-    @classmethod
-    def of(cls, sources: Iterable[object]) -> MeanPicture | None:
-        """Return that of some images; None where their sizes differ, or there is only one."""
-        total, count = None, 0
-        for source in sources:
-            image = to_image(source).double()
-            if total is not None and image.shape != total.shape:
-                return None
-            total = image if total is None else total + image
-            count += 1
-        return None if total is None or count < 2 else cls(total, count)
+def _attempts(
+    chunk: _Chunk,
+    runs: Sequence[Reconstructor],
+    known: Mapping[str, list[LocalFeatures]],
+    device: str | torch.device | None,
+) -> Iterator[_Attempt]:
+    """Yield what each method makes of each thing that an attacker may have."""
+    for run in runs:
+        for knows, features in known.items():
+            start = time.perf_counter()
+            pictures = _run(run, features, device)
+            milliseconds = (time.perf_counter() - start) * 1000 / len(chunk.images)
+            yield _Attempt(run.name, knows, pictures, milliseconds)
 
-    def without(self, image: Tensor) -> Tensor:
-        """Return the mean of all but one of them."""
-        return ((self.total - image.double()) / (self.count - 1)).float().clamp(0, 1)
+
+def _guesses(chunk: _Chunk, wanted: set[str], mean: MeanPicture | None) -> Iterator[_Attempt]:
+    """Yield the floors that need no method."""
+    if "flat" in wanted:
+        # Strides as the image's, so that sums run in the same order.
+        flat = [torch.full_like(image, FLAT) for image in chunk.images]
+        yield _Attempt("none", "flat", flat, 0.0)
+    if "mean picture" in wanted and mean is not None:
+        yield _Attempt("none", "mean picture", [mean.without(one) for one in chunk.images], 0.0)
+
+
+def _row(names: tuple[str, str, str, str], measured: Sequence[tuple[Costs, Scores]]) -> Row:
+    costs, scores = zip(*measured, strict=True)
+    known = {name: value for name, value in vars(mean_of(scores)).items() if value is not None}
+    if "ssim" not in known:
+        raise InputError(f"Expected pictures of at least {SSIM_WINDOW} pixels a side to measure.")
+    means: dict[str, Any] = vars(mean_of(costs)) | known
+    return Row(*names, len(measured), **means)
 
 
 def format_table(rows: Sequence[Row]) -> str:
@@ -232,49 +246,21 @@ def save_table(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
         file.write(text.encode())
 
 
-class _Means:
-    """Running means of equally long rows."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.sums: list[float] = []
-
-    def add(self, row: Sequence[float]) -> None:
-        self.sums = [a + b for a, b in zip(self.sums or [0.0] * len(row), row, strict=True)]
-        self.count += 1
-
-    def values(self) -> list[float]:
-        return [value / self.count for value in self.sums]
-
-
-class _Ruler:
-    """Measure pictures, all of them or inside a hole."""
-
-    def __init__(
-        self, hole: Box | None, distances: Mapping[str, Callable[[Tensor, Tensor], Tensor]]
-    ) -> None:
-        self.hole, self.distances = hole, distances
-
-    def __call__(self, features: LocalFeatures, picture: Tensor, image: Tensor) -> list[float]:
-        mode = features.provenance.gray_mode
-        seen, gray = as_seen(picture, mode), to_gray(image, mode)
-        if self.hole is not None:
-            x0, y0, x1, y1 = map(int, self.hole)
-            seen, gray, picture, image = (
-                part[..., y0:y1, x0:x1] for part in (seen, gray, picture, image)
-            )
-        values = [measure(seen, gray) for measure in (ncc, gradient_correlation, ssim)]
-        values += [psnr(picture, image)]
-        values += [measure(picture, image) for measure in self.distances.values()]
-        return [float(value) for value in values]
-
-
 class _Chunk(NamedTuple):
     """Images of one size, their features, and the milliseconds an image that these took."""
 
     images: list[Tensor]
     features: list[LocalFeatures]
     extract_ms: float
+
+
+class _Attempt(NamedTuple):
+    """Pictures by a method, what it knew, and the milliseconds an image that they took."""
+
+    name: str
+    knows: str
+    pictures: list[Tensor]
+    milliseconds: float
 
 
 def _chunks(sources: Iterable[object], adapter: Descriptor, size: int) -> Iterable[_Chunk]:
@@ -306,13 +292,8 @@ def _knowledge(
         unknown = [one.without("orientations").assume(orientations=0.0) for one in features]
         given["orientation unknown"] = unknown
     if "shuffled" in floors:
-        given["shuffled"] = [_shuffled(one) for one in features]
+        given["shuffled"] = [shuffled(one) for one in features]
     return given
-
-
-def _shuffled(features: LocalFeatures) -> LocalFeatures:
-    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))
-    return replace(features, descriptors=features.descriptors[order])
 
 
 def _run(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from invertdesc.auditing.scenario import NotApplicableError
+from invertdesc.errors import NotApplicableError
 from invertdesc.features.bits import from_values, to_values
 from invertdesc.features.local import LocalFeatures
 

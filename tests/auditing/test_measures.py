@@ -8,7 +8,6 @@ import torch
 from skimage import data
 
 from invertdesc import LocalFeatures, create_descriptor
-from invertdesc.auditing.measures import Ruler, Scores, mean_scores
 from invertdesc.auditing.mosaic import MOST, PATCH, cut_out, lay_out, show, true_patches
 from invertdesc.auditing.subjects import Subject, shrink_image, shrink_subject, with_original
 from invertdesc.descriptors import Descriptor
@@ -16,8 +15,13 @@ from invertdesc.errors import FileError, InputError
 from invertdesc.evaluation.consistency import agreement, can_describe
 from invertdesc.evaluation.faces import count_found, find_faces
 from invertdesc.evaluation.identity import Identity, load_identity
+from invertdesc.evaluation.scores import Ruler, Scores, mean_of
 from invertdesc.image import to_image
 from invertdesc.unfolding.frame import Frame
+
+
+def measure(ruler: Ruler, subject: Subject, picture: torch.Tensor) -> Scores:
+    return ruler.full(subject.features, picture, subject.image, subject.faces)
 
 
 @pytest.mark.parametrize("name", ["sift", "orb", "brief"])
@@ -60,7 +64,7 @@ def test_what_cannot_describe_has_no_agreement() -> None:
 def test_the_original_itself_scores_full(
     picture: torch.Tensor, subject: Subject, sift: Descriptor
 ) -> None:
-    scores = Ruler(sift, vgg=lambda a, b: (a - b).square().mean()).full(subject, picture)
+    scores = measure(Ruler(sift, {"vgg": lambda a, b: (a - b).square().mean()}), subject, picture)
     assert scores.ncc == pytest.approx(1, abs=1e-5)
     assert scores.gradient == pytest.approx(1, abs=1e-5)
     assert scores.ssim == pytest.approx(1, abs=1e-5)
@@ -73,23 +77,23 @@ def test_without_an_original_there_is_agreement_alone(
     picture: torch.Tensor, stored: LocalFeatures, sift: Descriptor
 ) -> None:
     ruler = Ruler(sift)
-    bare = Subject("bare", stored)
-    for scores in (ruler.full(bare, picture), ruler.quick(bare, picture)):
+    for scores in (ruler.full(stored, picture), ruler.quick(stored, picture, None)):
         assert scores.ncc is scores.psnr is scores.faces is None
         assert scores.consistency is not None
-    assert ruler.full(bare, picture).faces_seen == 1.0
-    assert Ruler(sift, faces=False).full(bare, picture).faces_seen is None
+    assert ruler.full(stored, picture).faces_seen == 1.0
+    assert Ruler(sift, faces=False).full(stored, picture).faces_seen is None
 
 
 def test_quick_and_full_measure_alike(
     picture: torch.Tensor, subject: Subject, sift: Descriptor
 ) -> None:
     other = picture.flip(2)
-    assert Ruler(sift).quick(subject, other).ncc == Ruler(sift).full(subject, other).ncc
+    quick = Ruler(sift).quick(subject.features, other, subject.image)
+    assert quick.ncc == measure(Ruler(sift), subject, other).ncc
 
 
 def test_means_leave_out_what_is_missing() -> None:
-    mean = mean_scores([Scores(ncc=0.25, faces=1.0), Scores(ncc=0.75), Scores()])
+    mean = mean_of([Scores(ncc=0.25, faces=1.0), Scores(ncc=0.75), Scores()])
     assert (mean.ncc, mean.faces, mean.ssim) == (0.5, 1.0, None)
 
 
@@ -114,7 +118,7 @@ def test_a_face_that_fills_its_picture_is_found() -> None:
 def test_faces_are_not_counted_where_the_original_has_none(
     picture: torch.Tensor, stored: LocalFeatures, sift: Descriptor
 ) -> None:
-    scores = Ruler(sift).full(Subject("gray", stored, torch.full_like(picture, 0.5)), picture)
+    scores = measure(Ruler(sift), Subject("gray", stored, torch.full_like(picture, 0.5)), picture)
     assert scores.faces is scores.faces_seen is None
 
 

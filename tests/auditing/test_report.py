@@ -9,22 +9,23 @@ from typing import Any
 
 import pytest
 import torch
+from jinja2 import UndefinedError
 
 from invertdesc import LocalFeatures, create_method
 from invertdesc.auditing.defences.defences import DEFENCES
-from invertdesc.auditing.measures import MEASURES, Ruler, Scores
+from invertdesc.auditing.inputs import Inputs
 from invertdesc.auditing.report import wording
 from invertdesc.auditing.report.chart import draw
-from invertdesc.auditing.report.fragments import number, text
 from invertdesc.auditing.report.report import render, save_report
-from invertdesc.auditing.report.tables import COLUMNS
+from invertdesc.auditing.report.template import environment, number, text
 from invertdesc.auditing.result import Audit, Curve, Row, Series
-from invertdesc.auditing.run import Plan, audit
+from invertdesc.auditing.run import Plan, run_plan
 from invertdesc.auditing.subjects import Subject
 from invertdesc.auditing.sweeps import Line, Sweep
 from invertdesc.auditing.threats import THREATS
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import FileError, InputError, MissingFieldError
+from invertdesc.evaluation.scores import MEASURES, Ruler, Scores
 
 HOSTILE = '<script>alert(1)</script>"onload="x\u202e\x1b]0;\ud800.png'
 VOID = ("meta", "img", "line", "br")
@@ -70,6 +71,10 @@ class Page(HTMLParser):
             self.cells[self._row, self._cell] = data
 
 
+def inputs(adapter: Descriptor, *subjects: Subject, notes: tuple[str, ...] = ()) -> Inputs:
+    return Inputs(adapter, subjects, notes, 0, len(subjects))
+
+
 @pytest.fixture(scope="module")
 def found(subject: Subject, sift: Descriptor) -> Audit:
     hostile = Subject(HOSTILE, subject.features, subject.image)
@@ -91,12 +96,11 @@ def found(subject: Subject, sift: Descriptor) -> Audit:
         ],
         seed=7,
     )
-    return audit(
-        [hostile, Subject("bare", subject.features[:40])],
+    return run_plan(
+        inputs(sift, hostile, Subject("bare", subject.features[:40]), notes=("<i>a note</i>",)),
         method=create_method("poisson", descriptor=sift),
         ruler=Ruler(sift),
         plan=plan,
-        notes=["<i>a note</i>"],
     )
 
 
@@ -131,6 +135,36 @@ def test_whatever_is_said_is_escaped(found: Audit) -> None:
     assert text("\ud800\x00") == "\\ud800\\x00"
 
 
+def test_whatever_cannot_be_printed_is_a_code_wherever_it_stands(found: Audit) -> None:
+    bad = "<x>\ud800\x1b\u202e"
+    (curve,) = found.curves
+    lines = tuple(replace(line, title=bad) for line in curve.series)
+    rows = tuple(replace(row, title=bad, sentence=bad) for row in found.rows)
+    noted = replace(rows[1], note=bad)
+    page = render(
+        replace(
+            found,
+            descriptor=bad,
+            method=bad,
+            notes=(bad,),
+            versions={bad: bad},
+            curves=(replace(curve, title=bad, axis=bad, series=lines),),
+            rows=(rows[0], noted, *rows[2:]),
+        ),
+        source=bad,
+        command=bad,
+    )
+    Page(page)
+    assert "<x>" not in page
+    assert page.count("&lt;x&gt;\\ud800\\x1b\\u202e") > 40
+    assert not {c for c in page if not c.isprintable()} - {"\n"}
+
+
+def test_a_name_that_a_template_does_not_know_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        environment().from_string("{{ audit.rows }}").render()
+
+
 def test_pictures_come_first(found: Audit) -> None:
     page = page_of(found)
     assert page.index("<img") < page.index("What was measured") < page.index("<table")
@@ -141,7 +175,7 @@ def test_the_table_shows_the_numbers_of_the_json(found: Audit, tmp_path: Path) -
     numbers: dict[str, Any] = json.loads(beside.read_text("utf-8"))
     cells = Page((tmp_path / "in" / "report.html").read_text("utf-8")).cells
     assert (numbers["seed"], numbers["source"], numbers["command"]) == (7, "a", "b")
-    digits = {column.name: column.digits for column in COLUMNS}
+    digits = {column.name: column.digits for column in wording.COLUMNS}
     checked = 0
     for row in numbers["rows"]:
         key = row["name"] if row["value"] is None else f"{row['name']}={row['value']}"
@@ -163,7 +197,11 @@ def test_the_same_seed_gives_the_same_page_and_another_does_not(
     def page(seed: int) -> str:
         plan = Plan(threats=[THREATS["random"].at()], defences=[], seed=seed)
         method = create_method("poisson", descriptor=sift)
-        return render(audit([subject], method=method, ruler=Ruler(sift, faces=False), plan=plan))
+        return render(
+            run_plan(
+                inputs(sift, subject), method=method, ruler=Ruler(sift, faces=False), plan=plan
+            )
+        )
 
     assert page(1) == page(1)
     assert page(1).replace("Seed 1", "Seed 2") != page(2)
@@ -258,14 +296,14 @@ def test_no_keypoints_and_no_images_are_told(sift: Descriptor) -> None:
     )
     for subjects in ([], [Subject("a", empty)]):
         with pytest.raises(InputError, match="at least one image with keypoints"):
-            audit(subjects, method=method, ruler=Ruler(sift))
+            run_plan(inputs(sift, *subjects), method=method, ruler=Ruler(sift))
 
 
 def test_an_image_without_keypoints_is_flat(subject: Subject, sift: Descriptor) -> None:
     method = create_method("poisson", descriptor=sift)
     both = [Subject("none", subject.features[:0], subject.image), subject]
     plan = Plan(threats=[THREATS["random"].at()], defences=[])
-    one = audit(both, method=method, ruler=Ruler(sift, faces=False), plan=plan)
+    one = run_plan(inputs(sift, *both), method=method, ruler=Ruler(sift, faces=False), plan=plan)
     assert one.portraits[0].scores.ncc == pytest.approx(0, abs=1e-6)
     assert one.row("everything").images == 2
     Page(render(one))
@@ -275,7 +313,9 @@ def test_what_no_method_can_attack_is_told(subject: Subject, sift: Descriptor) -
     method = create_method("poisson", descriptor=sift)
     bare = Subject("a", subject.features.without("orientations"))
     with pytest.raises(MissingFieldError, match="orientations"):
-        audit([bare], method=method, ruler=Ruler(sift), plan=Plan(threats=[], defences=[]))
+        run_plan(
+            inputs(sift, bare), method=method, ruler=Ruler(sift), plan=Plan(threats=[], defences=[])
+        )
 
 
 def test_a_report_is_written_whole_or_not_at_all(found: Audit, tmp_path: Path) -> None:
@@ -291,6 +331,6 @@ def test_the_report_says_how_many_images_there_were(found: Audit) -> None:
     some = replace(found, total=1234)
     text = page_of(some)
     assert f"<dd>{len(found.portraits)} of 1,234</dd>" in text
-    assert "of 1,234 images, evenly spaced (--images)," in text
+    assert "of 1,234 images, evenly spaced," in text
     assert some.as_json()["images_in_all"] == 1234
     assert "evenly spaced" not in page_of(replace(found, total=len(found.portraits)))

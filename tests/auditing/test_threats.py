@@ -8,11 +8,10 @@ import torch
 from invertdesc import LocalFeatures, create_descriptor
 from invertdesc.auditing.defences.defences import DEFENCES
 from invertdesc.auditing.kinds import choose
-from invertdesc.auditing.scenario import NotApplicableError
 from invertdesc.auditing.threats import EVERYTHING, SHUFFLED, THREATS
 from invertdesc.auditing.typical import Typical
 from invertdesc.descriptors import Descriptor
-from invertdesc.errors import InputError, UnknownNameError
+from invertdesc.errors import InputError, NotApplicableError, UnknownNameError
 
 FIELDS = ("keypoints", "descriptors", "scales", "orientations", "scores")
 ALL = [*THREATS.values(), *DEFENCES.values(), SHUFFLED]
@@ -143,7 +142,7 @@ def test_the_strongest_have_the_highest_scores() -> None:
 
 def test_nothing_is_left_in_the_hole(stored: LocalFeatures, typical: Typical) -> None:
     box = (80.0, 60.0, 160.0, 140.0)
-    around = attack("outside", stored, typical, "80,60,160,140")
+    around = attack("outside", stored, typical, (80, 60, 160, 140))
     assert len(around.inside(box)) == 0
     assert len(around) == len(stored) - len(stored.inside(box)) < len(stored)
     middle = attack("outside", stored, typical)

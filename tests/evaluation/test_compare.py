@@ -2,6 +2,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,6 +47,22 @@ def result(paths: list[Path]) -> Comparison:
         options=lambda name, _: {"steps": 2} if name == "gradient" else {},
         memory=False,
     )
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_bars_are_shown_only_where_they_are_wanted(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch, progress: bool
+) -> None:
+    hidden: list[bool | None] = []
+
+    def note(items: list[Any], *, disable: bool | None, **_: str) -> list[Any]:
+        hidden.append(disable)
+        return items
+
+    monkeypatch.setattr("invertdesc.evaluation.compare.tqdm", note)
+    adapters = [create_descriptor("sift")]
+    compare({"one": paths[:1]}, adapters, ["poisson"], memory=False, progress=progress)
+    assert hidden == [None if progress else True] * 2
 
 
 def test_rows_are_those_of_evaluate_with_floors(result: Comparison, paths: list[Path]) -> None:

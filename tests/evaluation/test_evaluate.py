@@ -8,7 +8,8 @@ from skimage import data
 
 from invertdesc import create_method, extract, reconstruct
 from invertdesc.errors import InputError
-from invertdesc.evaluation.evaluate import MeanPicture, evaluate, format_table, save_table
+from invertdesc.evaluation.baselines import MeanPicture
+from invertdesc.evaluation.evaluate import evaluate, format_table, save_table
 from invertdesc.evaluation.metrics import ncc, ssim
 from invertdesc.image import to_gray, to_image
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from invertdesc.auditing.result import Audit, Row
+if TYPE_CHECKING:
+    from invertdesc.auditing.result import Audit, Portrait, Row
+
 
 Level: TypeAlias = Literal["high", "partial", "low"]
 
@@ -13,11 +15,36 @@ Level: TypeAlias = Literal["high", "partial", "low"]
 # hardly an outline is left.
 BOUNDS = {"ncc": (0.6, 0.3), "consistency": (0.5, 0.2)}
 NAMES = {"ncc": "likeness", "consistency": "agreement"}
+CHIPS: dict[Level, str] = {"high": "recognisable", "partial": "in part", "low": "little seen"}
 VERDICTS: dict[Level, str] = {
     "high": "What is stored is enough to see the pictures again.",
     "partial": "What is stored is enough to see parts and outlines of the pictures.",
     "low": "This attack recovered little of the pictures.",
 }
+
+
+class Column(NamedTuple):
+    """A column of the table: a measure, its heading, what it means, and its digits."""
+
+    name: str
+    heading: str
+    meaning: str
+    digits: int = 3
+
+
+COLUMNS = (
+    Column("ncc", "NCC", "Normalised cross-correlation with the original, gray; 1 is the same"),
+    Column("gradient", "gradients", "Correlation of the gradients; 1 is the same"),
+    Column("ssim", "SSIM", "Structural similarity, gray, window 11 x 11; 1 is the same"),
+    Column("psnr", "PSNR (dB)", "Peak signal to noise ratio, colour; more is nearer", 1),
+    Column("vgg", "VGG16", "Distance in the features of VGG16; 0 is the same"),
+    Column("lpips", "LPIPS", "LPIPS with the original; 0 is the same"),
+    Column("identity", "identity", "Distance of faces by the given model; 0 is the same"),
+    Column("faces", "faces found", "Share of the original's faces that a detector finds again", 2),
+    Column("faces_seen", "faces seen", "Faces that a detector sees in a picture, on average", 2),
+    Column("consistency", "agreement", "Of the picture's own descriptors with the stored ones"),
+    Column("consistency_floor", "its floor", "The same with the stored ones shuffled"),
+)
 
 
 def level_of(audit: Audit, row: Row) -> Level | None:
@@ -29,6 +56,26 @@ def level_of(audit: Audit, row: Row) -> Level | None:
         score = (score - floor) / max(1 - floor, 1e-9)
     high, partial = BOUNDS[audit.headline]
     return "high" if score >= high else "partial" if score >= partial else "low"
+
+
+def columns(audit: Audit) -> list[Column]:
+    """Return the columns that hold a number at all."""
+    return [
+        column
+        for column in COLUMNS
+        if any(getattr(row.scores, column.name) is not None for row in audit.rows)
+    ]
+
+
+def caption(one: Portrait) -> str:
+    """Return what there is to say of one image, in a line."""
+    height, width = one.image_size
+    found = [f"{one.keypoints:,} keypoints", f"{width} x {height} pixels"]
+    for name, label in NAMES.items():
+        value = getattr(one.scores, name)
+        if value is not None:
+            found.append(f"{label} {value + 0.0:.2f}")
+    return " · ".join(found)
 
 
 def verdict(audit: Audit) -> str:
@@ -124,7 +171,7 @@ def _images(audit: Audit) -> str:
     count = len(audit.portraits)
     if audit.chosen == str(count):
         return f"{count} image{'s' * (count != 1)}"
-    return f"{audit.chosen} images, evenly spaced (--images),"
+    return f"{audit.chosen} images, evenly spaced,"
 
 
 def _keypoints(audit: Audit) -> str:

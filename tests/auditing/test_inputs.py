@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from invertdesc import LocalFeatures
-from invertdesc.auditing.gather import Gathered, find_original
+from invertdesc.auditing.inputs import find_original, read_inputs
 from invertdesc.cli.audit import parse_choices
 from invertdesc.descriptors import Descriptor
 from invertdesc.image import write_image
@@ -43,8 +43,7 @@ def test_originals_are_found_by_name_and_only_inside(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_guessed_and_said(stored: LocalFeatures, sift: Descriptor) -> None:
-    gathered = Gathered(sift, 512)
-    gathered.add_features("a", stored.without("orientations", "scores"))
+    gathered = read_inputs(stored.without("orientations", "scores"), sift)
     (subject,) = gathered.subjects
     assert subject.features.orientations is not None
     assert set(subject.features.orientations.tolist()) == {0.0}
@@ -58,20 +57,18 @@ def test_other_descriptors_are_left_to_another_audit(
     stored.save(tmp_path / "1.npz")
     stored_bits.save(tmp_path / "2.npz")
     (tmp_path / "3.png").write_bytes(b"no image")
-    gathered = Gathered(sift, 512)
-    gathered.add_files(sorted(tmp_path.iterdir()))
+    gathered = read_inputs(sorted(tmp_path.iterdir()), sift)
     assert [one.name for one in gathered.subjects] == ["1"]
-    assert gathered.failed == 2
+    assert gathered.left_out == 2
     assert sum("was left out" in note for note in gathered.notes) == 2
 
 
 def test_large_pictures_are_audited_smaller_and_that_is_said(
     stored: LocalFeatures, sift: Descriptor
 ) -> None:
-    gathered = Gathered(sift, 120)
-    gathered.add_features("a", stored)
+    gathered = read_inputs([stored], sift, side=120)
     assert gathered.subjects[0].features.image_size == (100, 120)
-    assert gathered.notes == ["a of 240 x 200 pixels was audited at 120 x 100."]
+    assert gathered.notes == ("image 1 of 240 x 200 pixels was audited at 120 x 100.",)
 
 
 def test_a_store_is_audited_with_and_without_originals(run: Run, folder: Path) -> None:
@@ -135,13 +132,12 @@ def test_errors_say_how_to_mend(
 
 def test_values_are_read_as_they_are_written() -> None:
     assert parse_choices(["a", "b=1", "c=0.5", "d=1,2,3,4", "e="]) == [
-        *(("a", None), ("b", 1), ("c", 0.5), ("d", "1,2,3,4"), ("e", "")),
+        *(("a", None), ("b", 1), ("c", 0.5), ("d", (1.0, 2.0, 3.0, 4.0)), ("e", "")),
     ]
 
 
 def test_files_of_features_of_another_size_keep_it(stored: LocalFeatures, sift: Descriptor) -> None:
-    gathered = Gathered(sift, 512)
-    gathered.add_features("a", replace(stored, image_size=(300, 301)))
+    gathered = read_inputs(replace(stored, image_size=(300, 301)), sift)
     assert gathered.subjects[0].features.image_size == (300, 301)
 
 

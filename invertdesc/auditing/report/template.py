@@ -1,0 +1,91 @@
+"""The templates of a report, and the filters in them: safe text, numbers, pictures in the page."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+from torch import Tensor
+
+from invertdesc._text import printable
+from invertdesc.auditing.report import wording
+from invertdesc.image import to_uint8
+
+QUALITY = 85  # of JPEG
+
+
+class Jpeg(NamedTuple):
+    """A picture as a page holds it: its size in pixels, and its bytes in base 64."""
+
+    width: int
+    height: int
+    data: str
+
+
+@cache
+def environment() -> Environment:
+    """Return what renders the templates: every value is escaped, an unknown name is an error."""
+    made = Environment(
+        loader=FunctionLoader(read),
+        autoescape=True,
+        finalize=text,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"number": number, "jpeg": jpeg, "percent": percent}
+    made.globals["wording"] = wording
+    return made
+
+
+def read(name: str) -> str:
+    """Return a file of this folder."""
+    return files("invertdesc.auditing.report").joinpath(name).read_text("utf-8")
+
+
+def text(value: object) -> Markup:
+    r"""Return a value as HTML text: markup escaped, what cannot be printed shown as a code.
+
+    >>> text("<b>\u202e")
+    Markup('&lt;b&gt;\\u202e')
+    """
+    return value if isinstance(value, Markup) else Markup(html.escape(printable(value)))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number as it stands in tables, in report and tests alike.
+
+    >>> number(0.12345), number(None)
+    ('0.123', '-')
+    """
+    return "-" if value is None else f"{value + 0.0:.{digits}f}"
+
+
+def percent(share: float) -> str:
+    """Return a share as CSS takes it, from 0% to 100%.
+
+    >>> percent(0.5), percent(-1)
+    ('50.0%', '0.0%')
+    """
+    return f"{100 * min(max(share, 0.0), 1.0):.1f}%"
+
+
+def jpeg(image: Tensor, side: int) -> Jpeg:
+    """Return a picture for the page, made smaller where it is larger than `side`.
+
+    Args:
+        image: (3, H, W) RGB in [0, 1].
+        side: Pixels of the longer side at most.
+    """
+    shown = Image.fromarray(to_uint8(image))
+    shown.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    shown.save(buffer, format="JPEG", quality=QUALITY, optimize=True)
+    return Jpeg(*shown.size, base64.b64encode(buffer.getvalue()).decode("ascii"))

@@ -1,0 +1,170 @@
+"""The one ruler: what is measured of a reconstruction, with and without the original at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+
+from torch import Tensor
+
+from invertdesc.errors import InputError
+from invertdesc.evaluation.consistency import agreement, can_describe
+from invertdesc.evaluation.faces import count_found, find_faces
+from invertdesc.evaluation.metrics import SSIM_WINDOW, gradient_correlation, ncc, psnr, ssim
+from invertdesc.image import as_seen, to_gray
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.evaluation.identity import Identity
+    from invertdesc.features.local import Box, LocalFeatures
+
+Distance: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+DISTANCES = ("vgg", "lpips")
+T = TypeVar("T", bound=Any)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What was measured; None for what was not.
+
+    Attributes:
+        ncc: Normalised cross-correlation of the gray pictures.
+        gradient: Correlation of the gradients of the gray pictures.
+        ssim: Of the gray pictures, window 11 x 11.
+        psnr: dB, of the RGB pictures.
+        vgg: Distance of the RGB pictures' features in VGG16.
+        lpips: LPIPS of the RGB pictures.
+        identity: Distance of faces, 0 for the same, by the model that was given.
+        consistency: Agreement of the reconstruction's descriptors with the stored ones.
+        consistency_floor: The same with the stored ones shuffled.
+        faces: Share of the original's faces that are found in the reconstruction too.
+        faces_seen: Faces found in the reconstruction; None where the original has none.
+    """
+
+    ncc: float | None = None
+    gradient: float | None = None
+    ssim: float | None = None
+    psnr: float | None = None
+    vgg: float | None = None
+    lpips: float | None = None
+    identity: float | None = None
+    consistency: float | None = None
+    consistency_floor: float | None = None
+    faces: float | None = None
+    faces_seen: float | None = None
+
+
+MEASURES = tuple(one.name for one in fields(Scores))
+
+
+@dataclass(frozen=True, eq=False)
+class Ruler:
+    """Measures reconstructions.
+
+    Attributes:
+        adapter: Adapter that describes pictures again, to measure agreement; None not to.
+        distances: `"vgg"` and `"lpips"`, each a function of two pictures (3, H, W), such as
+            `vgg_distance(load_vgg16(path))`.
+        identity: A distance of faces.
+        faces: Whether to look for faces.
+        hole: (x0, y0, x1, y1) in whole pixels: pictures are compared inside of it alone.
+
+    Raises:
+        InputError: A distance of another name.
+    """
+
+    adapter: Descriptor | None = None
+    distances: Mapping[str, Distance] = field(default_factory=dict)
+    identity: Identity | None = None
+    faces: bool = True
+    hole: Box | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.distances:
+            if name not in DISTANCES:
+                raise InputError(f"Expected distances among {', '.join(DISTANCES)}, got {name!r}.")
+
+    def quick(self, features: LocalFeatures, picture: Tensor, image: Tensor | None) -> Scores:
+        """Measure what curves are drawn of: NCC with an original, else agreement; see `full`."""
+        if image is not None:
+            return Scores(ncc=float(ncc(*self._grays(features, picture, image))))
+        return Scores(**self._consistency(features, picture))
+
+    def full(
+        self,
+        features: LocalFeatures,
+        picture: Tensor,
+        image: Tensor | None = None,
+        faces: Sequence[Box] = (),
+    ) -> Scores:
+        """Measure everything.
+
+        Args:
+            features: All that is stored of the image.
+            picture: (3, H, W) in [0, 1], the reconstruction.
+            image: (3, H, W) in [0, 1], the original; None where it is not at hand.
+            faces: Boxes of the faces in the original.
+        """
+        found: dict[str, float | None] = {**self._consistency(features, picture)}
+        # Where an original has none, what is seen in its reconstruction is no face found again.
+        wanted = self.faces and (image is None or bool(faces))
+        boxes = find_faces(picture) if wanted else None
+        if boxes is not None:
+            found["faces_seen"] = float(len(boxes))
+        if image is None:
+            return Scores(**found)
+        if boxes is not None and faces:
+            found["faces"] = count_found(faces, boxes) / len(faces)
+        if self.identity is not None:
+            found["identity"] = self.identity(picture, image, faces)
+        return Scores(**found | self._likeness(features, picture, image))
+
+    def _likeness(
+        self, features: LocalFeatures, picture: Tensor, image: Tensor
+    ) -> dict[str, float]:
+        """Compare with the original, inside of the hole where there is one."""
+        pair = self._grays(features, picture, image)
+        picture, image = self._cut(picture), self._cut(image)
+        found = {"ncc": float(ncc(*pair)), "gradient": float(gradient_correlation(*pair))}
+        found["psnr"] = min(float(psnr(picture, image)), 100.0)  # JSON knows no infinity
+        if min(image.shape[1:]) >= SSIM_WINDOW:
+            found["ssim"] = float(ssim(*pair))
+        return found | {
+            name: float(measure(picture, image)) for name, measure in self.distances.items()
+        }
+
+    def _grays(
+        self, features: LocalFeatures, picture: Tensor, image: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return both as the descriptor saw them; what is gray already stays."""
+        mode = features.provenance.gray_mode
+        return self._cut(as_seen(picture, mode)), self._cut(to_gray(image, mode))
+
+    def _cut(self, picture: Tensor) -> Tensor:
+        if self.hole is None:
+            return picture
+        x0, y0, x1, y1 = map(int, self.hole)
+        return picture[..., y0:y1, x0:x1]
+
+    def _consistency(self, features: LocalFeatures, picture: Tensor) -> dict[str, float]:
+        if self.adapter is None or not can_describe(self.adapter) or not len(features):
+            return {}
+        found = agreement(self.adapter, features, picture)
+        return {} if found is None else {"consistency": found[0], "consistency_floor": found[1]}
+
+
+def mean_of(measured: Sequence[T]) -> T:
+    """Return the mean of each field of a dataclass of numbers, over the images that have it.
+
+    Args:
+        measured: At least one.
+
+    >>> mean_of([Scores(ncc=0.5), Scores(ncc=1.0), Scores()]).ncc
+    0.75
+    """
+    means: dict[str, float | None] = {}
+    for known in fields(measured[0]):
+        values = [v for one in measured if (v := getattr(one, known.name)) is not None]
+        means[known.name] = sum(values) / len(values) if values else None
+    return cast("T", type(measured[0])(**means))
