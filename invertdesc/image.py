@@ -31,9 +31,9 @@ def to_image(source: object) -> Tensor:
     """Turn whatever people hold an image in into a tensor of shape (3, H, W), RGB in [0, 1].
 
     Args:
-        source: A path to a file of one of `FORMATS`; a PIL image; a NumPy array of shape (H, W) or
-            (H, W, 3), uint8, uint16 or float in [0, 1]; or a torch tensor of shape (3, H, W) or
-            (1, H, W), likewise.
+        source: A path to a file of one of `FORMATS`; a PIL image; a NumPy array of shape (H, W),
+            (H, W, 3) or, with an opacity that is laid on white, (H, W, 4), uint8, uint16 or float
+            in [0, 1]; or a torch tensor of shape (3, H, W) or (1, H, W), likewise.
 
     Raises:
         FileError: The file is missing or not an image.
@@ -49,10 +49,12 @@ def to_image(source: object) -> Tensor:
     if isinstance(source, np.ndarray):
         if source.ndim == 2:
             source = source[..., None]
-        if source.ndim != 3 or source.shape[2] not in (1, 3):
-            turn = " Try array.transpose(1, 2, 0)." if source.shape[:1] in ((1,), (3,)) else ""
+        if source.ndim != 3 or source.shape[2] not in (1, 3, 4):
+            turned = source.ndim == 3 and source.shape[0] in (1, 3, 4)
+            turn = " Try array.transpose(1, 2, 0)." if turned else ""
             raise InputError(
-                f"Expected an array of shape (H, W) or (H, W, 3), got {source.shape}.{turn}"
+                f"Expected an array of shape (H, W), (H, W, 3) or (H, W, 4), got {source.shape}."
+                f"{turn}"
             )
         if source.dtype.kind == "f":
             source = source.astype(np.float32)
@@ -62,7 +64,10 @@ def to_image(source: object) -> Tensor:
             raise InputError(
                 f"Expected an image of dtype uint8, uint16 or float, got {source.dtype}."
             )
-        return _from_tensor(torch.from_numpy(np.array(source)).permute(2, 0, 1))
+        if source.shape[2] == 4 and source.dtype == np.uint8 and source.size:
+            return _from_pil(Image.fromarray(source))  # which rounds as in files
+        image = torch.from_numpy(np.array(source)).permute(2, 0, 1)
+        return _on_white(image) if len(image) == 4 else _from_tensor(image)
     if isinstance(source, Tensor):
         return _from_tensor(source)
     raise InputError(
@@ -234,6 +239,11 @@ def _from_pil(image: Image.Image) -> Tensor:
             image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return to_image(np.asarray(image if image.mode == "RGB" else image.convert("RGB")))
+
+
+def _on_white(image: Tensor) -> Tensor:
+    colour, opacity = _from_tensor(image[:3]), _from_tensor(image[3:])
+    return colour * opacity + (1 - opacity)
 
 
 def _from_tensor(image: Tensor) -> Tensor:
