@@ -72,6 +72,14 @@ def encoding_of(adapter: Descriptor) -> str:
     return str(getattr(adapter, "encoding", adapter.name))
 
 
+def opencv_diameter(adapter: Descriptor | None) -> float:
+    """Return OpenCV's size of a keypoint whose scale is 1, for the descriptor of an adapter.
+
+    That is 2 for SIFT, and for descriptors that are none of OpenCV's.
+    """
+    return float(getattr(adapter, "diameter", 2.0))
+
+
 def check_vectors(raw: Tensor, width: int, name: str) -> None:
     """Check the shape of vectors as emitted.
 

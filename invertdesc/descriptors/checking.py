@@ -15,6 +15,7 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors._orders import NATURAL, UNKNOWN, readings
 from invertdesc.errors import FileError, InputError
 from invertdesc.features.placeholders import WHERE, placeholder
+from invertdesc.image import to_image
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -216,12 +217,8 @@ def collect_fingerprint(descriptor: Descriptor, images: Iterable[object]) -> Ten
     Raises:
         InputError: No keypoint in any image.
     """
-    from invertdesc.api import extract
-
-    vectors = [
-        descriptor.encode(extract(one, descriptor=descriptor).descriptors)  # type: ignore[call-overload]
-        for one in images
-    ]
+    found = (descriptor.extract(to_image(one)) for one in images)
+    vectors = [descriptor.encode(features.descriptors) for features in found]
     if not sum(map(len, vectors)):
         raise InputError("Expected images with keypoints to collect statistics of, found none.")
     return fingerprint(torch.cat(vectors))
