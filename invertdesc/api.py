@@ -17,7 +17,7 @@ from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import WHERE, placeholder
 from invertdesc.limits import get_limits
-from invertdesc.methods import create_method
+from invertdesc.methods._kept import kept_method
 
 if TYPE_CHECKING:
     from invertdesc._sources import Source, Sources
@@ -125,7 +125,8 @@ def reconstruct(
         descriptor: What to extract from images: a name, or an adapter from `create_descriptor`;
             None for SIFT. Features name their own, which a name given here must be; an adapter
             given here reads them in its place.
-        method: Name, or a method from `create_method`, which takes options.
+        method: Name, or a method from `create_method`, which takes options. The last few made by
+            name are kept, so that weights are read once a process.
         device: Where to compute, such as `"cuda"`; None leaves features where they are.
         batch_size: Images of one size that go through the method together; fewer where together
             they would have more pixels than the limit of one, see `Limits`.
@@ -162,16 +163,14 @@ def reconstruct(
         _check_names(features, descriptor)
     _warn_of_empty(features)
     pictures: list[Tensor | None] = [None] * len(features)
-    made: dict[str, Reconstructor] = {}
     groups = list(_batches(features, batch_size))
     with torch.no_grad():  # not inference_mode: pictures are for use in autograd too
         for numbers in _watched(groups, "reconstruct", progress):
             batch = FeatureBatch.collate([features[n] for n in numbers])
             batch = batch if device is None else batch.to(device)
-            if isinstance(method, str) and batch.descriptor not in made:
-                chosen = adapter or batch.descriptor
-                made[batch.descriptor] = create_method(method, descriptor=chosen)
-            run = made[batch.descriptor] if isinstance(method, str) else method
+            run = method
+            if isinstance(run, str):
+                run = kept_method(run, adapter or batch.descriptor, batch.device)
             for number, picture in zip(numbers, run(batch), strict=True):
                 pictures[number] = picture.clone()
     results = [picture for picture in pictures if picture is not None]
