@@ -85,6 +85,10 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
         FileError: Missing, truncated, or in none of the formats that are read.
         InputError: An image of more pixels than `Limits` allow, or of numbers that are neither
             whole of 8 or 16 bits nor within [0, 1].
+
+    >>> read_image("no.png")
+    Traceback (most recent call last):
+    invertdesc.errors.FileError: Expected an image file, found none at no.png.
     """
     name = existing_file(path, "an image file")
     try:
@@ -148,13 +152,29 @@ def write_image(image: Tensor, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: The suffix is none of an image format, or the tensor is no image.
         FileError: The place cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_image(torch.zeros(3, 4, 6), f"{folder}/black.png")
+    ...     read_image(f"{folder}/black.png").shape
+    torch.Size([3, 4, 6])
     """
-    kind = image_format(path)
-    picture = Image.fromarray(to_uint8(_from_tensor(image)))
-    packed = BytesIO()  # since Pillow's encoders do not look whether a disk took what they wrote
-    picture.save(packed, format=kind, quality=95)  # of formats that lose some
+    # In memory, since Pillow's encoders do not look whether a disk took what they wrote.
+    packed = encode_image(image, image_format(path))
     with atomic_write(path) as file:
-        file.write(packed.getbuffer())
+        file.write(packed)
+
+
+def encode_image(image: Tensor, kind: str) -> bytes:
+    """Return an image of shape (3, H, W) in [0, 1] as a file of a format such as `"PNG"`.
+
+    Raises:
+        InputError: The tensor is no image.
+    """
+    packed = BytesIO()
+    picture = Image.fromarray(to_uint8(_from_tensor(image)))
+    picture.save(packed, format=kind, quality=95)  # of formats that lose some
+    return packed.getvalue()
 
 
 def image_format(path: str | os.PathLike[str]) -> str:

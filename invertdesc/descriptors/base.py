@@ -20,6 +20,10 @@ class Descriptor(Protocol):
     """One kind of local descriptor: how to compute it, and how to read what it emits.
 
     `encode` and `unfolding` are the attacker's side: they need no image and no extractor library.
+
+    >>> from invertdesc import create_descriptor
+    >>> isinstance(create_descriptor("orb"), Descriptor)
+    True
     """
 
     @property

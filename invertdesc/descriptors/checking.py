@@ -51,6 +51,9 @@ class Check:
         order: Columns that bring the vectors into the adapter's order, `descriptors[:, order]`;
             None where none need be moved or columns alone do not mend it.
         frames: What angles and scales look like; None where there is nothing to compare.
+
+    >>> Check("sift", "rootsift", "in order", 0.9, "Take 'rootsift'.", 500).ok
+    False
     """
 
     expected: str
@@ -258,9 +261,8 @@ def _confirmed(
 
     How well the pieces of a picture agree tells more than the fingerprint, where it tells anything.
     """
-    from invertdesc.descriptors._frames import (
-        check_frames,  # with what paints, which stores need not load
-    )
+    # Not before: it loads what paints, which stores need not wait for.
+    from invertdesc.descriptors._frames import check_frames
 
     reader = resolve_descriptor(form) if form != adapter.name else adapter
     layout = max(shares, key=shares.__getitem__)

@@ -1,6 +1,6 @@
 """Keypoints and vectors as OpenCV, kornia, LightGlue and hloc hold them, to ours and back.
 
-What reads them returns the fields of `LocalFeatures` that hold a row for each keypoint.
+What reads them returns the fields of `LocalFeatures`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def from_opencv(
         )
     turned = adapter.frame.rotated and not (len(angle) and (angle < 0).all())
     return {
+        "descriptor": adapter.name,
+        "image_size": image_size,
         "keypoints": _pinned(torch.stack([x, y], 1), image_size),
         "descriptors": _vectors(torch.from_numpy(np.array(descriptors)), adapter),
         "scales": size / opencv_diameter(adapter) if (size > 0).all() else None,
@@ -99,6 +101,8 @@ def from_lafs(
     axes = frames[:, :, :2]
     half = axes.det().abs().sqrt()  # of the square's side
     return {
+        "descriptor": adapter.name,
+        "image_size": image_size,
         "keypoints": _pinned(frames[:, :, 2], image_size),
         "descriptors": _vectors(_of_one(descriptors, 2, "descriptors"), adapter),
         "scales": half / _half_support(adapter),
@@ -150,6 +154,8 @@ def from_lightglue(
     elif scales is not None and turns is not None:
         points = points - 0.5
     return {
+        "descriptor": adapter.name,
+        "image_size": image_size,
         "keypoints": _pinned(points, image_size),
         "descriptors": _vectors(vectors, adapter),
         "scales": scales,

@@ -22,7 +22,7 @@ from invertdesc.features._checks import (
     checked_box,
     checked_size,
 )
-from invertdesc.image import GrayMode
+from invertdesc.image import GrayMode, encode_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +40,9 @@ class Provenance:
         gray: How the extractor turned colour into gray: `"gamma"`, `"luma"`, or None if unknown.
         producer: The library that computed the vectors, with its version, such as `"opencv 5.0.0"`.
         parameters: The options that the descriptor was created with.
+
+    >>> Provenance(producer="opencv 5.0.0").gray_mode
+    'luma'
     """
 
     gray: str | None = None
@@ -109,6 +112,12 @@ class LocalFeatures:
             + (f", without {', '.join(missing)}" if missing else "")
             + ")"
         )
+
+    def _repr_png_(self) -> bytes:
+        """Return a PNG of the keypoints on black, which notebooks display."""
+        from invertdesc.drawing import draw_keypoints
+
+        return encode_image(draw_keypoints(self), "PNG")
 
     def __getitem__(self, rows: slice | Tensor | Sequence[int]) -> LocalFeatures:
         """Return the keypoints that a slice, a mask or a list of indices picks, in that order."""
@@ -251,7 +260,7 @@ class LocalFeatures:
             InputError: They do not fit each other, the image or the descriptor.
         """
         fields = convert.from_opencv(keypoints, descriptors, image_size, descriptor)
-        return cls._converted(fields, image_size, descriptor, "opencv")
+        return cls(**fields, provenance=Provenance(producer="opencv"))
 
     def to_opencv(self) -> tuple[list[Any], NDArray[Any]]:
         """Return N of `cv2.KeyPoint`, with octaves so that `compute` can use them, and (N, D).
@@ -286,7 +295,7 @@ class LocalFeatures:
             InputError: They do not fit each other, the image or the descriptor.
         """
         fields = convert.from_lafs(lafs, descriptors, image_size, descriptor, scores)
-        return cls._converted(fields, image_size, descriptor, "kornia")
+        return cls(**fields, provenance=Provenance(producer="kornia"))
 
     def to_lafs(self) -> Tensor:
         """Return (1, N, 2, 3), kornia's local affine frames; upright without orientations.
@@ -323,7 +332,7 @@ class LocalFeatures:
         """
         size = convert.size_in(found) if image_size is None else image_size
         fields = convert.from_lightglue(found, size, descriptor, backend)
-        return cls._converted(fields, size, descriptor, None)
+        return cls(**fields)
 
     def to_lightglue(self) -> dict[str, Tensor]:
         """Return LightGlue's dictionary, with an axis for a batch of one.
@@ -331,18 +340,6 @@ class LocalFeatures:
         Scales are diameters, as its SIFT's `"opencv"` backend has them; `image_size` is (W, H).
         """
         return convert.to_lightglue(self)
-
-    @classmethod
-    def _converted(
-        cls,
-        fields: dict[str, Any],
-        image_size: tuple[int, int],
-        descriptor: str | Descriptor,
-        producer: str | None,
-    ) -> LocalFeatures:
-        name = descriptor if isinstance(descriptor, str) else descriptor.name
-        provenance = Provenance(producer=producer)
-        return cls(image_size=image_size, descriptor=name, provenance=provenance, **fields)
 
     def _in_box(self, box: Box) -> Tensor:
         x0, y0, x1, y1 = checked_box(box)
