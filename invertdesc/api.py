@@ -16,6 +16,8 @@ from invertdesc.features._checks import OPTIONAL_FIELDS
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import WHERE, placeholder
+from invertdesc.features.resize import resize_features
+from invertdesc.image import shrink_image
 from invertdesc.limits import get_limits
 from invertdesc.methods._kept import kept_method
 
@@ -28,13 +30,21 @@ if TYPE_CHECKING:
 # A str is iterable too, so that the overloads for one source must come first.
 @overload
 def extract(  # type: ignore[overload-overlap]
-    source: Source, *, descriptor: str | Descriptor | None = ..., progress: bool = ...
+    source: Source,
+    *,
+    descriptor: str | Descriptor | None = ...,
+    max_side: int | None = ...,
+    progress: bool = ...,
 ) -> LocalFeatures: ...
 
 
 @overload
 def extract(
-    source: Sources, *, descriptor: str | Descriptor | None = ..., progress: bool = ...
+    source: Sources,
+    *,
+    descriptor: str | Descriptor | None = ...,
+    max_side: int | None = ...,
+    progress: bool = ...,
 ) -> list[LocalFeatures]: ...
 
 
@@ -42,6 +52,7 @@ def extract(
     source: Source | Sources,
     *,
     descriptor: str | Descriptor | None = None,
+    max_side: int | None = None,
     progress: bool = False,
 ) -> LocalFeatures | list[LocalFeatures]:
     """Compute the local features of an image, or of each of several.
@@ -56,6 +67,9 @@ def extract(
         descriptor: What to extract from images: a name, or an adapter from `create_descriptor`,
             which takes parameters; None for SIFT. Features name their own, which a name given
             here must be.
+        max_side: Pixels of the longer side that larger images are shrunk to before; keypoints and
+            scales are those in the whole image all the same, but for descriptors whose window is a
+            fixed count of pixels: their features are of the shrunk image. None for no limit.
         progress: Show a bar.
 
     Returns:
@@ -76,7 +90,7 @@ def extract(
     """
     many = several(source)
     adapter = None if descriptor is None else resolve_descriptor(descriptor)
-    features = _features([source] if many is None else many, adapter, progress)
+    features = _features([source] if many is None else many, adapter, max_side, progress, True)
     if isinstance(descriptor, str):
         _check_names(features, descriptor)
     return features[0] if many is None else features
@@ -90,6 +104,7 @@ def reconstruct(  # type: ignore[overload-overlap]
     method: str | Reconstructor = ...,
     device: str | torch.device | None = ...,
     batch_size: int = ...,
+    max_side: int | None = ...,
     progress: bool = ...,
 ) -> Tensor: ...
 
@@ -102,6 +117,7 @@ def reconstruct(
     method: str | Reconstructor = ...,
     device: str | torch.device | None = ...,
     batch_size: int = ...,
+    max_side: int | None = ...,
     progress: bool = ...,
 ) -> list[Tensor]: ...
 
@@ -113,6 +129,7 @@ def reconstruct(
     method: str | Reconstructor = "unfold",
     device: str | torch.device | None = None,
     batch_size: int = 16,
+    max_side: int | None = None,
     progress: bool = False,
 ) -> Tensor | list[Tensor]:
     """Reconstruct the picture that local features came from.
@@ -130,6 +147,8 @@ def reconstruct(
         device: Where to compute, such as `"cuda"`; None leaves features where they are.
         batch_size: Images of one size that go through the method together; fewer where together
             they would have more pixels than the limit of one, see `Limits`.
+        max_side: Pixels of the longer side that larger images are shrunk to before; their pictures
+            have that size. Features stay as they are. None for no limit.
         progress: Show a bar.
 
     Returns:
@@ -158,7 +177,7 @@ def reconstruct(
     _check_device(device)
     many = several(source)
     adapter = None if descriptor is None else resolve_descriptor(descriptor)
-    features = _features([source] if many is None else many, adapter, progress)
+    features = _features([source] if many is None else many, adapter, max_side, progress, False)
     if isinstance(descriptor, str):
         _check_names(features, descriptor)
     _warn_of_empty(features)
@@ -178,12 +197,29 @@ def reconstruct(
 
 
 def _features(
-    sources: Iterable[Any], adapter: Descriptor | None, progress: bool
+    sources: Iterable[Any],
+    adapter: Descriptor | None,
+    max_side: int | None,
+    progress: bool,
+    whole: bool,
 ) -> list[LocalFeatures]:
-    """Return the features of each source; of images those that the adapter, or SIFT, extracts."""
+    """Return the features of each source; of images those that the adapter, or SIFT, extracts.
+
+    Those of an image that was shrunk are brought back to the `whole` image where that is asked for.
+    """
+    if max_side is not None and max_side < 1:
+        raise InputError(f"Expected max_side >= 1 or None, got {max_side}.")
     adapter = adapter or resolve_descriptor("sift")
-    read = map(read_one, _watched(sources, "extract", progress))
-    return [one if isinstance(one, LocalFeatures) else adapter.extract(one) for one in read]
+    results = []
+    for one in map(read_one, _watched(sources, "extract", progress)):
+        if isinstance(one, LocalFeatures):
+            results.append(one)
+            continue
+        found = adapter.extract(one if max_side is None else shrink_image(one, max_side))
+        size = (one.shape[1], one.shape[2])
+        back = whole and found.image_size != size and adapter.frame.scaled
+        results.append(resize_features(found, size) if back else found)
+    return results
 
 
 def _check_names(features: Sequence[LocalFeatures], descriptor: str) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFile, ImageOps
 from torch import Tensor
+from torch.nn import functional as F
 
 from invertdesc._files import atomic_write, existing_file
 from invertdesc.errors import FileError, InputError
@@ -197,6 +198,28 @@ def to_uint8(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         for plane in (image.detach() if image.ndim == 3 else image.detach()[None])
     ]
     return torch.stack(planes, 2).numpy() if image.ndim == 3 else planes[0].contiguous().numpy()
+
+
+def fit_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return the (H, W) to which an image of (H, W) is shrunk so that no side is above `side`.
+
+    >>> fit_size((3000, 4000), 1024), fit_size((30, 40), 1024)
+    ((768, 1024), (30, 40))
+    """
+    if max(size) <= side:
+        return size
+    height, width = (max(1, round(length * side / max(size))) for length in size)
+    return height, width
+
+
+def shrink_image(image: Tensor, side: int) -> Tensor:
+    """Return an image (3, H, W) in [0, 1] of at most `side` pixels along the longer side."""
+    height, width = image.shape[1:]
+    size = fit_size((height, width), side)
+    if size == (height, width):
+        return image
+    small = F.interpolate(image[None], size, mode="bicubic", antialias=True, align_corners=False)
+    return small[0].clamp(0, 1)
 
 
 def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:

@@ -33,7 +33,7 @@ from invertdesc.errors import (
     NoKeypointsWarning,
     UnknownNameError,
 )
-from invertdesc.image import to_gray, to_uint8, write_image
+from invertdesc.image import shrink_image, to_gray, to_uint8, write_image
 from invertdesc.stores.npz import NpzStore
 
 # What is tested here holds for any method; `poisson` adds nothing to the features.
@@ -547,6 +547,44 @@ def test_what_is_no_image_is_told_how_to_be_read(
     for source in (name, Path(name)) if isinstance(name, str) and name else (name,):
         with pytest.raises(InvertDescError, match=re.escape(advice) + r"\.?$"):
             verb(source)
+
+
+def test_a_large_image_is_shrunk_before_and_its_keypoints_stay_in_place(astronaut: Tensor) -> None:
+    whole, small = extract(astronaut), extract(astronaut, max_side=128)
+    shrunk = extract(shrink_image(astronaut, 128))
+    assert small.image_size == (256, 256)
+    assert torch.equal(small.descriptors, shrunk.descriptors)
+    assert torch.equal(small.keypoints, (shrunk.keypoints + 0.5) * 2 - 0.5)
+    assert small.scales is not None
+    assert shrunk.scales is not None
+    assert torch.equal(small.scales, shrunk.scales * 2)
+    near = torch.cdist(small.keypoints, whole.keypoints).amin(1)
+    assert near.median() < 1
+    assert small.scales.min() > 1.8 * whole.scales.min()  # type: ignore[union-attr]
+    assert torch.equal(extract(astronaut, max_side=256).keypoints, whole.keypoints)
+
+
+def test_corners_of_a_shrunk_image_stay_inside() -> None:
+    image = torch.rand(3, 997, 331, generator=torch.Generator().manual_seed(0))
+    assert extract(image, max_side=101).image_size == (997, 331)
+
+
+def test_fixed_windows_stay_in_the_shrunk_image(astronaut: Tensor) -> None:
+    assert extract(astronaut, descriptor="brief", max_side=128).image_size == (128, 128)
+
+
+def test_picture_of_a_shrunk_image_has_its_size(
+    astronaut: Tensor, small_features: LocalFeatures
+) -> None:
+    picture, other = reconstruct([astronaut, small_features], max_side=128)
+    assert torch.equal(picture, reconstruct(shrink_image(astronaut, 128)))
+    assert torch.equal(other, reconstruct(small_features))
+
+
+@pytest.mark.parametrize("verb", [extract, reconstruct])
+def test_a_side_below_one_is_refused(verb: Any, small: Tensor) -> None:
+    with pytest.raises(InputError, match="Expected max_side >= 1 or None, got 0"):
+        verb(small, max_side=0)
 
 
 def test_a_store_in_a_list_is_told_to_be_passed_alone(

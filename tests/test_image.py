@@ -15,6 +15,7 @@ from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.image import (
     GrayMode,
     read_image,
+    shrink_image,
     to_gray,
     to_image,
     to_uint8,
@@ -562,3 +563,13 @@ def test_an_image_takes_another_gray_and_keeps_its_colours(mode: GrayMode) -> No
     assert torch.equal(*order)
     cut = with_gray(image, gray + 2, mode)
     assert torch.equal(cut, torch.ones_like(cut))
+
+
+def test_images_are_shrunk_to_a_longer_side() -> None:
+    image = torch.rand(3, 100, 200, generator=torch.Generator().manual_seed(0))
+    assert shrink_image(image, 50).shape == (3, 25, 50)
+    assert shrink_image(image, 1).shape == (3, 1, 1)
+    assert shrink_image(image, 200) is image
+    assert 0 <= shrink_image(image, 50).min() <= shrink_image(image, 50).max() <= 1
+    flat = shrink_image(torch.full((3, 100, 200), 0.25), 50)
+    torch.testing.assert_close(flat, torch.full((3, 25, 50), 0.25))

@@ -8,7 +8,7 @@ import numpy as np
 from PIL.Image import Image
 from torch import Tensor
 
-from invertdesc import LocalFeatures, extract, open_store, reconstruct
+from invertdesc import LocalFeatures, extract, open_store, reconstruct, show
 
 
 def use(
@@ -35,3 +35,6 @@ def use(
     assert_type(reconstruct(drawn), list[Tensor])
     assert_type(reconstruct(Path(name) for name in names), list[Tensor])
     assert_type(reconstruct(list(tensor)), list[Tensor])
+    assert_type(extract(path, max_side=512), LocalFeatures)
+    assert_type(reconstruct(names, max_side=512, batch_size=2), list[Tensor])
+    assert_type(show(path, tensor, array, extract(path)), Image)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from invertdesc.auditing.subjects import Subject, shrink_image, shrink_subject, with_original
+from invertdesc.auditing.subjects import Subject, shrink_subject, with_original
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import check_descriptors
-from invertdesc.image import read_image
+from invertdesc.image import read_image, shrink_image
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor

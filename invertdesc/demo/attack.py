@@ -12,13 +12,12 @@ from torch import Tensor
 
 from invertdesc.api import extract, reconstruct
 from invertdesc.auditing.gather import ORIENTATION, SCALE
-from invertdesc.auditing.subjects import shrink_image
 from invertdesc.descriptors import create_descriptor, list_descriptors
 from invertdesc.drawing import side_by_side
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features.changes import keep_random, keep_strongest
 from invertdesc.features.local import LocalFeatures
-from invertdesc.image import read_image, write_image
+from invertdesc.image import read_image, shrink_image, write_image
 from invertdesc.methods import list_methods, methods
 from invertdesc.methods.database import Collector
 
