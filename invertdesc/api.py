@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import torch
 from torch import Tensor
 
+from invertdesc._progress import show_progress, watch
 from invertdesc._sources import read_one, several
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError, NoKeypointsWarning
@@ -149,7 +150,7 @@ def reconstruct(
             they would have more pixels than the limit of one, see `Limits`.
         max_side: Pixels of the longer side that larger images are shrunk to before; their pictures
             have that size. Features stay as they are. None for no limit.
-        progress: Show a bar.
+        progress: Show bars, those of the method too.
 
     Returns:
         (3, H, W) float32 RGB in [0, 1], on the device it was computed on; a list of those, in
@@ -170,30 +171,38 @@ def reconstruct(
     >>> reconstruct(camera()[::2, ::2]).shape
     torch.Size([3, 256, 256])
     """
-    if batch_size < 1:
-        raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
-    if not isinstance(method, str) and (isinstance(method, type) or not callable(method)):
-        raise InputError(f"Expected a method or the name of one, got {method!r}.")
-    _check_device(device)
+    _check_options(method, device, batch_size)
     many = several(source)
     adapter = None if descriptor is None else resolve_descriptor(descriptor)
     features = _features([source] if many is None else many, adapter, max_side, progress, False)
     if isinstance(descriptor, str):
         _check_names(features, descriptor)
     _warn_of_empty(features)
-    pictures: list[Tensor | None] = [None] * len(features)
-    groups = list(_batches(features, batch_size))
+    with show_progress(progress):  # of the method
+        groups = watch(list(_batches(features, batch_size)), "reconstruct", shown=progress)
+        pictures = _pictures(features, groups, method, adapter, device)
+    return pictures[0] if many is None else pictures
+
+
+def _pictures(
+    features: list[LocalFeatures],
+    groups: Iterable[list[int]],
+    method: str | Reconstructor,
+    adapter: Descriptor | None,
+    device: str | torch.device | None,
+) -> list[Tensor]:
+    """Return a picture (3, H, W) for each of the features, of which groups go together."""
+    found: dict[int, Tensor] = {}
     with torch.no_grad():  # not inference_mode: pictures are for use in autograd too
-        for numbers in _watched(groups, "reconstruct", progress):
+        for numbers in groups:
             batch = FeatureBatch.collate([features[n] for n in numbers])
             batch = batch if device is None else batch.to(device)
             run = method
             if isinstance(run, str):
                 run = kept_method(run, adapter or batch.descriptor, batch.device)
-            for number, picture in zip(numbers, run(batch), strict=True):
-                pictures[number] = picture.clone()
-    results = [picture for picture in pictures if picture is not None]
-    return results[0] if many is None else results
+            copies = (picture.clone() for picture in run(batch))
+            found.update(zip(numbers, copies, strict=True))
+    return [found[number] for number in range(len(features))]
 
 
 def _features(
@@ -211,7 +220,7 @@ def _features(
         raise InputError(f"Expected max_side >= 1 or None, got {max_side}.")
     adapter = adapter or resolve_descriptor("sift")
     results = []
-    for one in map(read_one, _watched(sources, "extract", progress)):
+    for one in map(read_one, watch(sources, "extract", shown=progress)):
         if isinstance(one, LocalFeatures):
             results.append(one)
             continue
@@ -232,7 +241,13 @@ def _check_names(features: Sequence[LocalFeatures], descriptor: str) -> None:
             )
 
 
-def _check_device(device: str | torch.device | None) -> None:
+def _check_options(
+    method: str | Reconstructor, device: str | torch.device | None, batch_size: int
+) -> None:
+    if batch_size < 1:
+        raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
+    if not isinstance(method, str) and (isinstance(method, type) or not callable(method)):
+        raise InputError(f"Expected a method or the name of one, got {method!r}.")
     try:
         torch.empty(0, device=device)
         if torch.device(device or "cpu").type == "meta":
@@ -240,14 +255,6 @@ def _check_device(device: str | torch.device | None) -> None:
     except (RuntimeError, AssertionError, TypeError) as error:  # the second: builds without CUDA
         reason = str(error).partition("\n")[0]
         raise InputError(f"Expected a device to compute on, got {device!r}: {reason}") from error
-
-
-def _watched(items: Iterable[Any], title: str, progress: bool) -> Iterator[Any]:
-    if not progress:
-        return iter(items)
-    from tqdm import tqdm
-
-    return iter(tqdm(items, desc=title, unit="image", disable=None))
 
 
 def _batches(features: Sequence[LocalFeatures], most: int) -> Iterator[list[int]]:

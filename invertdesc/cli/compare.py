@@ -112,6 +112,7 @@ def compare(
         device=device,
         shown=shown,
         done=lambda now: _save(now, output),
+        progress=True,
     )
     if not result.rows:
         reasons = "; ".join(f"{one.method}: {one.reason}" for one in result.left_out)

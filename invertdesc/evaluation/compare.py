@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from invertdesc._progress import watch
 from invertdesc.errors import InvertDescError
 from invertdesc.evaluation.evaluate import MeanPicture, Row, evaluate, layout_table
 from invertdesc.evaluation.memory import peak_memory
@@ -84,6 +84,7 @@ def compare(
     device: str | None = None,
     shown: int = 2,
     done: Callable[[Comparison], None] | None = None,
+    progress: bool = False,
 ) -> Comparison:
     """Measure every method that fits each descriptor, beside the floors.
 
@@ -98,6 +99,7 @@ def compare(
         device: Where methods compute.
         shown: Pictures to keep of each kind of images.
         done: Called after each descriptor and kind of images, as to save what is there.
+        progress: Show bars.
 
     Raises:
         FileError: An image cannot be read.
@@ -110,7 +112,7 @@ def compare(
     means = {title: MeanPicture.of(paths) for title, paths in data.items()}
     for adapter in descriptors:
         fit = _Fit(adapter)
-        for name in tqdm(names, desc=f"try methods, {adapter.name}", unit="method", disable=None):
+        for name in watch(names, f"try methods, {adapter.name}", unit="method", shown=progress):
             try:
                 features = adapter.extract(read_image(first))
                 given = {} if options is None else options(name, adapter)
@@ -121,7 +123,7 @@ def compare(
         for title, paths in data.items() if fit.methods else ():
             columns = {"original": [read_image(path) for path in paths[:shown]]}
             rows = evaluate(
-                tqdm(paths, desc=f"{title}, {adapter.name}", unit="image", disable=None),
+                watch(paths, f"{title}, {adapter.name}", shown=progress),
                 descriptor=adapter,
                 method=list(fit.methods.values()),
                 data=title,
@@ -131,7 +133,7 @@ def compare(
                 device=device,
                 keep=_keeper(columns, shown),
             )
-            rows += _own_floors(fit, paths, title, device)
+            rows += _own_floors(fit, paths, title, device, progress)
             result.rows += [replace(row, peak_mib=fit.peaks.get(row.method)) for row in rows]
             result.blocks.append(Block(f"{title}, {adapter.name}", columns))
             if done is not None:
@@ -171,13 +173,15 @@ class _Fit:
         self.methods[name], self.options[name] = method, known
 
 
-def _own_floors(fit: _Fit, paths: Sequence[Path], title: str, device: str | None) -> Iterator[Row]:
+def _own_floors(
+    fit: _Fit, paths: Sequence[Path], title: str, device: str | None, progress: bool
+) -> Iterator[Row]:
     """Measure the floors that methods name themselves: options that leave them without insight."""
     for name, given in fit.options.items():
         floors: dict[str, dict[str, Any]] = getattr(methods.get(name), "floors", {})
         for knows, options in floors.items():
             (row,) = evaluate(
-                tqdm(paths, desc=f"{title}, {name}, {knows}", unit="image", disable=None),
+                watch(paths, f"{title}, {name}, {knows}", shown=progress),
                 descriptor=fit.adapter,
                 method=create_method(name, **given | options),
                 data=title,
