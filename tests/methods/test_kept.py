@@ -1,5 +1,6 @@
 """Methods by name are made once a process."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -29,6 +30,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         name, needs = "counted", ()
 
         def __init__(self, descriptor: object) -> None:
+            time.sleep(0.02)  # time for other threads to make one too, were they let
             calls.append(descriptor)
 
         def __call__(self, batch: FeatureBatch) -> Tensor:
