@@ -2,17 +2,32 @@ from ._version import __version__ as __version__
 from .api import extract, reconstruct
 from .auditing.audit import audit
 from .bulk import Summary, extract_folder, reconstruct_store
-from .descriptors import create_descriptor, list_descriptors, register_descriptor
+from .descriptors import Descriptor, create_descriptor, list_descriptors, register_descriptor
 from .descriptors.checking import Check, check
+from .display import show
+from .drawing import draw_keypoints, side_by_side
+from .errors import (
+    BadImageWarning,
+    FileError,
+    InputError,
+    InvertDescError,
+    MissingDependencyError,
+    MissingFieldError,
+    NoKeypointsWarning,
+    OutOfMemoryError,
+    UnknownNameError,
+)
 from .evaluation.compare import compare
 from .evaluation.evaluate import evaluate
 from .features.batch import FeatureBatch
 from .features.local import LocalFeatures, Provenance
+from .image import read_image, write_image
 from .limits import Limits, get_limits, set_limits, use_limits
-from .methods import create_method, list_methods, register_method
+from .methods import Reconstructor, create_method, list_methods, register_method
 from .methods.database import collect_database
 from .rasterizers.cells import CellRasterizer
 from .rasterizers.field import FieldRasterizer
+from .stores.base import Description, Store
 from .stores.open import open_store
 from .stores.summary import StoreSummary, inspect_store
 from .training.loop import train
@@ -21,17 +36,30 @@ from .unfolding.frame import Frame
 from .unfolding.unfolding import Unfolding
 
 __all__ = [
+    "BadImageWarning",
     "CellRasterizer",
     "Check",
+    "Description",
+    "Descriptor",
     "FeatureBatch",
     "FieldRasterizer",
+    "FileError",
     "Frame",
+    "InputError",
+    "InvertDescError",
     "Limits",
     "LocalFeatures",
+    "MissingDependencyError",
+    "MissingFieldError",
+    "NoKeypointsWarning",
+    "OutOfMemoryError",
     "Provenance",
+    "Reconstructor",
+    "Store",
     "StoreSummary",
     "Summary",
     "Unfolding",
+    "UnknownNameError",
     "__version__",
     "audit",
     "check",
@@ -39,6 +67,7 @@ __all__ = [
     "compare",
     "create_descriptor",
     "create_method",
+    "draw_keypoints",
     "evaluate",
     "extract",
     "extract_folder",
@@ -48,11 +77,15 @@ __all__ = [
     "list_descriptors",
     "list_methods",
     "open_store",
+    "read_image",
     "reconstruct",
     "reconstruct_store",
     "register_descriptor",
     "register_method",
     "set_limits",
+    "show",
+    "side_by_side",
     "train",
     "use_limits",
+    "write_image",
 ]

@@ -2,77 +2,99 @@
 
 from __future__ import annotations
 
-import glob
-import os
 import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor
 
+from invertdesc._progress import show_progress, watch
+from invertdesc._sources import read_one, several
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.errors import FileError, InputError, NoKeypointsWarning
+from invertdesc.errors import InputError, NoKeypointsWarning
 from invertdesc.features._checks import OPTIONAL_FIELDS
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import WHERE, placeholder
-from invertdesc.image import to_image
+from invertdesc.features.resize import resize_features
+from invertdesc.image import shrink_image
 from invertdesc.limits import get_limits
-from invertdesc.methods import create_method
+from invertdesc.methods._kept import kept_method
 
 if TYPE_CHECKING:
-    import numpy as np
-    from PIL import Image
-
+    from invertdesc._sources import Source, Sources
     from invertdesc.descriptors import Descriptor
     from invertdesc.methods import Reconstructor
 
-    Picture: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
-    Source: TypeAlias = Picture | LocalFeatures
 
-
-# A str is a sequence too, so that the overloads for one image must come first.
+# A str is iterable too, so that the overloads for one source must come first.
 @overload
 def extract(  # type: ignore[overload-overlap]
-    source: Picture, *, descriptor: str | Descriptor = ..., progress: bool = ...
+    source: Source,
+    *,
+    descriptor: str | Descriptor | None = ...,
+    max_side: int | None = ...,
+    progress: bool = ...,
 ) -> LocalFeatures: ...
 
 
 @overload
 def extract(
-    source: Sequence[Picture], *, descriptor: str | Descriptor = ..., progress: bool = ...
+    source: Sources,
+    *,
+    descriptor: str | Descriptor | None = ...,
+    max_side: int | None = ...,
+    progress: bool = ...,
 ) -> list[LocalFeatures]: ...
 
 
 def extract(
-    source: Picture | Sequence[Picture],
+    source: Source | Sources,
     *,
-    descriptor: str | Descriptor = "sift",
+    descriptor: str | Descriptor | None = None,
+    max_side: int | None = None,
     progress: bool = False,
 ) -> LocalFeatures | list[LocalFeatures]:
-    """Compute the local features of an image, or of each of a sequence.
+    """Compute the local features of an image, or of each of several.
+
+    What holds features already comes back as it is.
 
     Args:
-        source: A path, PIL image, NumPy array (H, W) or (H, W, 3), torch tensor (3, H, W), or a
-            sequence of those.
-        descriptor: Name, or an adapter from `create_descriptor`, which takes parameters.
+        source: An image: a path, PIL image, NumPy array (H, W), (H, W, 3) or (H, W, 4), or torch
+            tensor (3, H, W). Features, or a path to their .npz file. Several of those in any
+            iterable; images of one size as a tensor (B, 3, H, W); a store, or a path to one, for
+            all its images.
+        descriptor: What to extract from images: a name, or an adapter from `create_descriptor`,
+            which takes parameters; None for SIFT. Features name their own, which a name given
+            here must be.
+        max_side: Pixels of the longer side that larger images are shrunk to before; keypoints and
+            scales are those in the whole image all the same, but for descriptors whose window is a
+            fixed count of pixels: their features are of the shrunk image. None for no limit.
         progress: Show a bar.
 
+    Returns:
+        Features; a list where there are several sources, in their order. A type checker takes a
+        path or tensor for one image: `open_store(path)` and `list(tensor)` are several to it.
+
     Raises:
-        FileError: A file is missing or not an image.
-        InputError: An image of a wrong shape, dtype or range, or an unknown descriptor.
+        FileError: A file is missing, or neither an image nor features.
+        InputError: An image of a wrong shape, dtype or range, an unknown descriptor, or features
+            that name another one than the name given.
+
+    Warns:
+        BadImageWarning: An image of a store cannot be read, and is left out.
 
     >>> from skimage.data import camera
     >>> extract(camera(), descriptor="sift").descriptors.shape[1]
     128
     """
-    adapter = resolve_descriptor(descriptor)
-    many = _sequence(source)
-    if many is not None:
-        return [adapter.extract(_image(one)) for one in _watched(many, "extract", progress)]
-    return adapter.extract(_image(source))
+    many = several(source)
+    adapter = None if descriptor is None else resolve_descriptor(descriptor)
+    features = _features([source] if many is None else many, adapter, max_side, progress, True)
+    if isinstance(descriptor, str):
+        _check_names(features, descriptor)
+    return features[0] if many is None else features
 
 
 @overload
@@ -83,29 +105,32 @@ def reconstruct(  # type: ignore[overload-overlap]
     method: str | Reconstructor = ...,
     device: str | torch.device | None = ...,
     batch_size: int = ...,
+    max_side: int | None = ...,
     progress: bool = ...,
 ) -> Tensor: ...
 
 
 @overload
 def reconstruct(
-    source: Sequence[Source],
+    source: Sources,
     *,
     descriptor: str | Descriptor | None = ...,
     method: str | Reconstructor = ...,
     device: str | torch.device | None = ...,
     batch_size: int = ...,
+    max_side: int | None = ...,
     progress: bool = ...,
 ) -> list[Tensor]: ...
 
 
 def reconstruct(
-    source: Source | Sequence[Source],
+    source: Source | Sources,
     *,
     descriptor: str | Descriptor | None = None,
     method: str | Reconstructor = "unfold",
     device: str | torch.device | None = None,
     batch_size: int = 16,
+    max_side: int | None = None,
     progress: bool = False,
 ) -> Tensor | list[Tensor]:
     """Reconstruct the picture that local features came from.
@@ -114,27 +139,31 @@ def reconstruct(
     shows what they tell.
 
     Args:
-        source: Features, or an image as `extract` takes it, or a sequence of those; sizes may
-            differ.
+        source: Features or an image, or several, as `extract` takes them; sizes may differ.
         descriptor: What to extract from images: a name, or an adapter from `create_descriptor`;
             None for SIFT. Features name their own, which a name given here must be; an adapter
             given here reads them in its place.
-        method: Name, or a method from `create_method`, which takes options.
+        method: Name, or a method from `create_method`, which takes options. The last few made by
+            name are kept, so that weights are read once a process.
         device: Where to compute, such as `"cuda"`; None leaves features where they are.
         batch_size: Images of one size that go through the method together; fewer where together
             they would have more pixels than the limit of one, see `Limits`.
-        progress: Show a bar.
+        max_side: Pixels of the longer side that larger images are shrunk to before; their pictures
+            have that size. Features stay as they are. None for no limit.
+        progress: Show bars, those of the method too.
 
     Returns:
-        (3, H, W) float32 RGB in [0, 1], on the device it was computed on; a list for a sequence.
+        (3, H, W) float32 RGB in [0, 1], on the device it was computed on; a list of those, in
+        order, where there are several sources.
 
     Raises:
-        FileError: A file is missing or not an image.
+        FileError: A file is missing, or neither an image nor features.
         InputError: An unknown name or device, an image or features of a wrong shape, dtype or
             range, or features that name another descriptor than the name given.
         MissingFieldError: Features lack what the method needs.
 
     Warns:
+        BadImageWarning: An image of a store cannot be read, and is left out.
         NoKeypointsWarning: Features are empty, or their descriptors placeholders, so that the
             picture shows nothing.
 
@@ -142,61 +171,64 @@ def reconstruct(
     >>> reconstruct(camera()[::2, ::2]).shape
     torch.Size([3, 256, 256])
     """
-    if batch_size < 1:
-        raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
-    if not isinstance(method, str) and (isinstance(method, type) or not callable(method)):
-        raise InputError(f"Expected a method or the name of one, got {method!r}.")
-    _check_device(device)
-    many = _sequence(source)
+    _check_options(method, device, batch_size)
+    many = several(source)
     adapter = None if descriptor is None else resolve_descriptor(descriptor)
-    features = [
-        one if isinstance(one, LocalFeatures) else extract(one, descriptor=adapter or "sift")
-        for one in _watched([source] if many is None else many, "extract", progress)
-    ]
+    features = _features([source] if many is None else many, adapter, max_side, progress, False)
     if isinstance(descriptor, str):
         _check_names(features, descriptor)
     _warn_of_empty(features)
-    pictures: list[Tensor | None] = [None] * len(features)
-    made: dict[str, Reconstructor] = {}
-    groups = list(_batches(features, batch_size))
+    with show_progress(progress):  # of the method
+        groups = watch(list(_batches(features, batch_size)), "reconstruct", shown=progress)
+        pictures = _pictures(features, groups, method, adapter, device)
+    return pictures[0] if many is None else pictures
+
+
+def _pictures(
+    features: list[LocalFeatures],
+    groups: Iterable[list[int]],
+    method: str | Reconstructor,
+    adapter: Descriptor | None,
+    device: str | torch.device | None,
+) -> list[Tensor]:
+    """Return a picture (3, H, W) for each of the features, of which groups go together."""
+    found: dict[int, Tensor] = {}
     with torch.no_grad():  # not inference_mode: pictures are for use in autograd too
-        for numbers in _watched(groups, "reconstruct", progress):
+        for numbers in groups:
             batch = FeatureBatch.collate([features[n] for n in numbers])
             batch = batch if device is None else batch.to(device)
-            if isinstance(method, str) and batch.descriptor not in made:
-                chosen = adapter or batch.descriptor
-                made[batch.descriptor] = create_method(method, descriptor=chosen)
-            run = made[batch.descriptor] if isinstance(method, str) else method
-            for number, picture in zip(numbers, run(batch), strict=True):
-                pictures[number] = picture.clone()
-    results = [picture for picture in pictures if picture is not None]
-    return results[0] if many is None else results
+            run = method
+            if isinstance(run, str):
+                run = kept_method(run, adapter or batch.descriptor, batch.device)
+            copies = (picture.clone() for picture in run(batch))
+            found.update(zip(numbers, copies, strict=True))
+    return [found[number] for number in range(len(features))]
 
 
-def _image(source: object) -> Tensor:
-    """Return an image; what is none, but is known to the library, is told how to be read."""
-    try:
-        return to_image(source)
-    except FileError as error:
-        path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-        advice = _advice(path) if path else None
-        if advice is None:
-            raise
-        raise FileError(f"{error} {advice}") from error
+def _features(
+    sources: Iterable[Any],
+    adapter: Descriptor | None,
+    max_side: int | None,
+    progress: bool,
+    whole: bool,
+) -> list[LocalFeatures]:
+    """Return the features of each source; of images those that the adapter, or SIFT, extracts.
 
-
-def _advice(path: str) -> str | None:
-    from invertdesc.stores.open import is_store
-
-    if path.lower().endswith(".npz"):
-        return f"Features are loaded with LocalFeatures.load({path!r})."
-    if is_store(Path(path)):
-        return f"It is a store of features: for name, features in open_store({path!r})."
-    if os.path.isdir(path):  # noqa: PTH112  # which raises nothing
-        return f"It is a folder: pass a list of images, sorted(Path({path!r}).glob('*.png'))."
-    if glob.has_magic(path):
-        return f"It is a pattern: pass a list of images, sorted(glob.glob({path!r}))."
-    return None
+    Those of an image that was shrunk are brought back to the `whole` image where that is asked for.
+    """
+    if max_side is not None and max_side < 1:
+        raise InputError(f"Expected max_side >= 1 or None, got {max_side}.")
+    adapter = adapter or resolve_descriptor("sift")
+    results = []
+    for one in map(read_one, watch(sources, "extract", shown=progress)):
+        if isinstance(one, LocalFeatures):
+            results.append(one)
+            continue
+        found = adapter.extract(one if max_side is None else shrink_image(one, max_side))
+        size = (one.shape[1], one.shape[2])
+        back = whole and found.image_size != size and adapter.frame.scaled
+        results.append(resize_features(found, size) if back else found)
+    return results
 
 
 def _check_names(features: Sequence[LocalFeatures], descriptor: str) -> None:
@@ -209,7 +241,13 @@ def _check_names(features: Sequence[LocalFeatures], descriptor: str) -> None:
             )
 
 
-def _check_device(device: str | torch.device | None) -> None:
+def _check_options(
+    method: str | Reconstructor, device: str | torch.device | None, batch_size: int
+) -> None:
+    if batch_size < 1:
+        raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
+    if not isinstance(method, str) and (isinstance(method, type) or not callable(method)):
+        raise InputError(f"Expected a method or the name of one, got {method!r}.")
     try:
         torch.empty(0, device=device)
         if torch.device(device or "cpu").type == "meta":
@@ -217,20 +255,6 @@ def _check_device(device: str | torch.device | None) -> None:
     except (RuntimeError, AssertionError, TypeError) as error:  # the second: builds without CUDA
         reason = str(error).partition("\n")[0]
         raise InputError(f"Expected a device to compute on, got {device!r}: {reason}") from error
-
-
-def _sequence(source: object) -> list[Any] | None:
-    """Return a list of what a sequence holds, or None for a single image or features."""
-    several = isinstance(source, Sequence) and not isinstance(source, str | bytes)
-    return list(cast("Sequence[Any]", source)) if several else None
-
-
-def _watched(items: Sequence[Any], title: str, progress: bool) -> Iterator[Any]:
-    if not progress:
-        return iter(items)
-    from tqdm import tqdm
-
-    return iter(tqdm(items, desc=title, unit="image", disable=None))
 
 
 def _batches(features: Sequence[LocalFeatures], most: int) -> Iterator[list[int]]:

@@ -36,6 +36,11 @@ def draw_keypoints(
 
     Returns:
         (3, zoom * H, zoom * W) RGB in [0, 1].
+
+    >>> from skimage.data import camera
+    >>> from invertdesc import extract
+    >>> draw_keypoints(extract(camera()[::2, ::2]), zoom=2).shape
+    torch.Size([3, 512, 512])
     """
     import cv2
 
@@ -75,6 +80,12 @@ def side_by_side(
 
     Returns:
         (3, h, w) RGB in [0, 1].
+
+    >>> from skimage.data import camera
+    >>> from invertdesc import extract, reconstruct
+    >>> features = extract(camera()[::2, ::2])
+    >>> side_by_side(features, reconstruct(features), None, "unfold").shape
+    torch.Size([3, 534, 1030])
     """
     zoom = max(1, round(_SMALLEST / max(features.image_size)))
     count = f"{len(features)} keypoints, {features.descriptor}"
@@ -82,7 +93,7 @@ def side_by_side(
     panels.append((f"reconstructed by {method}", enlarge(picture.cpu(), zoom)))
     if image is not None:
         panels.insert(0, ("original", enlarge(image, zoom)))
-    return _in_a_row([_captioned(panel, text) for text, panel in panels])
+    return in_a_row([_captioned(panel, text) for text, panel in panels])
 
 
 def contact_sheet(rows: Sequence[tuple[str, Sequence[Tensor]]]) -> Tensor:
@@ -96,7 +107,7 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Tensor]]]) -> Tensor:
     """
     strips = []
     for label, pictures in rows:
-        strip = _in_a_row([picture.cpu() for picture in pictures])
+        strip = in_a_row([picture.cpu() for picture in pictures])
         strips.append(_captioned(strip, label))
     width = max(strip.shape[2] for strip in strips)
     return torch.cat([_padded(strip, strip.shape[1], width) for strip in strips], 1)
@@ -130,7 +141,7 @@ def comparison_sheet(
             ]
             if number == 0:
                 panels = [_captioned(p, name) for p, name in zip(panels, names, strict=True)]
-            strip = _in_a_row(panels)
+            strip = in_a_row(panels)
             strips.append(strip if number else _captioned(strip, title))
             strips.append(torch.ones(3, _GAP, strip.shape[2]))
     return torch.cat(strips, 1)
@@ -153,6 +164,14 @@ def enlarge(image: Tensor, zoom: int) -> Tensor:
     return large[0].clamp(0, 1)
 
 
+def in_a_row(panels: Sequence[Tensor]) -> Tensor:
+    """Lay (3, H, W) panels of any sizes side by side; below the lower ones it is white."""
+    height = max(panel.shape[1] for panel in panels)
+    gap = torch.ones(3, height, _GAP)
+    spaced = [part for p in panels for part in (gap, _padded(p, height, p.shape[2]))]
+    return torch.cat(spaced[1:], 2)
+
+
 def _fixed(x: float, y: float) -> tuple[int, int]:
     """Return coordinates in sixteenths of a pixel, as OpenCV's `shift=4` takes them."""
     return round(x * 16), round(y * 16)
@@ -172,10 +191,3 @@ def _captioned(panel: Tensor, text: str) -> Tensor:
 def _padded(image: Tensor, height: int, width: int) -> Tensor:
     right, below = width - image.shape[2], height - image.shape[1]
     return F.pad(image, (0, right, 0, below), value=1.0)
-
-
-def _in_a_row(panels: Sequence[Tensor]) -> Tensor:
-    height = max(panel.shape[1] for panel in panels)
-    gap = torch.ones(3, height, _GAP)
-    spaced = [part for p in panels for part in (gap, _padded(p, height, p.shape[2]))]
-    return torch.cat(spaced[1:], 2)

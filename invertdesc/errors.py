@@ -2,7 +2,15 @@
 
 
 class InvertDescError(Exception):
-    """Root of all errors that invertdesc raises on purpose."""
+    """Root of all errors that invertdesc raises on purpose.
+
+    >>> from invertdesc import create_method
+    >>> try:
+    ...     create_method("unfolt")
+    ... except InvertDescError as error:
+    ...     print(error)
+    Unknown method 'unfolt'. Did you mean 'unfold'?
+    """
 
 
 class InputError(InvertDescError, ValueError):

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFile, ImageOps
 from torch import Tensor
+from torch.nn import functional as F
 
 from invertdesc._files import atomic_write, existing_file
 from invertdesc.errors import FileError, InputError
@@ -31,9 +32,9 @@ def to_image(source: object) -> Tensor:
     """Turn whatever people hold an image in into a tensor of shape (3, H, W), RGB in [0, 1].
 
     Args:
-        source: A path to a file of one of `FORMATS`; a PIL image; a NumPy array of shape (H, W) or
-            (H, W, 3), uint8, uint16 or float in [0, 1]; or a torch tensor of shape (3, H, W) or
-            (1, H, W), likewise.
+        source: A path to a file of one of `FORMATS`; a PIL image; a NumPy array of shape (H, W),
+            (H, W, 3) or, with an opacity that is laid on white, (H, W, 4), uint8, uint16 or float
+            in [0, 1]; or a torch tensor of shape (3, H, W) or (1, H, W), likewise.
 
     Raises:
         FileError: The file is missing or not an image.
@@ -49,10 +50,12 @@ def to_image(source: object) -> Tensor:
     if isinstance(source, np.ndarray):
         if source.ndim == 2:
             source = source[..., None]
-        if source.ndim != 3 or source.shape[2] not in (1, 3):
-            turn = " Try array.transpose(1, 2, 0)." if source.shape[:1] in ((1,), (3,)) else ""
+        if source.ndim != 3 or source.shape[2] not in (1, 3, 4):
+            turned = source.ndim == 3 and source.shape[0] in (1, 3, 4)
+            turn = " Try array.transpose(1, 2, 0)." if turned else ""
             raise InputError(
-                f"Expected an array of shape (H, W) or (H, W, 3), got {source.shape}.{turn}"
+                f"Expected an array of shape (H, W), (H, W, 3) or (H, W, 4), got {source.shape}."
+                f"{turn}"
             )
         if source.dtype.kind == "f":
             source = source.astype(np.float32)
@@ -62,7 +65,10 @@ def to_image(source: object) -> Tensor:
             raise InputError(
                 f"Expected an image of dtype uint8, uint16 or float, got {source.dtype}."
             )
-        return _from_tensor(torch.from_numpy(np.array(source)).permute(2, 0, 1))
+        if source.shape[2] == 4 and source.dtype == np.uint8 and source.size:
+            return _from_pil(Image.fromarray(source))  # which rounds as in files
+        image = torch.from_numpy(np.array(source)).permute(2, 0, 1)
+        return _on_white(image) if len(image) == 4 else _from_tensor(image)
     if isinstance(source, Tensor):
         return _from_tensor(source)
     raise InputError(
@@ -80,6 +86,10 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
         FileError: Missing, truncated, or in none of the formats that are read.
         InputError: An image of more pixels than `Limits` allow, or of numbers that are neither
             whole of 8 or 16 bits nor within [0, 1].
+
+    >>> read_image("no.png")
+    Traceback (most recent call last):
+    invertdesc.errors.FileError: Expected an image file, found none at no.png.
     """
     name = existing_file(path, "an image file")
     try:
@@ -143,13 +153,29 @@ def write_image(image: Tensor, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: The suffix is none of an image format, or the tensor is no image.
         FileError: The place cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_image(torch.zeros(3, 4, 6), f"{folder}/black.png")
+    ...     read_image(f"{folder}/black.png").shape
+    torch.Size([3, 4, 6])
     """
-    kind = image_format(path)
-    picture = Image.fromarray(to_uint8(_from_tensor(image)))
-    packed = BytesIO()  # since Pillow's encoders do not look whether a disk took what they wrote
-    picture.save(packed, format=kind, quality=95)  # of formats that lose some
+    # In memory, since Pillow's encoders do not look whether a disk took what they wrote.
+    packed = encode_image(image, image_format(path))
     with atomic_write(path) as file:
-        file.write(packed.getbuffer())
+        file.write(packed)
+
+
+def encode_image(image: Tensor, kind: str) -> bytes:
+    """Return an image of shape (3, H, W) in [0, 1] as a file of a format such as `"PNG"`.
+
+    Raises:
+        InputError: The tensor is no image.
+    """
+    packed = BytesIO()
+    picture = Image.fromarray(to_uint8(_from_tensor(image)))
+    picture.save(packed, format=kind, quality=95)  # of formats that lose some
+    return packed.getvalue()
 
 
 def image_format(path: str | os.PathLike[str]) -> str:
@@ -172,6 +198,28 @@ def to_uint8(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         for plane in (image.detach() if image.ndim == 3 else image.detach()[None])
     ]
     return torch.stack(planes, 2).numpy() if image.ndim == 3 else planes[0].contiguous().numpy()
+
+
+def fit_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return the (H, W) to which an image of (H, W) is shrunk so that no side is above `side`.
+
+    >>> fit_size((3000, 4000), 1024), fit_size((30, 40), 1024)
+    ((768, 1024), (30, 40))
+    """
+    if max(size) <= side:
+        return size
+    height, width = (max(1, round(length * side / max(size))) for length in size)
+    return height, width
+
+
+def shrink_image(image: Tensor, side: int) -> Tensor:
+    """Return an image (3, H, W) in [0, 1] of at most `side` pixels along the longer side."""
+    height, width = image.shape[1:]
+    size = fit_size((height, width), side)
+    if size == (height, width):
+        return image
+    small = F.interpolate(image[None], size, mode="bicubic", antialias=True, align_corners=False)
+    return small[0].clamp(0, 1)
 
 
 def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
@@ -234,6 +282,11 @@ def _from_pil(image: Image.Image) -> Tensor:
             image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return to_image(np.asarray(image if image.mode == "RGB" else image.convert("RGB")))
+
+
+def _on_white(image: Tensor) -> Tensor:
+    colour, opacity = _from_tensor(image[:3]), _from_tensor(image[3:])
+    return colour * opacity + (1 - opacity)
 
 
 def _from_tensor(image: Tensor) -> Tensor:

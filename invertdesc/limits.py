@@ -37,6 +37,9 @@ class Limits:
 
     Raises:
         InputError: A limit below 1.
+
+    >>> Limits(pixels=50_000_000).keypoints
+    1048576
     """
 
     pixels: int = 25_000_000  # photographs of 24 megapixels have up to 24.6 million
@@ -57,12 +60,23 @@ _current = Limits()
 
 
 def get_limits() -> Limits:
-    """Return the limits that hold in this process."""
+    """Return the limits that hold in this process.
+
+    >>> get_limits().pixels
+    25000000
+    """
     return _current
 
 
 def set_limits(limits: Limits) -> None:
-    """Set the limits of this process, for all its threads."""
+    """Set the limits of this process, for all its threads.
+
+    >>> before = get_limits()
+    >>> set_limits(Limits(pixels=100))
+    >>> get_limits().pixels
+    100
+    >>> set_limits(before)
+    """
     global _current  # no context variable: threads that read ahead must see it
     _current = limits
 

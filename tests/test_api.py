@@ -1,6 +1,7 @@
 import dataclasses
 import re
 import warnings
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from invertdesc import (
     create_descriptor,
     create_method,
     extract,
+    open_store,
     use_limits,
 )
 from invertdesc.errors import (
+    BadImageWarning,
     FileError,
     InputError,
     InvertDescError,
@@ -30,7 +33,8 @@ from invertdesc.errors import (
     NoKeypointsWarning,
     UnknownNameError,
 )
-from invertdesc.image import to_gray, to_uint8, write_image
+from invertdesc.image import shrink_image, to_gray, to_uint8, write_image
+from invertdesc.stores.npz import NpzStore
 
 # What is tested here holds for any method; `poisson` adds nothing to the features.
 reconstruct = partial(invertdesc.reconstruct, method="poisson")
@@ -211,10 +215,88 @@ def test_lists_and_tuples_are_sequences(small: Tensor, kind: Any) -> None:
     assert reconstruct(kind([])) == []
 
 
-@pytest.mark.parametrize("verb", [extract, reconstruct])
-def test_generators_are_named_as_no_image(small: Tensor, verb: Any) -> None:
-    with pytest.raises(InputError, match=r"Expected an image as a path, .*, got generator"):
-        verb(image for image in [small])
+def test_generators_and_batches_are_several(small: Tensor) -> None:
+    images = [small, small.flip(2)]
+    for source in ((image for image in images), torch.stack(images), dict.fromkeys(images).keys()):
+        features = extract(source)
+        assert isinstance(features, list)
+        for one, image in zip(features, images, strict=True):
+            assert torch.equal(one.descriptors, extract(image).descriptors)
+    pictures = reconstruct(image for image in images)
+    for source in (images, torch.stack(images)):
+        for one, other in zip(reconstruct(source), pictures, strict=True):
+            assert torch.equal(one, other)
+    assert extract(torch.zeros(0, 3, 8, 8)) == []
+
+
+def test_images_come_from_an_iterator_one_by_one(small: Tensor) -> None:
+    seen = []
+
+    class Watching:
+        def extract(self, image: Tensor) -> LocalFeatures:
+            seen.append("extracted")
+            return create_descriptor("sift").extract(image)
+
+        def encode(self, raw: Tensor) -> Tensor:
+            return raw
+
+    def images() -> Iterator[Tensor]:
+        for _ in range(2):
+            seen.append("asked")
+            yield small
+
+    extract(images(), descriptor=Watching())  # type: ignore[call-overload]
+    assert seen == ["asked", "extracted"] * 2
+
+
+def test_features_and_their_files_are_sources(
+    small: Tensor, small_features: LocalFeatures, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.npz"
+    small_features.save(path)
+    expected = reconstruct(small_features)
+    assert extract(small_features) is small_features
+    for source in (path, str(path)):
+        assert torch.equal(extract(source).descriptors, small_features.descriptors)
+        assert torch.equal(reconstruct(source), expected)
+    mixed = reconstruct([path, small.flip(2), small_features])
+    assert (mixed[0] - expected).abs().max() <= 1e-5
+    with pytest.raises(InputError, match=r"of 'orb', as descriptor= says, got 'sift'"):
+        extract(path, descriptor="orb")
+
+
+def test_all_images_of_a_store_are_reconstructed_in_its_order(
+    small: Tensor, small_features: LocalFeatures, tmp_path: Path
+) -> None:
+    small_features.save(tmp_path / "b.npz")
+    extract(small.flip(2)).save(tmp_path / "a.npz")
+    expected = reconstruct([small.flip(2), small_features])
+    store = open_store(tmp_path)
+    for source in (store, tmp_path, str(tmp_path)):
+        for one, other in zip(reconstruct(source), expected, strict=True):
+            assert torch.equal(one, other)
+        assert [len(one) for one in extract(source)] == [len(one) for _, one in store]
+
+
+def test_a_store_that_a_path_leads_to_is_closed_again(
+    small_features: LocalFeatures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Path] = []
+    monkeypatch.setattr(NpzStore, "close", lambda store: closed.append(store.path))
+    small_features.save(tmp_path / "a.npz")
+    extract(open_store(tmp_path))
+    assert closed == []
+    extract(tmp_path)
+    assert closed == [tmp_path]
+
+
+def test_a_bad_image_of_a_store_is_left_out_with_a_warning(
+    small_features: LocalFeatures, tmp_path: Path
+) -> None:
+    small_features.save(tmp_path / "a.npz")
+    (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:200])
+    with pytest.warns(BadImageWarning, match="'b'"):
+        assert len(reconstruct(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("verb", [extract, reconstruct])
@@ -449,9 +531,6 @@ def test_stochastic_draws_leave_the_global_generator_alone(small_features: Local
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("features/a.npz", "LocalFeatures.load('features/a.npz')"),
-        ("features", "open_store('features')"),
-        ("features.key", "open_store('features.key')"),
         ("photos", "sorted(Path('photos').glob('*.png'))"),
         ("photos/*.png", "sorted(glob.glob('photos/*.png'))"),
         ("", "got an empty name."),
@@ -461,16 +540,59 @@ def test_stochastic_draws_leave_the_global_generator_alone(small_features: Local
 )
 @pytest.mark.parametrize("verb", [extract, reconstruct], ids=["extract", "reconstruct"])
 def test_what_is_no_image_is_told_how_to_be_read(
-    verb: Any, name: Any, advice: str, small_features: LocalFeatures, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    verb: Any, name: Any, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    small_features.save("features/a.npz")
-    Path("features.key").write_text("0 128\n")
     Path("photos").mkdir()
     for source in (name, Path(name)) if isinstance(name, str) and name else (name,):
         with pytest.raises(InvertDescError, match=re.escape(advice) + r"\.?$"):
             verb(source)
+
+
+def test_a_large_image_is_shrunk_before_and_its_keypoints_stay_in_place(astronaut: Tensor) -> None:
+    whole, small = extract(astronaut), extract(astronaut, max_side=128)
+    shrunk = extract(shrink_image(astronaut, 128))
+    assert small.image_size == (256, 256)
+    assert torch.equal(small.descriptors, shrunk.descriptors)
+    assert torch.equal(small.keypoints, (shrunk.keypoints + 0.5) * 2 - 0.5)
+    assert small.scales is not None
+    assert shrunk.scales is not None
+    assert torch.equal(small.scales, shrunk.scales * 2)
+    near = torch.cdist(small.keypoints, whole.keypoints).amin(1)
+    assert near.median() < 1
+    assert small.scales.min() > 1.8 * whole.scales.min()  # type: ignore[union-attr]
+    assert torch.equal(extract(astronaut, max_side=256).keypoints, whole.keypoints)
+
+
+def test_corners_of_a_shrunk_image_stay_inside() -> None:
+    image = torch.rand(3, 997, 331, generator=torch.Generator().manual_seed(0))
+    assert extract(image, max_side=101).image_size == (997, 331)
+
+
+def test_fixed_windows_stay_in_the_shrunk_image(astronaut: Tensor) -> None:
+    assert extract(astronaut, descriptor="brief", max_side=128).image_size == (128, 128)
+
+
+def test_picture_of_a_shrunk_image_has_its_size(
+    astronaut: Tensor, small_features: LocalFeatures
+) -> None:
+    picture, other = reconstruct([astronaut, small_features], max_side=128)
+    assert torch.equal(picture, reconstruct(shrink_image(astronaut, 128)))
+    assert torch.equal(other, reconstruct(small_features))
+
+
+@pytest.mark.parametrize("verb", [extract, reconstruct])
+def test_a_side_below_one_is_refused(verb: Any, small: Tensor) -> None:
+    with pytest.raises(InputError, match="Expected max_side >= 1 or None, got 0"):
+        verb(small, max_side=0)
+
+
+def test_a_store_in_a_list_is_told_to_be_passed_alone(
+    small_features: LocalFeatures, tmp_path: Path
+) -> None:
+    small_features.save(tmp_path / "a.npz")
+    with pytest.raises(FileError, match=r"pass it alone, or use open_store\("):
+        reconstruct([tmp_path])
 
 
 def test_a_device_without_values_is_refused(small_features: LocalFeatures) -> None:

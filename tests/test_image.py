@@ -15,6 +15,7 @@ from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.image import (
     GrayMode,
     read_image,
+    shrink_image,
     to_gray,
     to_image,
     to_uint8,
@@ -345,7 +346,7 @@ def test_gray_arrays(gray: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(4,), (4, 5, 2), (4, 5, 4), (3, 4, 5), (1, 4, 5, 3), (), (0, 5), (4, 0, 3)]
+    "shape", [(4,), (4, 5, 2), (4, 0, 4), (3, 4, 5), (1, 4, 5, 3), (), (0, 5), (4, 0, 3)]
 )
 def test_arrays_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"of shape .* got"):
@@ -357,6 +358,27 @@ def test_arrays_of_another_dtype_are_refused(dtype: Any) -> None:
     array = np.zeros((4, 5, 3), dtype)
     with pytest.raises(InputError, match=f"of dtype uint8, uint16 or float, got {array.dtype}"):
         to_image(array)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_that_come_first_are_told_how_to_come_last(channels: int) -> None:
+    with pytest.raises(InputError, match=r"Try array\.transpose\(1, 2, 0\)\.$"):
+        to_image(np.zeros((channels, 5, 6), np.uint8))
+
+
+def test_transparent_arrays_are_laid_on_white_as_files_are(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 4), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    expected = read_image(tmp_path / "a.png")
+    assert torch.equal(to_image(pixels), expected)
+    deep = pixels.astype(np.uint16) * 257
+    for finer in (pixels / 255.0, deep):
+        assert (to_image(finer) - expected).abs().max() <= 1 / 255
+    clear = np.zeros((2, 3, 4))
+    assert to_image(clear).unique().tolist() == [1]
+    clear[0, 0, 3] = 2
+    with pytest.raises(InputError, match="from 0 to 2"):
+        to_image(clear)
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3), (2, 4, 5), (1, 3, 4, 5), (3, 0, 5), ()])
@@ -541,3 +563,13 @@ def test_an_image_takes_another_gray_and_keeps_its_colours(mode: GrayMode) -> No
     assert torch.equal(*order)
     cut = with_gray(image, gray + 2, mode)
     assert torch.equal(cut, torch.ones_like(cut))
+
+
+def test_images_are_shrunk_to_a_longer_side() -> None:
+    image = torch.rand(3, 100, 200, generator=torch.Generator().manual_seed(0))
+    assert shrink_image(image, 50).shape == (3, 25, 50)
+    assert shrink_image(image, 1).shape == (3, 1, 1)
+    assert shrink_image(image, 200) is image
+    assert 0 <= shrink_image(image, 50).min() <= shrink_image(image, 50).max() <= 1
+    flat = shrink_image(torch.full((3, 100, 200), 0.25), 50)
+    torch.testing.assert_close(flat, torch.full((3, 25, 50), 0.25))

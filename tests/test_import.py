@@ -99,6 +99,8 @@ def test_public_name_can_be_imported_and_has_a_docstring(name: str) -> None:
     assert text
     assert text.split("\n")[0].endswith((".", ":"))
     assert not text.startswith(f"{name}(")  # what dataclass writes when there is none
+    is_error = isinstance(value, type) and issubclass(value, Exception)
+    assert ">>> " in text or is_error
 
 
 MODULES_OF_VERBS = (

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import Tensor
 
-from invertdesc.auditing.subjects import Subject, shrink_image, shrink_subject, with_original
+from invertdesc.auditing.subjects import Subject, shrink_subject, with_original
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import check_descriptors
-from invertdesc.image import read_image, to_image
+from invertdesc.image import read_image, shrink_image, to_image
 from invertdesc.sources import spread
 from invertdesc.stores._files import walk
 from invertdesc.stores.base import Store

@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from invertdesc.errors import InputError
 from invertdesc.evaluation.faces import find_faces
 from invertdesc.features.local import Box, LocalFeatures
+from invertdesc.features.resize import resize_features
+from invertdesc.image import fit_size, shrink_image
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -46,14 +47,6 @@ class Subject:
         return [] if self.image is None else find_faces(self.image)
 
 
-def shrink_image(image: Tensor, side: int) -> Tensor:
-    """Return a picture (3, H, W) of at most `side` pixels along the longer side."""
-    height, width = image.shape[1:]
-    if max(height, width) <= side:
-        return image
-    return _resize(image, _fitted((height, width), side))
-
-
 def shrink_subject(subject: Subject, side: int, adapter: Descriptor) -> Subject:
     """Bring stored features to a picture of at most `side` pixels, as an attacker may.
 
@@ -62,15 +55,8 @@ def shrink_subject(subject: Subject, side: int, adapter: Descriptor) -> Subject:
     size = subject.features.image_size
     if max(size) <= side or not adapter.frame.scaled:
         return subject
-    fitted = _fitted(size, side)
-    factor = max(fitted) / max(size)
-    features = subject.features
-    points = (features.keypoints + 0.5) * features.keypoints.new_tensor(
-        [fitted[1] / size[1], fitted[0] / size[0]]
-    ) - 0.5
-    scales = None if features.scales is None else features.scales * factor
-    small = replace(features, keypoints=points, scales=scales, image_size=fitted)
-    image = None if subject.image is None else _resize(subject.image, fitted)
+    small = resize_features(subject.features, fit_size(size, side))
+    image = None if subject.image is None else shrink_image(subject.image, side)
     return Subject(subject.name, small, image)
 
 
@@ -87,13 +73,3 @@ def with_original(name: str, features: LocalFeatures, image: Tensor) -> Subject:
     if all(small <= large <= small * CUT_OFF + 8 for small, large in zip(told, true, strict=True)):
         features = replace(features, image_size=(true[0], true[1]))
     return Subject(name, features, image)
-
-
-def _fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
-    height, width = (max(1, round(length * side / max(size))) for length in size)
-    return height, width
-
-
-def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    small = F.interpolate(image[None], size, mode="bicubic", antialias=True, align_corners=False)
-    return small[0].clamp(0, 1)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from invertdesc._progress import show_progress
 from invertdesc._version import __version__
 from invertdesc.cli.audit import audit
 from invertdesc.cli.compare import compare
@@ -77,6 +78,7 @@ def _common(
 ) -> None:
     del verbose, version  # run() takes the first: errors may come before options are parsed
     context.with_resource(use_limits(parse_limits(limit or [])))
+    context.with_resource(show_progress())
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -13,14 +12,13 @@ from torch import Tensor
 
 from invertdesc.api import extract, reconstruct
 from invertdesc.auditing.inputs import ORIENTATION, SCALE
-from invertdesc.auditing.subjects import shrink_image
 from invertdesc.descriptors import create_descriptor, list_descriptors
 from invertdesc.drawing import side_by_side
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features.changes import keep_random, keep_strongest
 from invertdesc.features.local import LocalFeatures
-from invertdesc.image import read_image, write_image
-from invertdesc.methods import Reconstructor, create_method, list_methods, methods
+from invertdesc.image import read_image, shrink_image, write_image
+from invertdesc.methods import list_methods, methods
 from invertdesc.methods.database import Collector
 
 
@@ -168,7 +166,7 @@ def attack(
         )
     picture = reconstruct(
         left.assume(orientations=ORIENTATION, scales=SCALE),
-        method=_method(choice.method, left.descriptor),
+        method=choice.method,
         device=device,
     ).cpu()
     return Attack(left, picture, _words(stored.features, part, left, choice))
@@ -187,11 +185,6 @@ def save_attack(stored: Stored, made: Attack, method: str, folder: Path) -> tupl
     write_image(made.picture, picture)
     write_image(side_by_side(made.features, made.picture, stored.image, method), panels)
     return features, picture, panels
-
-
-@lru_cache(maxsize=8)
-def _method(name: str, descriptor: str) -> Reconstructor:
-    return create_method(name, descriptor=descriptor)
 
 
 def _words(every: LocalFeatures, part: LocalFeatures, left: LocalFeatures, choice: Choice) -> str:

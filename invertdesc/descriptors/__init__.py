@@ -19,17 +19,32 @@ descriptors: Registry[Descriptor] = Registry(
 
 
 def create_descriptor(name: str, **options: Any) -> Descriptor:
-    """Create a descriptor adapter by name; options go to its constructor."""
+    """Create a descriptor adapter by name; options go to its constructor.
+
+    >>> create_descriptor("sift", contrast_threshold=0.03).dim
+    128
+    """
     return descriptors.create(name, **options)
 
 
 def list_descriptors(pattern: str = "*") -> list[str]:
-    """List the names of descriptors that match a wildcard pattern, sorted."""
+    """List the names of descriptors that match a wildcard pattern, sorted.
+
+    >>> list_descriptors("*sift")
+    ['rootsift', 'sift']
+    """
     return descriptors.names(pattern)
 
 
 def register_descriptor(name: str) -> Callable[[A], A]:
-    """Register the class or function below as a factory of adapters, under a new name."""
+    """Register the class or function below as a factory of adapters, under a new name.
+
+    >>> @register_descriptor("sift")
+    ... def keen_sift():
+    ...     return create_descriptor("sift", contrast_threshold=0.01)
+    Traceback (most recent call last):
+    invertdesc.errors.InputError: Expected a new descriptor name ..., got ... taken. Choose another.
+    """
     return descriptors.registering(name)
 
 

@@ -19,6 +19,7 @@ from invertdesc._text import one_line
 from invertdesc.descriptors.base import check_image_of, check_most, check_vectors, strongest
 from invertdesc.errors import InputError, InvertDescError, MissingDependencyError, UnknownNameError
 from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.convert import rows_of
 from invertdesc.features.local import LocalFeatures, Provenance
 from invertdesc.image import GrayMode, to_gray, to_uint8
 from invertdesc.unfolding.frame import Frame
@@ -155,7 +156,7 @@ class OpenCVDescriptor:
         """Return the scales that OpenCV works with when it is given these."""
         return scales
 
-    def _level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+    def level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
         """Return the octave and class_id fields of keypoints, int, where OpenCV reads them."""
         none = np.zeros(len(scales), int)
         return none, none
@@ -175,7 +176,7 @@ class OpenCVDescriptor:
             points.xy.tolist(),
             (used * self.diameter).tolist(),
             angles.tolist(),
-            *(field.tolist() for field in self._level(used, size)),
+            *(field.tolist() for field in self.level(used, size)),
             strict=True,
         )
         # The response, which no extractor reads, tells afterwards which keypoints were kept.
@@ -270,6 +271,5 @@ def _detector(name: str) -> Any:
 
 def _points(found: Sequence[Any], diameter: float) -> Points:
     """Convert OpenCV's keypoints, whose size is `diameter` for a sigma of 1 pixel."""
-    rows = np.array([(*k.pt, k.size, k.angle, k.response) for k in found], np.float32)
-    x, y, size, angle, response = rows.reshape(-1, 5).T
+    x, y, size, angle, response = rows_of(found).T
     return Points(np.stack([x, y], 1), size / diameter, angle.clip(min=0), response)

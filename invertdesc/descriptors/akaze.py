@@ -46,7 +46,8 @@ class Akaze(OpenCVDescriptor):
             threshold=self.threshold, nOctaves=self.octaves, nOctaveLayers=self.octave_layers
         )
 
-    def _level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+    def level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+        """Return the octave and class_id fields of keypoints, int, as OpenCV sets them."""
         # Octaves are halved images, down to 80 x 40 pixels.
         height, width = image_size
         octaves = 1

@@ -20,6 +20,10 @@ class Descriptor(Protocol):
     """One kind of local descriptor: how to compute it, and how to read what it emits.
 
     `encode` and `unfolding` are the attacker's side: they need no image and no extractor library.
+
+    >>> from invertdesc import create_descriptor
+    >>> isinstance(create_descriptor("orb"), Descriptor)
+    True
     """
 
     @property
@@ -70,6 +74,14 @@ class Differentiable(Descriptor, Protocol):
 def encoding_of(adapter: Descriptor) -> str:
     """Return the name of what `encode` gives: another descriptor's, where they are the same."""
     return str(getattr(adapter, "encoding", adapter.name))
+
+
+def opencv_diameter(adapter: Descriptor | None) -> float:
+    """Return OpenCV's size of a keypoint whose scale is 1, for the descriptor of an adapter.
+
+    That is 2 for SIFT, and for descriptors that are none of OpenCV's.
+    """
+    return float(getattr(adapter, "diameter", 2.0))
 
 
 def check_vectors(raw: Tensor, width: int, name: str) -> None:

@@ -15,6 +15,7 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors._orders import NATURAL, UNKNOWN, readings
 from invertdesc.errors import FileError, InputError
 from invertdesc.features.placeholders import WHERE, placeholder
+from invertdesc.image import to_image
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -50,6 +51,9 @@ class Check:
         order: Columns that bring the vectors into the adapter's order, `descriptors[:, order]`;
             None where none need be moved or columns alone do not mend it.
         frames: What angles and scales look like; None where there is nothing to compare.
+
+    >>> Check("sift", "rootsift", "in order", 0.9, "Take 'rootsift'.", 500).ok
+    False
     """
 
     expected: str
@@ -216,12 +220,8 @@ def collect_fingerprint(descriptor: Descriptor, images: Iterable[object]) -> Ten
     Raises:
         InputError: No keypoint in any image.
     """
-    from invertdesc.api import extract
-
-    vectors = [
-        descriptor.encode(extract(one, descriptor=descriptor).descriptors)  # type: ignore[call-overload]
-        for one in images
-    ]
+    found = (descriptor.extract(to_image(one)) for one in images)
+    vectors = [descriptor.encode(features.descriptors) for features in found]
     if not sum(map(len, vectors)):
         raise InputError("Expected images with keypoints to collect statistics of, found none.")
     return fingerprint(torch.cat(vectors))
@@ -261,9 +261,8 @@ def _confirmed(
 
     How well the pieces of a picture agree tells more than the fingerprint, where it tells anything.
     """
-    from invertdesc.descriptors._frames import (
-        check_frames,  # with what paints, which stores need not load
-    )
+    # Not before: it loads what paints, which stores need not wait for.
+    from invertdesc.descriptors._frames import check_frames
 
     reader = resolve_descriptor(form) if form != adapter.name else adapter
     layout = max(shares, key=shares.__getitem__)

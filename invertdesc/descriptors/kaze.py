@@ -44,7 +44,8 @@ class Kaze(OpenCVDescriptor):
             threshold=self.threshold, nOctaves=self.octaves, nOctaveLayers=self.octave_layers
         )
 
-    def _level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+    def level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+        """Return the octave and class_id fields of keypoints, int, as OpenCV sets them."""
         level = np.rint(self.octave_layers * np.log2(scales / 1.6))
         # Its derivatives are not computed at level 0, and the vector would be NaN.
         level = np.clip(level, 1, self.octaves * self.octave_layers - 1).astype(int)

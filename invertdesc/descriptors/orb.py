@@ -56,11 +56,12 @@ class Orb(OpenCVDescriptor):
         )
 
     def _used(self, scales: Array, image_size: tuple[int, int]) -> Array:
-        octave, _ = self._level(scales, image_size)
+        octave, _ = self.level(scales, image_size)
         used: Array = 31 / self.diameter * self.scale_factor**octave
         return used
 
-    def _level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+    def level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+        """Return the octave and class_id fields of keypoints, int, as OpenCV sets them."""
         level = np.log(scales * (self.diameter / 31)) / math.log(self.scale_factor)
         octave = np.clip(np.rint(level), 0, self.levels - 1).astype(int)
         return octave, np.zeros_like(octave)

@@ -100,7 +100,8 @@ class Sift(OpenCVDescriptor):
             enable_precise_upscale=True,
         )
 
-    def _level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+    def level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
+        """Return the octave and class_id fields of keypoints, int, as OpenCV sets them."""
         # As OpenCV packs it: the octave, from -1, in the low byte and the layer, from 1, above.
         level, octave = find_level(
             torch.from_numpy(scales), image_size, layers=self.octave_layers, sigma=self.sigma

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from invertdesc._files import atomic_write
+from invertdesc._progress import watch
 from invertdesc.drawing import comparison_sheet
 from invertdesc.errors import InvertDescError
 from invertdesc.evaluation.baselines import MeanPicture
@@ -143,7 +143,7 @@ def compare(
                 device=device,
                 keep=_keeper(columns, shown),
             )
-            rows += _own_floors(fit, paths, title, device)
+            rows += _own_floors(fit, paths, title, device, progress)
             result.rows += [replace(row, peak_mib=fit.peaks.get(row.method)) for row in rows]
             result.blocks.append(Block(f"{title}, {adapter.name}", columns))
             if done is not None:
@@ -165,8 +165,7 @@ class _Fit:
 
     def watched(self, items: Sequence[T], title: str, unit: str) -> Iterable[T]:
         """Return items with a bar, where one is wanted and there is a terminal."""
-        hidden = None if self.progress else True
-        return tqdm(items, desc=f"{title}, {self.adapter.name}", unit=unit, disable=hidden)
+        return watch(items, f"{title}, {self.adapter.name}", unit=unit, shown=self.progress)
 
     def try_all(
         self,
@@ -200,7 +199,9 @@ class _Fit:
         self.methods[name], self.options[name] = method, known
 
 
-def _own_floors(fit: _Fit, paths: Sequence[Path], title: str, device: str | None) -> Iterator[Row]:
+def _own_floors(
+    fit: _Fit, paths: Sequence[Path], title: str, device: str | None, progress: bool
+) -> Iterator[Row]:
     """Measure the floors that methods name themselves: options that leave them without insight."""
     for name, given in fit.options.items():
         floors: dict[str, dict[str, Any]] = getattr(methods.get(name), "floors", {})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 import torch
 from torch import Tensor
 
 from invertdesc.errors import InputError
+from invertdesc.features import convert
 from invertdesc.features._checks import (
     OPTIONAL_FIELDS,
     changed_rows,
@@ -21,7 +22,12 @@ from invertdesc.features._checks import (
     checked_box,
     checked_size,
 )
-from invertdesc.image import GrayMode
+from invertdesc.image import GrayMode, encode_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from invertdesc.descriptors import Descriptor
 
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -34,6 +40,9 @@ class Provenance:
         gray: How the extractor turned colour into gray: `"gamma"`, `"luma"`, or None if unknown.
         producer: The library that computed the vectors, with its version, such as `"opencv 5.0.0"`.
         parameters: The options that the descriptor was created with.
+
+    >>> Provenance(producer="opencv 5.0.0").gray_mode
+    'luma'
     """
 
     gray: str | None = None
@@ -103,6 +112,12 @@ class LocalFeatures:
             + (f", without {', '.join(missing)}" if missing else "")
             + ")"
         )
+
+    def _repr_png_(self) -> bytes:
+        """Return a PNG of the keypoints on black, which notebooks display."""
+        from invertdesc.drawing import draw_keypoints
+
+        return encode_image(draw_keypoints(self), "PNG")
 
     def __getitem__(self, rows: slice | Tensor | Sequence[int]) -> LocalFeatures:
         """Return the keypoints that a slice, a mask or a list of indices picks, in that order."""
@@ -219,6 +234,112 @@ class LocalFeatures:
         from invertdesc.stores.npz import load_npz
 
         return load_npz(path)
+
+    @classmethod
+    def from_opencv(
+        cls,
+        keypoints: Sequence[Any],
+        descriptors: NDArray[Any] | None,
+        image_size: tuple[int, int],
+        *,
+        descriptor: str | Descriptor,
+    ) -> LocalFeatures:
+        """Make features of what OpenCV's `detectAndCompute` returned.
+
+        Sizes are diameters, which mean another scale for each descriptor; angles are degrees, below
+        0 where there are none. SIFT puts keypoints a quarter pixel off unless it was created with
+        `enable_precise_upscale=True`.
+
+        Args:
+            keypoints: N of `cv2.KeyPoint`.
+            descriptors: (N, D), or None where there is no keypoint.
+            image_size: (H, W) in pixels.
+            descriptor: Name or adapter of what made the vectors.
+
+        Raises:
+            InputError: They do not fit each other, the image or the descriptor.
+        """
+        fields = convert.from_opencv(keypoints, descriptors, image_size, descriptor)
+        return cls(**fields, provenance=Provenance(producer="opencv"))
+
+    def to_opencv(self) -> tuple[list[Any], NDArray[Any]]:
+        """Return N of `cv2.KeyPoint`, with octaves so that `compute` can use them, and (N, D).
+
+        Sizes are 0 without scales, angles -1 without orientations.
+        """
+        return convert.to_opencv(self)
+
+    @classmethod
+    def from_lafs(
+        cls,
+        lafs: Tensor,
+        descriptors: Tensor,
+        image_size: tuple[int, int],
+        *,
+        descriptor: str | Descriptor,
+        scores: Tensor | None = None,
+    ) -> LocalFeatures:
+        """Make features of kornia's local affine frames, whose patches the vectors describe.
+
+        A frame's shear is lost: scale is the square root of its determinant, orientation where its
+        x axis points.
+
+        Args:
+            lafs: (1, N, 2, 3).
+            descriptors: (1, N, D) or (N, D).
+            image_size: (H, W) in pixels.
+            descriptor: Name or adapter of what made the vectors.
+            scores: (1, N), the detector's responses; None if unknown.
+
+        Raises:
+            InputError: They do not fit each other, the image or the descriptor.
+        """
+        fields = convert.from_lafs(lafs, descriptors, image_size, descriptor, scores)
+        return cls(**fields, provenance=Provenance(producer="kornia"))
+
+    def to_lafs(self) -> Tensor:
+        """Return (1, N, 2, 3), kornia's local affine frames; upright without orientations.
+
+        Raises:
+            MissingFieldError: There are no scales.
+        """
+        return convert.to_lafs(self)
+
+    @classmethod
+    def from_lightglue(
+        cls,
+        found: Mapping[str, Any],
+        *,
+        descriptor: str | Descriptor,
+        image_size: tuple[int, int] | None = None,
+        backend: convert.Backend | None = None,
+    ) -> LocalFeatures:
+        """Make features of a dictionary that an extractor of LightGlue or hloc returned.
+
+        Args:
+            found: `keypoints` (1, N, 2) or (N, 2), `descriptors` (1, N, D), (N, D) or (D, N) as
+                hloc has them, and where known `keypoint_scores` or `scores`, `scales`, `oris` and
+                `image_size` (W, H).
+            descriptor: Name or adapter of what made the vectors; LightGlue's SIFT is `"rootsift"`.
+            image_size: (H, W) in pixels; None for the dictionary's.
+            backend: What LightGlue's SIFT ran with: scales of `"opencv"` are diameters, those of
+                `"pycolmap"` sigma, with keypoints half a pixel off. None for `"pycolmap"` where
+                `descriptors` are (D, N), else `"opencv"`.
+
+        Raises:
+            InputError: They do not fit each other, the image or the descriptor, or something is
+                missing.
+        """
+        size = convert.size_in(found) if image_size is None else image_size
+        fields = convert.from_lightglue(found, size, descriptor, backend)
+        return cls(**fields)
+
+    def to_lightglue(self) -> dict[str, Tensor]:
+        """Return LightGlue's dictionary, with an axis for a batch of one.
+
+        Scales are diameters, as its SIFT's `"opencv"` backend has them; `image_size` is (W, H).
+        """
+        return convert.to_lightglue(self)
 
     def _in_box(self, box: Box) -> Tensor:
         x0, y0, x1, y1 = checked_box(box)

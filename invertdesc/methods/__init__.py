@@ -33,15 +33,30 @@ methods: Registry[Reconstructor] = Registry(
 
 
 def create_method(name: str, **options: Any) -> Reconstructor:
-    """Create a method by name; options go to its constructor."""
+    """Create a method by name; options go to its constructor.
+
+    >>> create_method("poisson", descriptor="sift", mean=0.5).name
+    'poisson'
+    """
     return methods.create(name, **options)
 
 
 def list_methods(pattern: str = "*") -> list[str]:
-    """List the names of methods that match a wildcard pattern, sorted."""
+    """List the names of methods that match a wildcard pattern, sorted.
+
+    >>> list_methods("unfold*")
+    ['unfold', 'unfold+cgan', 'unfold+gradient']
+    """
     return methods.names(pattern)
 
 
 def register_method(name: str) -> Callable[[A], A]:
-    """Register the class or function below as a factory of methods, under a new name."""
+    """Register the class or function below as a factory of methods, under a new name.
+
+    >>> @register_method("poisson")
+    ... def bright(*, descriptor=None):
+    ...     return create_method("poisson", descriptor=descriptor, mean=0.7)
+    Traceback (most recent call last):
+    invertdesc.errors.InputError: Expected a new method name ..., got 'poisson', which is taken...
+    """
     return methods.registering(name)

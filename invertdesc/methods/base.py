@@ -16,6 +16,10 @@ class Reconstructor(Protocol):
 
     Its factory takes `descriptor`, the name or adapter of what made the vectors, or None to go by
     what each batch names, beside options of its own, all by keyword.
+
+    >>> from invertdesc import create_method
+    >>> isinstance(create_method("poisson"), Reconstructor)
+    True
     """
 
     @property

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
+from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.methods.poisson import Poisson
@@ -85,7 +85,7 @@ class Biht:
         batch.require(pattern.frame.needs, needed_by=f"the pattern of {adapter.name!r}")
         bits = adapter.encode(batch.descriptors)
         # Image by image: rounding, which differs with the size of a product, decides what is kept.
-        ends = tqdm(list(pairwise(batch.offsets.tolist())), self.name, leave=False, disable=None)
+        ends = watch(list(pairwise(batch.offsets.tolist())), self.name, leave=False)
         patches = torch.cat([self.patches(pattern, bits[a:b]) for a, b in ends])
         pieces, frame = inner_gradients(patches, pattern.frame)
         size = pieces.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-9)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from torch import Tensor
-from tqdm import tqdm
 
 from invertdesc._files import atomic_write, existing_file
 from invertdesc._options import check_options
+from invertdesc._progress import watch
 from invertdesc._version import __version__
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors.base import encoding_of
@@ -264,8 +264,7 @@ def extract_all(
     """
     if not images:
         raise InputError("Expected pictures to collect a database from, got none.")
-    hidden = None if progress else True
-    for path in tqdm(images, desc=f"collect {adapter.name}", unit="image", disable=hidden):
+    for path in watch(images, f"collect {adapter.name}", shown=progress):
         try:
             image = read_image(path)
         except (FileError, InputError) as error:

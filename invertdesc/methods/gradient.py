@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import trange
 
+from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
@@ -126,7 +126,7 @@ class Gradient:
         optimizer = torch.optim.Adam([picture], self.rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         with torch.enable_grad():
-            for _ in trange(self.steps, desc="descend", leave=False, disable=None):
+            for _ in watch(range(self.steps), "descend", unit="step", leave=False):
                 loss = distance(adapter, picture, one, given) + self._prior(picture, variation)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
-from tqdm import trange
 
+from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
@@ -124,7 +124,7 @@ class MaxEnt:
         picture, multipliers = centre, torch.zeros_like(given)
         settled, moments = torch.zeros_like(given), torch.zeros_like(given)
         total = self.steps + self.samples
-        for step in trange(total, desc="maxent", leave=False, disable=None):
+        for step in watch(range(total), self.name, unit="step", leave=False):
             found, now, pull = _pull(histograms, picture, multipliers)
             if step < self.steps:
                 # A weak patch turns round easily: its multipliers go in steps that suit its weight.

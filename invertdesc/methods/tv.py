@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.methods.poisson import Poisson
@@ -115,7 +115,7 @@ class Tv:
                 f"Expected {len(pattern.boxes)} differences a vector, got {measured.shape[1]}."
             )
         matrix = pattern.matrix(grid).to(measured)
-        ends = tqdm(list(pairwise(batch.offsets.tolist())), self.name, leave=False, disable=None)
+        ends = watch(list(pairwise(batch.offsets.tolist())), self.name, leave=False)
         return torch.cat(
             [least_variation(matrix, measured[a:b], self.weight, self.steps) for a, b in ends]
         )

@@ -42,6 +42,14 @@ class Description:
         notes: What else there is to know, a sentence each.
         left_out: What was found and is not read, a sentence each.
         looks_like: What `check` finds, and how sure that is; None where it cannot compare.
+
+    >>> import tempfile
+    >>> from skimage.data import camera
+    >>> from invertdesc import extract, open_store
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     extract(camera()[::2, ::2]).save(f"{folder}/camera.npz")
+    ...     open_store(folder).description.descriptor
+    'sift'
     """
 
     kind: str
@@ -69,6 +77,15 @@ class Store(ABC):
         also_found: What else there is in the folder that was opened, and is not read.
         mend: Whether images are read in the order, and with the angles and scales, that `found`
             is certain of, where the store's kind has others.
+
+    >>> import tempfile
+    >>> from skimage.data import camera
+    >>> from invertdesc import extract, open_store
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     extract(camera()[::2, ::2]).save(f"{folder}/camera.npz")
+    ...     with open_store(folder) as store:
+    ...         store.load("camera").image_size
+    (256, 256)
     """
 
     kind: ClassVar[str]

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invertdesc.descriptors.base import opencv_diameter
 from invertdesc.errors import InputError, UnknownNameError
 from invertdesc.limits import check_limit
 
@@ -78,7 +79,7 @@ class Record:
         """Return sigma in pixels, which OpenCV's sizes are only once the descriptor is known."""
         if self.scales is None or not self.diameters:
             return self.scales
-        return self.scales / float(getattr(adapter_of(name), "diameter", 2.0))
+        return self.scales / opencv_diameter(adapter_of(name))
 
 
 def adapter_of(name: str) -> Any:

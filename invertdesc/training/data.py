@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
+from invertdesc._progress import show_progress, watch
 from invertdesc._version import __version__
 from invertdesc._workers import map_in_processes
 from invertdesc.descriptors import create_descriptor
@@ -41,6 +41,7 @@ class FeatureData:
         cache: Path,
         mirrored: bool = False,
         workers: int = 1,
+        progress: bool = False,
     ) -> None:
         """Extract what the cache lacks, then load it.
 
@@ -51,6 +52,7 @@ class FeatureData:
             cache: Folder for features, one file for each picture and descriptor; safe to delete.
             mirrored: Whether to extract those of the mirrored pictures as well.
             workers: Processes that extract; 0 for this one.
+            progress: Show bars.
 
         Raises:
             InputError: No images.
@@ -67,9 +69,9 @@ class FeatureData:
                 todo += [
                     _Job(path, name, crop, flip, folder / f"{_digest(path)}.npz") for path in paths
                 ]
-        self.features = _extract_all(todo, workers)
-        bar = tqdm(paths, desc="read", unit="image", disable=None)
-        self.pictures = [torch.from_numpy(_cut(path, crop)) for path in bar]
+        with show_progress(progress):
+            self.features = _extract_all(todo, workers)
+            self.pictures = [torch.from_numpy(_cut(path, crop)) for path in watch(paths, "read")]
 
     def item(
         self, picture: int, descriptor: int = 0, mirrored: bool = False
@@ -131,10 +133,10 @@ def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
             if workers
             else map(_extract, missing)
         )
-        for _ in tqdm(done, total=len(missing), desc="extract", unit="image", disable=None):
+        for _ in watch(done, "extract", total=len(missing)):
             pass
-    bar = tqdm(todo, desc="load", unit="image", disable=None)
-    return [replace(LocalFeatures.load(job.target), scores=None) for job in bar]
+    loaded = watch(todo, "load")
+    return [replace(LocalFeatures.load(job.target), scores=None) for job in loaded]
 
 
 def _set_up(limits: Limits) -> None:

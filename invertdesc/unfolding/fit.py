@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._progress import watch
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import to_gray, to_image
@@ -53,10 +54,7 @@ def fit_unfolding(
     >>> fit_unfolding(create_descriptor("sift"), [camera()], grid=4).matrix.shape
     torch.Size([128, 32])
     """
-    if progress:
-        from tqdm import tqdm
-
-        images = tqdm(images, desc=f"fit {descriptor.name}", unit="image", disable=None)
+    images = watch(images, f"fit {descriptor.name}", shown=progress)
     sums = _Sums(descriptor.dim, 2 * grid * grid)
     for vectors, targets, cell in _patches(descriptor, images, descriptor.frame, grid):
         sums.add(vectors, targets, cell)

@@ -22,6 +22,9 @@ class Frame:
         support: Its side, in units of the keypoint's scale, or in pixels where not `scaled`.
         scaled: Whether it grows with the keypoint's scale.
         rotated: Whether it turns with the keypoint's orientation.
+
+    >>> Frame(support=12.0, rotated=False).needs
+    ('scales',)
     """
 
     support: float

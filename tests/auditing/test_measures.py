@@ -9,7 +9,7 @@ from skimage import data
 
 from invertdesc import LocalFeatures, create_descriptor
 from invertdesc.auditing.mosaic import MOST, PATCH, cut_out, lay_out, show, true_patches
-from invertdesc.auditing.subjects import Subject, shrink_image, shrink_subject, with_original
+from invertdesc.auditing.subjects import Subject, shrink_subject, with_original
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import FileError, InputError
 from invertdesc.evaluation.consistency import agreement, can_describe
@@ -231,7 +231,6 @@ def test_shrinking_moves_keypoints_with_the_picture(sift: Descriptor) -> None:
     assert shrink_subject(small, 50, sift) is small
     fixed = create_descriptor("brief")
     assert shrink_subject(Subject("a", features), 50, fixed).features is features
-    assert shrink_image(torch.rand(3, 100, 200), 50).shape == (3, 25, 50)
 
 
 def test_originals_have_to_fit(stored: LocalFeatures) -> None:

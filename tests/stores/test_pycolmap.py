@@ -69,7 +69,7 @@ def described_by_opencv(picture: Path, features: LocalFeatures) -> tuple[torch.T
     assert features.scales is not None
     assert features.orientations is not None
     gray = np.rint(np.asarray(Image.open(picture)).astype(float) @ REC709).astype(np.uint8)
-    octaves, _ = Sift()._level(features.scales.numpy(), features.image_size)
+    octaves, _ = Sift().level(features.scales.numpy(), features.image_size)
     points = [
         cv2.KeyPoint(x, y, 2 * sigma, float(np.rad2deg(angle)) % 360, number, octave, 0)
         for number, ((x, y), sigma, angle, octave) in enumerate(

@@ -1,0 +1,96 @@
+"""What the verbs take: images, features, files of either, stores, and several of those."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from torch import Tensor
+
+from invertdesc.errors import FileError
+from invertdesc.features.local import LocalFeatures
+from invertdesc.image import to_image
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from invertdesc.stores.base import Store
+
+    Picture: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
+    Source: TypeAlias = Picture | LocalFeatures
+    # Not Iterable, which an array is too: to a type checker it would be one image and several.
+    Sources: TypeAlias = Store | Sequence[Source] | Iterator[Source]
+
+_SINGLE = (str, bytes, os.PathLike, Tensor, LocalFeatures, Mapping)
+
+
+def several(source: object) -> Iterable[Any] | None:
+    """Return what to go through one by one, or None where a source is a single one.
+
+    Raises:
+        FileError: A path to a store that cannot be opened.
+        InvertDescError: A store that cannot be gone through.
+    """
+    from invertdesc.stores.base import Store
+    from invertdesc.stores.open import open_store
+
+    if isinstance(source, Store):
+        return _features_of(source)
+    if isinstance(source, Tensor) and source.ndim == 4:
+        return source.unbind()
+    if isinstance(source, str | os.PathLike) and _leads_to_store(source):
+        return _features_of(open_store(source), close=True)
+    if isinstance(source, _SINGLE) or not isinstance(source, Iterable) or hasattr(source, "shape"):
+        return None
+    return source
+
+
+def read_one(source: object) -> LocalFeatures | Tensor:
+    """Return features as they are or as their file has them, and all else as an image (3, H, W).
+
+    Raises:
+        FileError: A file is missing, or neither an image nor our features.
+        InputError: No image.
+    """
+    if isinstance(source, LocalFeatures):
+        return source
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    if path.lower().endswith(".npz"):
+        return LocalFeatures.load(path)
+    try:
+        return to_image(source)
+    except FileError as error:
+        advice = _advice(path) if path else None
+        if advice is None:
+            raise
+        raise FileError(f"{error} {advice}") from error
+
+
+def _leads_to_store(source: str | os.PathLike[str]) -> bool:
+    """Say whether a path leads to features of several images; an .npz file holds those of one."""
+    from invertdesc.stores.open import is_store
+
+    path = os.fspath(source)
+    return bool(path) and not path.lower().endswith(".npz") and is_store(Path(path))
+
+
+def _features_of(store: Store, *, close: bool = False) -> Iterator[LocalFeatures]:
+    try:
+        yield from (features for _, features in store)
+    finally:
+        if close:
+            store.close()
+
+
+def _advice(path: str) -> str | None:
+    if _leads_to_store(path):
+        return f"It is a store of several images: pass it alone, or use open_store({path!r})."
+    if os.path.isdir(path):  # noqa: PTH112  # which raises nothing
+        return f"It is a folder: pass a list of images, sorted(Path({path!r}).glob('*.png'))."
+    if glob.has_magic(path):
+        return f"It is a pattern: pass a list of images, sorted(glob.glob({path!r}))."
+    return None
