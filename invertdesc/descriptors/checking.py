@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -196,10 +196,15 @@ def fingerprint(vectors: Tensor) -> Tensor:
     Args:
         vectors: (N, D) float, as the descriptor's `encode` returns them.
 
+    Raises:
+        InputError: There are no vectors.
+
     >>> fingerprint(torch.tensor([[1.0, 1.0], [-1.0, -1.0]]))[:2]
     tensor([[0., 0.],
             [1., 0.]])
     """
+    if not len(vectors):
+        raise InputError("Expected vectors to take statistics of, found none.")
     mean = vectors.mean(0)
     aside = vectors - mean
     aside = aside / aside.square().mean(0).sqrt().clamp(min=1e-6)
@@ -208,23 +213,6 @@ def fingerprint(vectors: Tensor) -> Tensor:
         near = (aside[:, :-lag] * aside[:, lag:]).mean(0) if lag < len(mean) else mean[:0]
         rows.append(F.pad(near, (0, len(mean) - len(near))))
     return torch.stack(rows)
-
-
-def collect_fingerprint(descriptor: Descriptor, images: Iterable[object]) -> Tensor:
-    """Return the `fingerprint` of a descriptor's vectors in images, as `check` compares it.
-
-    Raises:
-        InputError: No keypoint in any image.
-    """
-    from invertdesc.api import extract
-
-    vectors = [
-        descriptor.encode(extract(one, descriptor=descriptor).descriptors)  # type: ignore[call-overload]
-        for one in images
-    ]
-    if not sum(map(len, vectors)):
-        raise InputError("Expected images with keypoints to collect statistics of, found none.")
-    return fingerprint(torch.cat(vectors))
 
 
 def _form(raw: Tensor, name: str) -> tuple[str, float]:

@@ -21,6 +21,7 @@ from invertdesc.features._checks import (
     checked_box,
     checked_size,
 )
+from invertdesc.features.npz import read_npz, write_npz
 from invertdesc.image import GrayMode
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -199,14 +200,15 @@ class LocalFeatures:
         return replace(self, **filled)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an .npz file, whole or not at all; see `invertdesc.stores.npz`.
+        """Write an .npz file, whole or not at all; see `invertdesc.features.npz`.
 
         Raises:
             FileError: The place cannot be written.
+            InputError: The provenance holds what JSON cannot.
         """
-        from invertdesc.stores.npz import save_npz
-
-        save_npz(self, path)
+        source = self.provenance
+        plain = {**vars(source), "parameters": dict(source.parameters)}
+        write_npz(path, {**vars(self), "provenance": plain})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LocalFeatures:
@@ -216,9 +218,13 @@ class LocalFeatures:
             FileError: Missing, unreadable, or not ours.
             InputError: Ours, but with values that no features have.
         """
-        from invertdesc.stores.npz import load_npz
-
-        return load_npz(path)
+        fields = read_npz(path)
+        try:
+            return cls(**fields | {"provenance": Provenance(**fields["provenance"])})
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"Expected features that make sense in {path}, got: {error}"
+            ) from error
 
     def _in_box(self, box: Box) -> Tensor:
         x0, y0, x1, y1 = checked_box(box)
