@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._files import open_tensors
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors._orders import NATURAL, UNKNOWN, readings
-from invertdesc.errors import FileError, InputError
+from invertdesc.errors import InputError
 from invertdesc.features.placeholders import WHERE, placeholder
 
 if TYPE_CHECKING:
@@ -327,13 +328,8 @@ def _reference(name: str) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _shipped() -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     from invertdesc.weights import FOLDER
 
     path = FOLDER / "statistics.safetensors"
-    try:
-        return {name: value.float() for name, value in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise FileError(f"Expected the shipped statistics {path.name}, got: {error}") from error
+    with open_tensors(path, what="the shipped statistics") as (_, tensors):
+        return {name: value.float() for name, value in tensors.items()}

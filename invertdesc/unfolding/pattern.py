@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc._files import atomic_write, existing_file
-from invertdesc.errors import FileError, InputError
+from invertdesc._files import open_tensors, save_tensors
+from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.unfolding.frame import Frame
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
 
 FORMAT = "invertdesc-pattern"
+VERSION = 1
 INNER = 0.75  # of a frame's side that is painted: few boxes reach the rim
 
 
@@ -96,33 +96,23 @@ class Pattern:
         Raises:
             FileError: The place cannot be written.
         """
-        from safetensors.torch import save
-
         header = {"frame": asdict(self.frame), "card": dict(card or {})}
-        with atomic_write(path) as file:
-            file.write(save({"boxes": self.boxes.half()}, {FORMAT: json.dumps(header)}))
+        boxes = {"boxes": self.boxes.half()}
+        save_tensors(path, boxes, format=FORMAT, version=VERSION, header=header)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Pattern:
         """Read a .safetensors file that `save` wrote.
 
         Raises:
-            FileError: Missing, unreadable, or not ours.
+            FileError: Missing, broken, of another format, or of a later version.
         """
-        from safetensors import SafetensorError, safe_open
-
-        name = existing_file(path, "a pattern's .safetensors file")
-        try:
-            with safe_open(name, framework="pt") as file:
-                header = json.loads((file.metadata() or {})[FORMAT])
-                boxes = file.get_tensor("boxes").float()
+        what = "a pattern that invertdesc wrote"
+        with open_tensors(path, what=what, format=FORMAT, newest=VERSION) as (header, tensors):
+            boxes = tensors["boxes"].float()
             if boxes.ndim != 3 or boxes.shape[1:] != (2, 3) or not boxes.isfinite().all():
                 raise ValueError(f"boxes of shape {tuple(boxes.shape)}, not finite (M, 2, 3)")
             return cls(boxes, Frame(**header["frame"]))
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise FileError(
-                f"Expected a pattern that invertdesc wrote, got {name}: {error}"
-            ) from error
 
     @classmethod
     @lru_cache
