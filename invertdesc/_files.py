@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     import fcntl
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm")
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:

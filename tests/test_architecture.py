@@ -53,6 +53,18 @@ def test_no_circle() -> None:
         pytest.fail(" <- ".join(error.args[1]))
 
 
+def test_features_know_nothing_of_what_is_made_from_them() -> None:
+    rooms = {file.parent.name for file in FILES} - {"invertdesc", "features"}
+    above = tuple(f"invertdesc.{room}" for room in rooms)
+    imported = (
+        f"{name} -> {other}"
+        for name, others in graph().items()
+        for other in others
+        if name.startswith("invertdesc.features") and other.startswith(above)
+    )
+    assert list(imported) == []
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_files_can_be_overlooked(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()

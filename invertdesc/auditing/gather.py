@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.auditing.subjects import Subject, shrink_image, shrink_subject, with_original
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features.local import LocalFeatures
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.stores.base import Store
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm")
 SCALE, ORIENTATION = 2.0, 0.0  # guesses for what a store does not tell
 
 
@@ -139,8 +139,8 @@ def find_original(folder: Path, name: str) -> Path | None:
     leads to no file outside of the folder.
     """
     last = re.split(r"[/\\]", name)[-1]
-    tried = [name, last, *(f"{one}{suffix}" for one in (name, last) for suffix in SUFFIXES)]
-    tried += [f"{Path(last).stem}{suffix}" for suffix in SUFFIXES]
+    tried = [name, last, *(f"{one}{suffix}" for one in (name, last) for suffix in IMAGE_SUFFIXES)]
+    tried += [f"{Path(last).stem}{suffix}" for suffix in IMAGE_SUFFIXES]
     try:
         root = folder.resolve()
         for one in tried:

@@ -21,9 +21,9 @@ from invertdesc.auditing.sweeps import Sweep
 from invertdesc.auditing.threats import EVERYTHING, SHUFFLED, THREATS
 from invertdesc.auditing.typical import Typical
 from invertdesc.errors import InputError, InvertDescError, NoKeypointsWarning
-from invertdesc.evaluation.evaluate import FLAT
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray
+from invertdesc.methods.poisson import FLAT
 
 if TYPE_CHECKING:
     from invertdesc.auditing.subjects import Subject

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc._text import printable
 from invertdesc.cli.options import (
     DescriptorOptions,
@@ -25,7 +26,7 @@ from invertdesc.cli.options import (
     make_descriptor,
     make_method,
 )
-from invertdesc.cli.sources import BAD_INPUT, IMAGES, find_sources, spread
+from invertdesc.cli.sources import BAD_INPUT, find_sources, spread
 from invertdesc.cli.stores import check_readable, find_store, open_named, tell
 from invertdesc.errors import InputError
 
@@ -215,7 +216,7 @@ def _from_files(
 ) -> Gathered:
     from invertdesc.auditing.gather import Gathered
 
-    paths = find_sources(sources, (*IMAGES, ".npz"))
+    paths = find_sources(sources, (*IMAGE_SUFFIXES, ".npz"))
     if not paths:
         raise InputError("Expected a SOURCE, got none. See --help.")
     gathered = Gathered(adapter, side, originals, total=len(paths))

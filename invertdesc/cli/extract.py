@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.cli.options import (
     DescriptorName,
     DescriptorOptions,
@@ -13,7 +14,7 @@ from invertdesc.cli.options import (
     Sources,
     make_descriptor,
 )
-from invertdesc.cli.sources import IMAGES, plan_files
+from invertdesc.cli.sources import plan_files
 
 if TYPE_CHECKING:
     from invertdesc.cli.bulk import Loaded
@@ -38,7 +39,7 @@ def extract(
     """
     from invertdesc.cli.bulk import Work, in_parts, report
 
-    plan = plan_files(sources, example, output, IMAGES, ".npz", "")
+    plan = plan_files(sources, example, output, IMAGE_SUFFIXES, ".npz", "")
     adapter = make_descriptor(descriptor, descriptor_option, gray)
 
     def write(loaded: Loaded, features: LocalFeatures) -> None:

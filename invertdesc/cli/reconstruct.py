@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.cli.options import (
     Assume,
     BatchSize,
@@ -26,7 +27,7 @@ from invertdesc.cli.options import (
     make_descriptor,
     make_method,
 )
-from invertdesc.cli.sources import IMAGES, plan_files
+from invertdesc.cli.sources import plan_files
 from invertdesc.cli.stores import find_store, parse_guesses, parse_shard
 from invertdesc.errors import InputError
 
@@ -92,7 +93,7 @@ def reconstruct(
     chosen = tuple(method_option or [])
     recipe = Recipe(method, chosen, unfolding, device, batch_size, side_by_side, consistency)
     if place is not None:
-        if output is None or output.suffix.lower() in IMAGES:
+        if output is None or output.suffix.lower() in IMAGE_SUFFIXES:
             raise InputError(f"Expected a folder to write to, -o DIR, got {output}.")
         if descriptor_option or gray is not None:
             raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
@@ -106,7 +107,9 @@ def reconstruct(
             "Expected --names, --shard, --image-size, --assume, --consistency and --ray with a "
             "store, got none."
         )
-    plan = plan_files(sources, example, output, (*IMAGES, ".npz"), ".png", "-reconstruction")
+    plan = plan_files(
+        sources, example, output, (*IMAGE_SUFFIXES, ".npz"), ".png", "-reconstruction"
+    )
     for target in plan.values():
         image_format(target)
     adapter = make_descriptor(descriptor or "sift", descriptor_option, gray)

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc._text import printable
 from invertdesc.errors import FileError, InputError
 
 T = TypeVar("T")
-IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 BAD_INPUT = 2  # exit status
 EXAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")  # scikit-image ships these
 
@@ -35,7 +35,7 @@ def example_path(name: str) -> Path:
     )
 
 
-def find_sources(names: Iterable[str], suffixes: Sequence[str] = IMAGES) -> list[Path]:
+def find_sources(names: Iterable[str], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
     """Expand files, folders and patterns (`**` for below), in order.
 
     Of a folder those files are taken that lie in it; where there are none, those in folders below.

@@ -11,8 +11,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.cli.messages import complain
-from invertdesc.cli.sources import IMAGES, parse_options
+from invertdesc.cli.sources import parse_options
 from invertdesc.errors import InputError
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def target_of(name: str, out: Path, *, whole: bool = False) -> Path:
         raise InputError(f"Expected the name of an image inside a folder, got {name!r}.")
     *folders, last = parts
     stem, suffix = os.path.splitext(last)  # noqa: PTH122
-    short = suffix.lower() in IMAGES and not whole
+    short = suffix.lower() in IMAGE_SUFFIXES and not whole
     return out.joinpath(*folders, f"{stem if short else last}.png")
 
 
@@ -228,11 +229,11 @@ def _warn_of_stores_in(folder: Path) -> None:
 
 def _is_store(path: Path, several: bool) -> bool:
     try:
-        if not path.exists() or path.suffix.lower() in (*IMAGES, ".npz"):
+        if not path.exists() or path.suffix.lower() in (*IMAGE_SUFFIXES, ".npz"):
             return False
         if path.is_file() and path.suffix.lower() in STORES:
             return True
-        files = (*IMAGES, ".npz") if several else IMAGES
+        files = (*IMAGE_SUFFIXES, ".npz") if several else IMAGE_SUFFIXES
         if path.is_dir() and any(p.suffix.lower() in files for p in path.iterdir()):
             return False
     except OSError:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from invertdesc.descriptors.base import check_image_of, check_most, check_vectors, strongest
+from invertdesc.descriptors.base import check_image_of, check_most, check_vectors
 from invertdesc.errors import MissingDependencyError
 from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.changes import strongest
 from invertdesc.features.local import LocalFeatures, Provenance
 from invertdesc.image import GrayMode, to_gray
 from invertdesc.unfolding.frame import Frame

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -19,16 +19,17 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.evaluation.metrics import gradient_correlation, ncc, psnr, ssim
 from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.changes import shuffle_rows
 from invertdesc.features.local import Box, LocalFeatures
 from invertdesc.image import as_seen, to_gray, to_image
 from invertdesc.methods import create_method
+from invertdesc.methods.poisson import FLAT
 from invertdesc.ops import place_keypoints
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.methods import Reconstructor
 
-FLAT = 0.45  # the gray that `poisson` centres its pictures on
 FLOORS = ("orientation unknown", "shuffled", "flat", "mean picture")
 
 
@@ -306,13 +307,10 @@ def _knowledge(
         unknown = [one.without("orientations").assume(orientations=0.0) for one in features]
         given["orientation unknown"] = unknown
     if "shuffled" in floors:
-        given["shuffled"] = [_shuffled(one) for one in features]
+        given["shuffled"] = [
+            shuffle_rows(one, torch.Generator().manual_seed(0)) for one in features
+        ]
     return given
-
-
-def _shuffled(features: LocalFeatures) -> LocalFeatures:
-    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))
-    return replace(features, descriptors=features.descriptors[order])
 
 
 def _run(

@@ -123,29 +123,16 @@ class LocalFeatures:
         """Return the same features on another device."""
         return replace(self, **changed_rows(self, lambda value: value.to(device)))
 
-    def subset(self, mask: Tensor) -> LocalFeatures:
-        """Return the keypoints where a boolean mask of shape (N,) is true.
-
-        Raises:
-            InputError: Not a boolean mask of this length.
-        """
-        if mask.dtype != torch.bool or mask.shape != (len(self),):
-            raise InputError(
-                f"Expected a boolean mask of shape ({len(self)},), "
-                f"got {mask.dtype} of shape {tuple(mask.shape)}."
-            )
-        return self[mask]
-
     def inside(self, box: Box) -> LocalFeatures:
         """Return the keypoints in the pixels x0 to x1 - 1, y0 to y1 - 1 of a box (x0, y0, x1, y1).
 
         Whole numbers are pixel centres, so that these are x0 - 0.5 <= x < x1 - 0.5, likewise y.
         """
-        return self.subset(self._in_box(box))
+        return self[self._in_box(box)]
 
     def outside(self, box: Box) -> LocalFeatures:
         """Return the keypoints that `inside` leaves out, as if a region had been masked."""
-        return self.subset(~self._in_box(box))
+        return self[~self._in_box(box)]
 
     def crop(self, box: tuple[int, int, int, int]) -> LocalFeatures:
         """Return what lies inside a box of whole pixels, as features of that part of the picture.

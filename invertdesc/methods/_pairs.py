@@ -17,7 +17,7 @@ from invertdesc.methods._merge import PatchMethod, Windows
 from invertdesc.methods.database import Database, Origin, extract_all
 from invertdesc.unfolding.unfolding import LARGEST
 
-FLAT = 0.01  # a patch's deviation, of values in [0, 1], below which it counts as flat
+CONTRAST_FLOOR = 0.01  # a patch's deviation, of values in [0, 1], below which it counts as flat
 CONTRAST = ("contrast", "contrast_bias")
 
 
@@ -98,7 +98,7 @@ def save_pairs(
     """Write what was fitted and how strong patches are; return a line that says what is in it."""
     from sklearn.linear_model import Ridge
 
-    sizes = (pairs.patches.std(1) + FLAT).log()
+    sizes = (pairs.patches.std(1) + CONTRAST_FLOOR).log()
     told = Ridge(alpha=penalty_of(pairs.vectors, 0.02)).fit(
         pairs.vectors.numpy(), (sizes - sizes.mean()).numpy()
     )

@@ -17,7 +17,7 @@ from invertdesc.methods._lasso import positive_lasso
 from invertdesc.methods._merge import Windows
 from invertdesc.methods._pairs import (
     CONTRAST,
-    FLAT,
+    CONTRAST_FLOOR,
     PairedInverse,
     gather_pairs,
     import_sklearn,
@@ -124,7 +124,7 @@ class PairedDictionary(PairedInverse):
                 f"Expected at least {atoms} patches, one for each atom, got {len(pairs.vectors)}. "
                 "Give more pictures, or atoms a lower number."
             )
-        halves = [_half(pairs.vectors), to_unit(pairs.patches, FLAT)]
+        halves = [_half(pairs.vectors), to_unit(pairs.patches, CONTRAST_FLOOR)]
         found = _learn(torch.cat(halves, 1), atoms, penalty, seed)
         vectors, patches = torch.split(found, [part.shape[1] for part in halves], 1)
         return save_pairs(

@@ -19,6 +19,7 @@ from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
 from invertdesc.methods._merge import sample_patches
 from invertdesc.methods.database import Database, Origin, extract_all, open_database
+from invertdesc.methods.poisson import FLAT
 from invertdesc.ops import solve_poisson
 from invertdesc.rasterizers.field import between_pixels, merge_pieces, turned
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.unfolding.frame import Frame
 
-FLAT = 0.45  # where there is no keypoint at all, as with `poisson`
 ROUNDS = 8  # of completion
 
 

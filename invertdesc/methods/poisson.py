@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.features.batch import FeatureBatch
     from invertdesc.unfolding.unfolding import Unfolding
+FLAT = 0.45  # the gray of a picture without any keypoint
 
 
 class Poisson:

@@ -14,7 +14,7 @@ from invertdesc.errors import InputError
 from invertdesc.methods._merge import Windows
 from invertdesc.methods._pairs import (
     CONTRAST,
-    FLAT,
+    CONTRAST_FLOOR,
     PairedInverse,
     gather_pairs,
     import_sklearn,
@@ -81,7 +81,7 @@ class Ridge(PairedInverse):
         windows = Windows(resolve_descriptor(descriptor), blocks)
         pairs = gather_pairs(images, windows, most, progress=progress)
         found = Regression(alpha=penalty_of(pairs.vectors, penalty)).fit(
-            pairs.vectors.numpy(), to_unit(pairs.patches, FLAT).numpy()
+            pairs.vectors.numpy(), to_unit(pairs.patches, CONTRAST_FLOOR).numpy()
         )
         matrix = torch.from_numpy(found.coef_.T)
         tensors = {

@@ -25,7 +25,7 @@ def matched(
     """Pair features of two images by where `points` says that those of the first one went."""
     distance, nearest = torch.cdist(points, other.keypoints).min(1)
     good = distance < within
-    return one.subset(good), other[nearest[good]]
+    return one[good], other[nearest[good]]
 
 
 @pytest.mark.parametrize("gray", ["gamma", "luma"])

@@ -17,9 +17,17 @@ from invertdesc.methods._arrange import (
     pairs_of,
     score_arrangement,
     start_arrangement,
-    total_cost,
 )
 from invertdesc.methods.bovw import Bovw, grid_order
+
+
+def total_cost(words: torch.Tensor, places: torch.Tensor, beside: torch.Tensor) -> float:
+    """Sum what an arrangement costs, term by term."""
+    own = places.gather(0, words.flatten()[None]).sum()
+    pairs = (
+        cost[a, b].sum() for cost, (a, b) in zip(beside.unbind(), pairs_of(words), strict=True)
+    )
+    return float(own + sum(pairs))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from invertdesc.errors import FileError, InputError
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image
 from invertdesc.methods._merge import Windows, sample_patches
-from invertdesc.methods._pairs import FLAT, gather_pairs, penalty_of, to_unit
+from invertdesc.methods._pairs import CONTRAST_FLOOR, gather_pairs, penalty_of, to_unit
 from invertdesc.methods.database import Database
 from invertdesc.methods.ridge import Ridge
 
@@ -71,7 +71,7 @@ def test_it_is_scikit_learns_regression(pictures_folder: Path, hog_file: Path) -
     assert pairs.patches.shape == (1200, 20 * 20)
     assert float(pairs.patches.mean(1).abs().max()) < 1e-6
     model = Regression(alpha=penalty_of(pairs.vectors, 0.02))
-    model.fit(pairs.vectors.numpy(), to_unit(pairs.patches, FLAT).numpy())
+    model.fit(pairs.vectors.numpy(), to_unit(pairs.patches, CONTRAST_FLOOR).numpy())
     wanted = torch.from_numpy(model.predict(pairs.vectors[:9].numpy()))
     found = Ridge("hog", database=hog_file).infer(pairs.vectors[:9])
     torch.testing.assert_close(found, wanted, atol=2e-4, rtol=0)
