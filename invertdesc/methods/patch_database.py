@@ -17,11 +17,12 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError, MissingDependencyError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
-from invertdesc.methods._merge import sample_patches
+from invertdesc.methods._merge import LEAST_BLUR
 from invertdesc.methods.database import Database, Origin, extract_all, open_database
 from invertdesc.methods.poisson import FLAT
 from invertdesc.ops import solve_poisson
 from invertdesc.rasterizers.field import between_pixels, merge_pieces, turned
+from invertdesc.unfolding.sample import sample_frames
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -220,10 +221,10 @@ def _stored(vectors: Tensor) -> Tensor:
 
 def _cut(image: Tensor, features: LocalFeatures, frame: Frame, side: int) -> Tensor:
     """Return patches (N, 3, P, P) uint8 that fill the keypoints' frames."""
-    one = FeatureBatch.collate([features])
-    one.require(frame.needs, needed_by="cutting patches")
-    where = one.keypoints, frame.sides(one), frame.turns(one), side
-    patches = torch.stack([sample_patches(colour, *where) for colour in image], 1)
+    batch = FeatureBatch.collate([features])
+    batch.require(frame.needs, needed_by="cutting patches")
+    where = batch.keypoints, frame.sides(batch), frame.turns(batch), side
+    patches = torch.cat([sample_frames(one, *where, least_blur=LEAST_BLUR) for one in image], 1)
     return (patches * 255).round().clamp(0, 255).to(torch.uint8)
 
 

@@ -14,7 +14,8 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.methods.poisson import Poisson
 from invertdesc.rasterizers.field import JointUnfolding
-from invertdesc.unfolding.pattern import Pattern, inner_gradients, patch_gradients
+from invertdesc.unfolding.pattern import Pattern, inner_gradients
+from invertdesc.unfolding.sample import image_gradients
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -96,7 +97,7 @@ class Tv:
                 told = unfolding(vectors)
             grid = told.shape[-1]
             pattern = halves(grid, unfolding.frame)
-            pieces = patch_gradients(self._patches(batch, pattern, told.flatten(1), CELLS * grid))
+            pieces = image_gradients(self._patches(batch, pattern, told.flatten(1), CELLS * grid))
         else:
             patches = self._patches(batch, pattern, vectors, self.grid)
             pieces, frame = inner_gradients(patches, pattern.frame)
