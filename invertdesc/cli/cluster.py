@@ -7,13 +7,13 @@ import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from invertdesc._optional import require
 from invertdesc.cli.bulk import MADE, Outcome, run_jobs
 from invertdesc.cli.metrics import THERE
-from invertdesc.errors import FileError, InvertDescError, MissingDependencyError
+from invertdesc.errors import FileError, InvertDescError
 from invertdesc.limits import Limits, get_limits, set_limits
 
 if TYPE_CHECKING:
@@ -47,13 +47,8 @@ class Cluster:
         # What we start tells nobody; a cluster that runs already has been told by who started it.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        try:
-            self._ray: Any = import_module("ray")
-            self._data: Any = import_module("ray.data")
-        except ImportError as error:
-            raise MissingDependencyError(
-                "Expected Ray, which --ray needs: pip install invertdesc[dist]."
-            ) from error
+        self._ray: Any = require("ray", "dist", needed_by="sharing work over machines")
+        self._data: Any = require("ray.data", "dist", needed_by="sharing work over machines")
         file = order.recipe.unfolding
         recipe = replace(order.recipe, unfolding=None if file is None else file.absolute())
         store, out = order.store.absolute(), order.out.absolute()

@@ -114,23 +114,6 @@ def save_pairs(
     )
 
 
-def import_sklearn(method: str) -> None:
-    """Check that scikit-learn is there to fit with.
-
-    Raises:
-        MissingDependencyError: It is not.
-    """
-    from invertdesc.errors import MissingDependencyError
-
-    try:
-        import sklearn  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"Expected scikit-learn to collect a database for {method!r}, found none. "
-            "Install it: pip install invertdesc[index]"
-        ) from error
-
-
 def penalty_of(vectors: Tensor, ridge: float) -> float:
     """Return the weight of a penalty that is given relative to the vectors' variance."""
     return ridge * len(vectors) * float(vectors.var(0).mean()) + 1e-12

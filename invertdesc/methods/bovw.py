@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._optional import require
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
@@ -24,7 +25,6 @@ from invertdesc.methods._arrange import (
     start_arrangement,
 )
 from invertdesc.methods._merge import PatchMethod, Windows
-from invertdesc.methods._pairs import import_sklearn
 from invertdesc.methods.database import Database, Origin, extract_all
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Bovw(PatchMethod):
             InputError: Features on no grid, or fewer than words.
             MissingDependencyError: scikit-learn is not installed.
         """
-        import_sklearn(cls.name)
+        require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
         from sklearn.cluster import MiniBatchKMeans
 
         windows = Windows(resolve_descriptor(descriptor), 1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from invertdesc._optional import require
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.methods._lasso import positive_lasso
@@ -20,7 +21,6 @@ from invertdesc.methods._pairs import (
     CONTRAST_FLOOR,
     PairedInverse,
     gather_pairs,
-    import_sklearn,
     save_pairs,
     to_unit,
 )
@@ -112,7 +112,7 @@ class PairedDictionary(PairedInverse):
             InputError: An option is out of range, or there are fewer patches than atoms.
             MissingDependencyError: scikit-learn is not installed.
         """
-        import_sklearn(cls.name)
+        require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
         if not (0 < penalty < 1 and atoms >= 1):
             raise InputError(
                 f"Expected a penalty between 0 and 1 and atoms >= 1, got {penalty} and {atoms}."

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from invertdesc._optional import require
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.errors import FileError, InputError, MissingDependencyError
+from invertdesc.errors import FileError, InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
 from invertdesc.methods._merge import LEAST_BLUR
@@ -307,13 +308,7 @@ def _index(vectors: Tensor, probes: int | None) -> Any:
     Raises:
         MissingDependencyError: It is not installed.
     """
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Expected faiss, which finds the nearest descriptors; it is not installed. "
-            "Install it: pip install invertdesc[index]"
-        ) from error
+    faiss = require("faiss", "index", needed_by="finding the nearest descriptors")
     bits = vectors.dtype == torch.uint8
     count, width = vectors.shape
     rows = (vectors if bits else vectors.float()).numpy()

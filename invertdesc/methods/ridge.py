@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from invertdesc._optional import require
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.methods._merge import Windows
@@ -17,7 +18,6 @@ from invertdesc.methods._pairs import (
     CONTRAST_FLOOR,
     PairedInverse,
     gather_pairs,
-    import_sklearn,
     penalty_of,
     save_pairs,
     to_unit,
@@ -73,7 +73,7 @@ class Ridge(PairedInverse):
             InputError: An option is out of range, or no keypoints are found.
             MissingDependencyError: scikit-learn is not installed.
         """
-        import_sklearn(cls.name)
+        require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
         from sklearn.linear_model import Ridge as Regression
 
         if penalty <= 0:

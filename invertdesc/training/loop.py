@@ -17,9 +17,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from invertdesc._files import atomic_write
+from invertdesc._optional import require
 from invertdesc.descriptors import create_descriptor
 from invertdesc.drawing import contact_sheet
-from invertdesc.errors import FileError, InputError, MissingDependencyError
+from invertdesc.errors import FileError, InputError
 from invertdesc.evaluation.vgg16 import load_vgg16
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import write_image
@@ -297,12 +298,9 @@ def _append(path: Path, losses: dict[str, float]) -> None:
 
 
 def _board(out: Path) -> SummaryWriter:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Expected tensorboard, which --tensorboard needs: pip install invertdesc[train]."
-        ) from error
+    require("tensorboard", "train", needed_by="a log for TensorBoard")
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(str(out))
 
 

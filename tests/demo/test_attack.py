@@ -283,7 +283,7 @@ def test_without_gradio_the_extra_is_named(
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "")
     with pytest.raises(SystemExit, match="2"):
         main(["demo", "--port", "0", "--no-browser"])
-    assert "pip install invertdesc[demo]" in capsys.readouterr().err
+    assert "pip install 'invertdesc[demo]'" in capsys.readouterr().err
 
 
 def test_only_uploads_and_examples_are_read(answers: Answers, sent: Path, photo: Path) -> None:
