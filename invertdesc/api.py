@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 import torch
 from torch import Tensor
 
+from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError, NoKeypointsWarning
 from invertdesc.features._checks import OPTIONAL_FIELDS
@@ -142,8 +143,7 @@ def reconstruct(
     >>> reconstruct(camera()[::2, ::2]).shape
     torch.Size([3, 256, 256])
     """
-    if batch_size < 1:
-        raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
+    check_range("batch_size", batch_size, 1)
     if not isinstance(method, str) and (isinstance(method, type) or not callable(method)):
         raise InputError(f"Expected a method or the name of one, got {method!r}.")
     _check_device(device)

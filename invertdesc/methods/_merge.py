@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._options import check_choice, check_range
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors._hog import DenseHog
-from invertdesc.errors import FileError, InputError
+from invertdesc.errors import FileError
 from invertdesc.methods.database import Database, open_database
 from invertdesc.methods.poisson import in_gray
 from invertdesc.rasterizers.field import FieldRasterizer, merge_pieces
@@ -113,11 +114,9 @@ class PatchMethod(ABC):
             InputError: An option is out of range, no database, or one of another descriptor.
             FileError: The database is missing, broken, or of another method.
         """
-        if merge not in ("poisson", "average") or not (0 <= mean <= 1 and deviation >= 0):
-            raise InputError(
-                "Expected merge 'poisson' or 'average', a mean in [0, 1] and a deviation of at "
-                f"least 0; got merge={merge!r}, mean={mean}, deviation={deviation}."
-            )
+        check_choice("merge", merge, ("poisson", "average"))
+        check_range("mean", mean, 0, 1)
+        check_range("deviation", deviation, 0)
         self.descriptor = descriptor
         self.database = open_database(database, self.name, descriptor)
         missing = set(self.parts) - self.database.tensors.keys()

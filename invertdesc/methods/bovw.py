@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from invertdesc._optional import require
+from invertdesc._options import check_choice, check_range
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
@@ -88,11 +89,9 @@ class Bovw(PatchMethod):
             FileError: The database is missing, broken, or of another method.
         """
         super().__init__(descriptor, database=database, merge=merge, mean=mean, deviation=deviation)
-        if arrangement not in ("learned", "random") or alike < 1 or alpha < 0:
-            raise InputError(
-                "Expected arrangement 'learned' or 'random', alike >= 1 and alpha >= 0, "
-                f"got arrangement={arrangement!r}, alike={alike}, alpha={alpha}."
-            )
+        check_choice("arrangement", arrangement, ("learned", "random"))
+        check_range("alike", alike, 1)
+        check_range("alpha", alpha, 0)
         self.arrangement, self.alike, self.alpha, self.seed = arrangement, alike, alpha, seed
         self.pictures = _split(self.database)
         self.beside = _costs_beside(self.pictures, len(self.database.tensors["centroids"]))

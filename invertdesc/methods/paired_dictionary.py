@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from invertdesc._optional import require
+from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.methods._lasso import positive_lasso
@@ -74,8 +75,7 @@ class PairedDictionary(PairedInverse):
             FileError: The database is missing, broken, or of another method.
         """
         super().__init__(descriptor, database=database, merge=merge, mean=mean, deviation=deviation)
-        if not 0 < penalty < 1:
-            raise InputError(f"Expected a penalty between 0 and 1, got {penalty}.")
+        check_range("penalty", penalty, above=0, below=1)
         self.penalty = penalty
 
     @classmethod
@@ -113,10 +113,8 @@ class PairedDictionary(PairedInverse):
             MissingDependencyError: scikit-learn is not installed.
         """
         require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
-        if not (0 < penalty < 1 and atoms >= 1):
-            raise InputError(
-                f"Expected a penalty between 0 and 1 and atoms >= 1, got {penalty} and {atoms}."
-            )
+        check_range("penalty", penalty, above=0, below=1)
+        check_range("atoms", atoms, 1)
         windows = Windows(resolve_descriptor(descriptor), blocks)
         pairs = gather_pairs(images, windows, most, seed=seed, progress=progress)
         if len(pairs.vectors) < atoms:

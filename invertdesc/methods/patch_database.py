@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from invertdesc._optional import require
+from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError
 from invertdesc.features.batch import FeatureBatch
@@ -76,10 +77,8 @@ class PatchDatabase:
             FileError: The file is missing, broken, or not for this method.
             MissingDependencyError: faiss is not installed.
         """
-        if screening <= 0 or not (probes is None or probes >= 1):
-            raise InputError(
-                f"Expected screening > 0 and probes >= 1 or None, got {screening} and {probes}."
-            )
+        check_range("screening", screening, above=0)
+        check_range("probes", probes, 1)
         self.descriptor = descriptor
         self.screening = screening
         self.database = open_database(database, self.name, descriptor)
@@ -118,8 +117,8 @@ class PatchDatabase:
             InputError: A number is out of range, or no picture has a keypoint.
             FileError: The place cannot be written.
         """
-        if most < 1 or side < 2:
-            raise InputError(f"Expected most >= 1 and side >= 2, got {most} and {side}.")
+        check_range("most", most, 1)
+        check_range("side", side, 2)
         adapter, read = resolve_descriptor(descriptor), 0
         with _spool(Path(output)) as (vectors, patches):
             for image, features in extract_all(images, adapter, progress=progress):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from invertdesc._optional import require
+from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.errors import InputError
 from invertdesc.methods._merge import Windows
 from invertdesc.methods._pairs import (
     CONTRAST,
@@ -76,8 +76,7 @@ class Ridge(PairedInverse):
         require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
         from sklearn.linear_model import Ridge as Regression
 
-        if penalty <= 0:
-            raise InputError(f"Expected a penalty above 0, got {penalty}.")
+        check_range("penalty", penalty, above=0)
         windows = Windows(resolve_descriptor(descriptor), blocks)
         pairs = gather_pairs(images, windows, most, progress=progress)
         found = Regression(alpha=penalty_of(pairs.vectors, penalty)).fit(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.methods.poisson import Poisson
@@ -67,11 +68,9 @@ class Tv:
         Raises:
             InputError: A number is out of range, or the descriptor is binary.
         """
-        if weight <= 0 or steps < 1 or grid < 2:
-            raise InputError(
-                "Expected weight > 0, steps >= 1 and grid >= 2, "
-                f"got weight={weight}, steps={steps}, grid={grid}."
-            )
+        check_range("weight", weight, above=0)
+        check_range("steps", steps, 1)
+        check_range("grid", grid, 2)
         self.descriptor = descriptor
         self.weight, self.steps, self.stride = weight, steps, stride
         self.pattern, self.grid = pattern, grid

@@ -118,7 +118,7 @@ def test_what_it_cannot_work_with_is_told(
         create_method("ridge", descriptor="hog")
     with pytest.raises(FileError, match="it is one for 'ridge'"):
         create_method("paired-dictionary", database=hog_file)
-    with pytest.raises(InputError, match="merge 'poisson' or 'average'"):
+    with pytest.raises(InputError, match="merge among 'poisson', 'average'"):
         create_method("ridge", database=hog_file, merge="seamless")
     later = create_method("ridge", database=hog_file)
     with pytest.raises(InputError, match="collected with 'sift'"):
