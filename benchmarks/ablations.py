@@ -73,7 +73,7 @@ class Octaves(Channels):
         parts = [batch]
         for octave in range(len(OCTAVES) + 1):
             kept = octaves == octave
-            each = [batch[image].subset(kept[batch.images == image]) for image in range(len(batch))]
+            each = [batch[image][kept[batch.images == image]] for image in range(len(batch))]
             parts.append(FeatureBatch.collate(each))
         return (torch.cat([network_input(self.rasterizer(part)) for part in parts], 1),)
 

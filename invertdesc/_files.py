@@ -1,18 +1,27 @@
-"""Files: written whole or not at all, and looked for before they are read."""
+"""Files: written whole or not at all, looked for before they are read, and tensors in them."""
 
+from __future__ import annotations
+
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from invertdesc._version import __version__
 from invertdesc.errors import FileError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 if sys.platform != "win32":
     import fcntl
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm")
 
 
 @contextmanager
@@ -157,3 +166,90 @@ def existing_file(path: str | os.PathLike[str], what: str, advice: str = "") -> 
     if not there:
         raise FileError(f"Expected {what}, found none at {name}.{advice}")
     return name
+
+
+def save_tensors(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, Tensor],
+    *,
+    format: str,
+    version: int,
+    header: Mapping[str, object],
+) -> None:
+    """Write a .safetensors file, whole or not at all.
+
+    Args:
+        path: Where to write.
+        tensors: By name, on any device.
+        format: What the file is, such as `"invertdesc-network"`.
+        version: Of the format; raised when what an older invertdesc would read is no longer true.
+        header: What else the file says of itself, as JSON can hold it.
+
+    Raises:
+        FileError: The place cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    text = json.dumps({"library": f"invertdesc {__version__}", "version": version, **header})
+    plain = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
+    with atomic_write(path) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        try:  # by name, which copies nothing: tensors may be larger than the memory
+            save_file(plain, file.name, {format: text})  # one key: their order is random
+        except SafetensorError as error:  # a full disk, for one
+            raise FileError(f"Cannot write {path}: {error}.") from error
+        Path(file.name).chmod(mode)  # some versions leave a file that its owner alone can read
+
+
+@contextmanager
+def open_tensors(
+    path: str | os.PathLike[str],
+    *,
+    what: str,
+    format: str | None = None,
+    newest: int = 1,
+    advice: str = "",
+) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
+    """Read a .safetensors file for a block: its header, and its tensors on the CPU by name.
+
+    A value that the block misses or finds wrong (a KeyError, TypeError, ValueError or RuntimeError)
+    is refused as a broken file is.
+
+    Args:
+        path: Of the file.
+        what: It should be, such as `"a database"`, for the message.
+        format: As `save_tensors` was given it; None for a file without a header.
+        newest: The latest version that can be read.
+        advice: Put behind the message.
+
+    Raises:
+        FileError: Missing, broken, of another format, or of a later version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    name = existing_file(path, what, advice)
+    try:
+        with safe_open(name, framework="pt") as file:
+            header = _read_header(file.metadata() or {}, format, newest)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        yield header, tensors
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise FileError(f"Expected {what}, got {name}: {reason}.{advice}") from error
+
+
+def _read_header(metadata: Mapping[str, str], format: str | None, newest: int) -> dict[str, Any]:
+    if format is None:
+        return {}
+    text = metadata.get(format)
+    if metadata.get("format") == format:  # of the first unfoldings, which have a key for each part
+        text = metadata.get(format.removeprefix("invertdesc-"))
+    if text is None:
+        raise ValueError("its header is not ours")
+    header = json.loads(text)
+    if not isinstance(header, dict):
+        raise TypeError("its header is not ours")
+    if header.get("version", 1) > newest:
+        raise ValueError(f"it was written by {header['library']}, later than this one")
+    return header

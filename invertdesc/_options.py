@@ -1,4 +1,4 @@
-"""Options by name, checked once against what a factory's signature says that it takes."""
+"""Options: their names and kinds against a factory's signature, and the ranges of numbers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from numbers import Integral, Number, Real
+from operator import ge, gt, le, lt
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -155,3 +156,51 @@ def _short(value: object) -> str:
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = 80
     return short.repr(value)
+
+
+def check_range(
+    name: str,
+    value: float | None,
+    least: float | None = None,
+    most: float | None = None,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+) -> None:
+    """Check that a number is in range; None, of an option without a value, always is.
+
+    Args:
+        name: Of the option, for the message.
+        value: Of the option.
+        least: The smallest that is allowed.
+        most: The largest that is allowed.
+        above: What it must exceed.
+        below: What it must not reach.
+
+    Raises:
+        InputError: It is not, or it is NaN.
+
+    >>> check_range("keep", 0.5, above=0, most=1)
+    >>> check_range("keep", 1.5, above=0, most=1)
+    Traceback (most recent call last):
+    invertdesc.errors.InputError: Expected keep > 0 and <= 1, got 1.5.
+    """
+    bounds = ((">=", least, ge), (">", above, gt), ("<=", most, le), ("<", below, lt))
+    given = [(sign, bound, holds) for sign, bound, holds in bounds if bound is not None]
+    if value is not None and not all(holds(value, bound) for _, bound, holds in given):
+        wanted = " and ".join(f"{sign} {bound}" for sign, bound, _ in given)
+        raise InputError(f"Expected {name} {wanted}, got {value}.")
+
+
+def check_choice(name: str, value: object, choices: Collection[object]) -> None:
+    """Check that an option has one of some values.
+
+    Raises:
+        InputError: It has another.
+
+    >>> check_choice("grid", 9, (8, 16))
+    Traceback (most recent call last):
+    invertdesc.errors.InputError: Expected grid among 8, 16; got 9.
+    """
+    if value not in choices:
+        raise InputError(f"Expected {name} among {', '.join(map(repr, choices))}; got {value!r}.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import torch
 from torch import Tensor
 
+from invertdesc._options import check_range
 from invertdesc._progress import show_progress, watch
 from invertdesc._sources import read_one, several
 from invertdesc.descriptors import resolve_descriptor
@@ -244,8 +245,7 @@ def _check_names(features: Sequence[LocalFeatures], descriptor: str) -> None:
 def _check_options(
     method: str | Reconstructor, device: str | torch.device | None, batch_size: int
 ) -> None:
-    if batch_size < 1:
-        raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
+    check_range("batch_size", batch_size, 1)
     if not isinstance(method, str) and (isinstance(method, type) or not callable(method)):
         raise InputError(f"Expected a method or the name of one, got {method!r}.")
     try:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.errors import FileError, InputError
 
 T = TypeVar("T")
-IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 EXAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")  # scikit-image ships these
 
 
@@ -32,7 +32,7 @@ def example_path(name: str) -> Path:
 
 
 def find_sources(
-    names: Iterable[str | os.PathLike[str]], suffixes: Sequence[str] = IMAGES
+    names: Iterable[str | os.PathLike[str]], suffixes: Sequence[str] = IMAGE_SUFFIXES
 ) -> list[Path]:
     """Expand files, folders and patterns (`**` for below), in order.
 
@@ -49,7 +49,7 @@ def find_sources(
 
 
 def locate_sources(
-    names: Iterable[str | os.PathLike[str]], suffixes: Sequence[str] = IMAGES
+    names: Iterable[str | os.PathLike[str]], suffixes: Sequence[str] = IMAGE_SUFFIXES
 ) -> dict[Path, Path]:
     """Return what `find_sources` does, each with its path in the folder that was named.
 

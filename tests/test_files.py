@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import signal
 import stat
@@ -9,8 +10,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from invertdesc._files import atomic_write
+from invertdesc._files import atomic_write, open_tensors, save_tensors
 from invertdesc.errors import FileError
 
 
@@ -229,3 +232,58 @@ def test_error_of_the_disk_when_it_is_told_to_keep_a_file(
     with pytest.raises(FileError, match=r"Cannot write .*: Input/output error"):
         write_all(tmp_path / "file.bin", b"1")
     assert list(tmp_path.iterdir()) == []
+
+
+def write_tensors(path: Path, version: int = 1) -> Path:
+    tensors = {"a": torch.eye(3).T, "b": torch.arange(2)}
+    save_tensors(path, tensors, format="some", version=version, header={"x": [1, None]})
+    return path
+
+
+def test_tensors_and_header_survive_their_file(tmp_path: Path) -> None:
+    path = write_tensors(tmp_path / "new" / "a.safetensors")
+    with open_tensors(path, what="a thing", format="some") as (header, tensors):
+        assert (header["x"], header["version"]) == ([1, None], 1)
+        assert header["library"].startswith("invertdesc ")
+        assert tensors["a"].equal(torch.eye(3))
+        assert tensors["b"].equal(torch.arange(2))
+    with open_tensors(path, what="a thing") as (header, tensors):  # none is asked for
+        assert (header, set(tensors)) == ({}, {"a", "b"})
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (None, "its header is not ours"),
+        ({"other": "{}"}, "its header is not ours"),
+        ({"format": "some"}, "its header is not ours"),
+        ({"some": "[]"}, "its header is not ours"),
+        ({"some": "{"}, "Expecting property name"),
+        ({"some": "[" * 100_000}, "maximum recursion depth"),
+        ({"some": json.dumps({"version": "2"})}, "'>' not supported"),
+        ({"some": json.dumps({"version": 3})}, "it has no 'library'"),
+        (
+            {"some": json.dumps({"version": 3, "library": "invertdesc 9"})},
+            r"it was written by invertdesc 9, later than this one\. Make one\.$",
+        ),
+    ],
+)
+def test_headers_of_others_are_refused(
+    tmp_path: Path, header: dict[str, str] | None, words: str
+) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.zeros(1)}, path, header)
+    told = rf"Expected a thing, got .*a\.safetensors: .*{words}"
+    reading = open_tensors(path, what="a thing", format="some", newest=2, advice=" Make one.")
+    with pytest.raises(FileError, match=told), reading:
+        pass
+
+
+def test_what_a_block_finds_wrong_is_refused_as_a_broken_file(tmp_path: Path) -> None:
+    path = write_tensors(tmp_path / "a.safetensors")
+    told = r"Expected a thing, got .*: it has no 'c'\."
+    with pytest.raises(FileError, match=told), open_tensors(path, what="a thing") as (_, tensors):
+        tensors["c"]
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(FileError, match="Expected a thing"), open_tensors(path, what="a thing"):
+        pass

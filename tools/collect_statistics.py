@@ -4,16 +4,26 @@ python tools/collect_statistics.py PHOTOS [NAME ...]
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file, save_file
 
 from invertdesc import create_descriptor, list_descriptors
-from invertdesc.descriptors.checking import collect_fingerprint
+from invertdesc.descriptors import Descriptor
+from invertdesc.descriptors.checking import fingerprint
+from invertdesc.image import to_image
 from invertdesc.weights import FOLDER
 
 LEARNED = ("hardnet", "hynet", "sosnet")  # they depend on the weights
 IMAGES = 150
+
+
+def collect_fingerprint(descriptor: Descriptor, images: Sequence[object]) -> torch.Tensor:
+    """Return the `fingerprint` of a descriptor's vectors in images, as `check` compares it."""
+    found = (descriptor.extract(to_image(image)) for image in images)
+    return fingerprint(torch.cat([descriptor.encode(one.descriptors) for one in found]))
 
 
 def main(photos: str, *names: str) -> None:

@@ -25,7 +25,8 @@ from invertdesc import FeatureBatch, create_descriptor
 from invertdesc.descriptors._opencv import find_class
 from invertdesc.image import to_gray, to_image
 from invertdesc.unfolding.frame import Frame
-from invertdesc.unfolding.pattern import Pattern, box_means, patches_around
+from invertdesc.unfolding.pattern import Pattern, box_means
+from invertdesc.unfolding.sample import sample_frames
 from invertdesc.weights import FOLDER
 
 NOISE = 42.0  # standard deviation, in gray levels around 128
@@ -83,7 +84,7 @@ def listen(name: str, samples: int) -> Tensor:
             points = [cv2.KeyPoint(x, y, recipe.size, 0.0) for y in places for x in places]
             kept, vectors = tool.compute(noise.astype(np.uint8), points)
             rows = torch.tensor([(*point.pt, max(point.angle, 0.0)) for point in kept])
-            seen = patches_around(
+            seen = sample_frames(
                 torch.from_numpy(noise / NOISE - 128 / NOISE).float(),
                 rows[:, :2],
                 torch.full((len(rows),), float(width)),

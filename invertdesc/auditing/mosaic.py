@@ -13,8 +13,8 @@ from invertdesc.descriptors import Descriptor
 from invertdesc.errors import NotApplicableError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
-from invertdesc.unfolding.fit import places_around
 from invertdesc.unfolding.frame import Frame
+from invertdesc.unfolding.sample import sample_frames
 
 PATCH, COLUMNS, MOST = 24, 12, 96  # pixels of a side, patches in a row, patches in all
 MARGIN = 4 / 3  # side of a tile over that of its patch, so that neighbours do not mix
@@ -95,14 +95,10 @@ def true_patches(gray: Tensor, features: LocalFeatures, frame: Frame) -> Tensor:
         (min(N, 96), P, P), turned upright.
     """
     batch = FeatureBatch.collate([features[:MOST]])
-    side, count = _side(frame), min(len(features), MOST)
+    side = _side(frame)
     sides, turns = frame.sides(batch), frame.turns(batch)
-    x, y = places_around(batch.keypoints, sides, turns, side * FINER)
-    height, width = gray.shape
-    where = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
-    flat = where.view(1, count * side * FINER, side * FINER, 2)
-    seen = F.grid_sample(gray[None, None], flat, padding_mode="border", align_corners=False)
-    return F.avg_pool2d(seen.view(count, 1, side * FINER, -1), FINER)[:, 0]
+    seen = sample_frames(gray, batch.keypoints, sides, turns, side * FINER)
+    return F.avg_pool2d(seen, FINER)[:, 0]
 
 
 def _grid(count: int) -> tuple[int, int]:

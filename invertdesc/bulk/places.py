@@ -9,8 +9,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.errors import InputError
-from invertdesc.sources import IMAGES, leads_to, locate_sources
+from invertdesc.sources import leads_to, locate_sources
 
 Sources: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 Shard: TypeAlias = tuple[int, int]  # number, count
@@ -40,7 +41,7 @@ def target_of(name: str, out: Path, *, whole: bool = False) -> Path:
         raise InputError(f"Expected the name of an image inside a folder, got {name!r}.")
     *folders, last = parts
     stem, suffix = os.path.splitext(last)  # noqa: PTH122
-    short = suffix.lower() in IMAGES and not whole
+    short = suffix.lower() in IMAGE_SUFFIXES and not whole
     return out.joinpath(*folders, f"{stem if short else last}.png")
 
 
@@ -77,7 +78,7 @@ def plan_files(
     folder: str | os.PathLike[str],
     suffix: str,
     *,
-    suffixes: Sequence[str] = IMAGES,
+    suffixes: Sequence[str] = IMAGE_SUFFIXES,
     tail: str = "",
 ) -> dict[Path, Path]:
     """Say which file becomes which: those of a folder keep their folders below it.

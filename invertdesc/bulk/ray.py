@@ -7,14 +7,14 @@ import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from invertdesc._optional import require
 from invertdesc.bulk.jobs import Outcome, Status, run_jobs
 from invertdesc.bulk.order import Order
 from invertdesc.bulk.places import Places
-from invertdesc.errors import FileError, InvertDescError, MissingDependencyError
+from invertdesc.errors import FileError, InvertDescError
 from invertdesc.limits import Limits, get_limits, set_limits
 
 Columns: TypeAlias = dict[str, Any]
@@ -43,13 +43,8 @@ class Cluster:
         # What we start tells nobody; a cluster that runs already has been told by who started it.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        try:
-            self._ray: Any = import_module("ray")
-            self._data: Any = import_module("ray.data")
-        except ImportError as error:
-            raise MissingDependencyError(
-                "Expected Ray, to share images out: pip install invertdesc[dist]."
-            ) from error
+        self._ray: Any = require("ray", "dist", needed_by="sharing work over machines")
+        self._data: Any = require("ray.data", "dist", needed_by="sharing work over machines")
         self._order = replace(order, out=order.out.absolute())
         self._address = address
         self.workers = 0

@@ -36,6 +36,9 @@ class Summary:
         writing: Seconds that it waited for results to be written; 0 with Ray.
         workers: Number of Ray processes that shared the work; 0 without Ray.
         log: File of JSON lines with the outcome of each image, or None.
+
+    >>> Summary(total=3, made=2, failed=1).complete
+    False
     """
 
     total: int

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import invertdesc
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc._text import printable
 from invertdesc.cli.options import (
     DescriptorOptions,
@@ -30,7 +31,7 @@ from invertdesc.cli.options import (
 from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.cli.stores import find_store, open_named, tell
 from invertdesc.errors import InputError
-from invertdesc.sources import IMAGES, find_sources
+from invertdesc.sources import find_sources
 
 if TYPE_CHECKING:
     from invertdesc.auditing.result import Audit
@@ -162,7 +163,7 @@ def _open(
     place = find_store(sources or [], False)
     if place is None:
         adapter = make_descriptor(descriptor or "sift", options, gray)
-        paths = find_sources(sources or [], (*IMAGES, ".npz"))
+        paths = find_sources(sources or [], (*IMAGE_SUFFIXES, ".npz"))
         if not paths:
             raise InputError("Expected a SOURCE, got none. See --help.")
         yield list(paths), adapter

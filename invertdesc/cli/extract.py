@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.cli.bulk import complain_of, report_files
 from invertdesc.cli.options import (
     DescriptorName,
@@ -13,7 +14,6 @@ from invertdesc.cli.options import (
     make_descriptor,
 )
 from invertdesc.cli.sources import plan_outputs
-from invertdesc.sources import IMAGES
 
 
 def extract(
@@ -34,7 +34,7 @@ def extract(
     """
     from invertdesc.bulk import extract_files
 
-    plan = plan_outputs(sources, example, output, IMAGES, ".npz", "")
+    plan = plan_outputs(sources, example, output, IMAGE_SUFFIXES, ".npz", "")
     adapter = make_descriptor(descriptor, descriptor_option, gray)
     summary = extract_files(plan, descriptor=adapter, on_outcome=complain_of, progress=True)
     report_files(summary, plan)

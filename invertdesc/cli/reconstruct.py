@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.cli.bulk import complain_of, report_files, report_store
 from invertdesc.cli.options import (
     Assume,
@@ -30,7 +31,6 @@ from invertdesc.cli.options import (
 from invertdesc.cli.sources import parse_options, plan_outputs
 from invertdesc.cli.stores import find_store, open_named, parse_shard, tell, warn_of_left_out
 from invertdesc.errors import InputError
-from invertdesc.sources import IMAGES
 
 
 def reconstruct(
@@ -93,7 +93,7 @@ def reconstruct(
 
     path = find_store(sources or [], example is not None)
     if path is not None:
-        if output is None or output.suffix.lower() in IMAGES:
+        if output is None or output.suffix.lower() in IMAGE_SUFFIXES:
             raise InputError(f"Expected a folder to write to, -o DIR, got {output}.")
         if descriptor_option or gray is not None:
             raise InputError(f"Expected -D and --gray for images only, got them for {path}.")
@@ -125,7 +125,9 @@ def reconstruct(
             "Expected --names, --shard, --image-size, --assume, --consistency and --ray with a "
             "store, got none."
         )
-    plan = plan_outputs(sources, example, output, (*IMAGES, ".npz"), ".png", "-reconstruction")
+    plan = plan_outputs(
+        sources, example, output, (*IMAGE_SUFFIXES, ".npz"), ".png", "-reconstruction"
+    )
     adapter = make_descriptor(descriptor or "sift", descriptor_option, gray)
     summary = reconstruct_files(
         plan,

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.cli.messages import complain
 from invertdesc.errors import InputError
-from invertdesc.sources import IMAGES
 
 if TYPE_CHECKING:
     from invertdesc.stores.base import Store
@@ -103,11 +103,11 @@ def _warn_of_stores_in(folder: Path) -> None:
 
 def _is_store(path: Path, several: bool) -> bool:
     try:
-        if not path.exists() or path.suffix.lower() in (*IMAGES, ".npz"):
+        if not path.exists() or path.suffix.lower() in (*IMAGE_SUFFIXES, ".npz"):
             return False
         if path.is_file() and path.suffix.lower() in STORES:
             return True
-        files = (*IMAGES, ".npz") if several else IMAGES
+        files = (*IMAGE_SUFFIXES, ".npz") if several else IMAGE_SUFFIXES
         if path.is_dir() and any(p.suffix.lower() in files for p in path.iterdir()):
             return False
     except OSError:

@@ -159,7 +159,7 @@ def attack(
         MissingFieldError: The method needs what is not there.
     """
     part = kept(stored.features, choice)
-    left = part if mask is None else part.subset(~is_erased(part, mask))
+    left = part if mask is None else part[~is_erased(part, mask)]
     if not len(left):
         raise InputError(
             f"Expected keypoints to reconstruct from, all {len(part)} are erased. Leave some."

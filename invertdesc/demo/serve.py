@@ -15,10 +15,11 @@ from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import quote
 
+from invertdesc._optional import require
 from invertdesc.demo.answers import Answers
 from invertdesc.demo.folder import own_folder
 from invertdesc.demo.guard import MEGABYTE, Application, Guard
-from invertdesc.errors import InputError, MissingDependencyError
+from invertdesc.errors import InputError
 
 HOST = "127.0.0.1"
 
@@ -136,13 +137,8 @@ def _server(app: Application) -> Any:
 
 
 def _build_app(answers: Answers, most: int) -> Application:
-    try:
-        import gradio
-        from fastapi import FastAPI
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Expected gradio, which the page is made with: pip install invertdesc[demo]."
-        ) from error
+    gradio = require("gradio", "demo", needed_by="the demo")
+    from fastapi import FastAPI
 
     from invertdesc.demo.page import CSS, build_page, theme
 

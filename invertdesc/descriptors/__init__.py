@@ -1,64 +1,19 @@
 """Descriptor adapters, one a file, and the registry that finds them."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-from invertdesc.descriptors._builtin import BUILTIN
 from invertdesc.descriptors.base import Descriptor
-from invertdesc.errors import InputError
-from invertdesc.registry import Registry
-
-__all__ = ["Descriptor", "create_descriptor", "list_descriptors", "register_descriptor"]
-
-A = TypeVar("A", bound=Callable[..., Any])
-descriptors: Registry[Descriptor] = Registry(
-    "descriptor",
-    group="invertdesc.descriptors",
-    builtin=BUILTIN,
+from invertdesc.descriptors.registry import (
+    create_descriptor,
+    descriptors,
+    list_descriptors,
+    register_descriptor,
+    resolve_descriptor,
 )
 
-
-def create_descriptor(name: str, **options: Any) -> Descriptor:
-    """Create a descriptor adapter by name; options go to its constructor.
-
-    >>> create_descriptor("sift", contrast_threshold=0.03).dim
-    128
-    """
-    return descriptors.create(name, **options)
-
-
-def list_descriptors(pattern: str = "*") -> list[str]:
-    """List the names of descriptors that match a wildcard pattern, sorted.
-
-    >>> list_descriptors("*sift")
-    ['rootsift', 'sift']
-    """
-    return descriptors.names(pattern)
-
-
-def register_descriptor(name: str) -> Callable[[A], A]:
-    """Register the class or function below as a factory of adapters, under a new name.
-
-    >>> @register_descriptor("sift")
-    ... def keen_sift():
-    ...     return create_descriptor("sift", contrast_threshold=0.01)
-    Traceback (most recent call last):
-    invertdesc.errors.InputError: Expected a new descriptor name ..., got ... taken. Choose another.
-    """
-    return descriptors.registering(name)
-
-
-def resolve_descriptor(descriptor: str | Descriptor) -> Descriptor:
-    """Return an adapter as it is, or create the one of that name.
-
-    Raises:
-        InputError: Neither, or no such name.
-    """
-    if isinstance(descriptor, str):
-        return create_descriptor(descriptor)
-    if isinstance(descriptor, type) or not hasattr(descriptor, "encode"):
-        raise InputError(
-            "Expected a descriptor's name or an adapter from create_descriptor(), "
-            f"got {descriptor!r}."
-        )
-    return descriptor
+__all__ = [
+    "Descriptor",
+    "create_descriptor",
+    "descriptors",
+    "list_descriptors",
+    "register_descriptor",
+    "resolve_descriptor",
+]

@@ -178,7 +178,7 @@ def _candidates(
 
 def _thinned(features: LocalFeatures) -> LocalFeatures:
     if features.scales is not None:  # larger than the picture: damaged, and slow
-        features = features.subset(features.scales < max(features.image_size))
+        features = features[features.scales < max(features.image_size)]
     # Keypoints at one place agree whatever their common turn and scale: one of them is kept.
     _, first = np.unique(features.keypoints.round().numpy(), axis=0, return_index=True)
     features = features[torch.from_numpy(first).sort().values]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc.unfolding.fit import places_around
+from invertdesc.unfolding.sample import places_around, sample_places
 
 if TYPE_CHECKING:
     from invertdesc.features.batch import FeatureBatch
@@ -119,11 +119,8 @@ class SoftHistograms:
         x, y, steps = self.x[chosen], self.y[chosen], self.steps[chosen]
         across = torch.stack([x + steps, x - steps, x, x])
         along = torch.stack([y, y, y + steps, y - steps])
-        where = torch.stack([(2 * across + 1) / width - 1, (2 * along + 1) / height - 1], -1)
-        points = x.shape[1]
-        found = F.grid_sample(
-            picture, where.view(1, -1, points, 2), padding_mode="border", align_corners=False
-        ).view(2, 2, -1, points, points)
+        seen = sample_places(picture[0], across, along, image_size=(height, width))
+        found = seen.view(2, 2, *x.shape)
         return (found[:, 0] - found[:, 1]) / (2 * steps)
 
     def _collect(self, right: Tensor, down: Tensor) -> Tensor:

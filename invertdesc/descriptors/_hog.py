@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._options import check_range
 from invertdesc.descriptors._hog_signs import (
     read_cells,
     shipped_signs,
@@ -50,8 +51,7 @@ class DenseHog:
 
     def __post_init__(self) -> None:
         for option in ("orientations", "pixels_per_cell", "cells_per_block"):
-            if getattr(self, option) < 1:
-                raise InputError(f"Expected {option} >= 1, got {getattr(self, option)}.")
+            check_range(option, getattr(self, option), 1)
 
     @property
     def dim(self) -> int:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from invertdesc.errors import FileError
+from invertdesc._files import open_tensors
 from invertdesc.ops import solve_poisson
 
 BINS = 9  # of the histograms that the network takes
@@ -156,17 +156,12 @@ def shipped_signs(device: torch.device) -> SignNet:
     Raises:
         FileError: Its file is missing or broken.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     from invertdesc.weights import FOLDER
 
-    path = FOLDER / "signs-hog.safetensors"
     network = SignNet()
-    try:
-        network.load_state_dict({k: v.float() for k, v in load_file(path).items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise FileError(f"Expected the shipped weights {path.name}, got: {error}") from error
+    path = FOLDER / "signs-hog.safetensors"
+    with open_tensors(path, what="the shipped weights") as (_, tensors):
+        network.load_state_dict({name: value.float() for name, value in tensors.items()})
     return network.requires_grad_(False).to(device)
 
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from invertdesc.descriptors.base import check_image_of, check_most, check_vectors, strongest
-from invertdesc.errors import MissingDependencyError
+from invertdesc._optional import require
+from invertdesc.descriptors.base import check_image_of, check_most, check_vectors
 from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.changes import strongest
 from invertdesc.features.local import LocalFeatures, Provenance
 from invertdesc.image import GrayMode, to_gray
 from invertdesc.unfolding.frame import Frame
@@ -60,7 +61,7 @@ class KorniaDescriptor:
         Raises:
             MissingDependencyError: kornia is not installed.
         """
-        network = self._build(_kornia_feature())
+        network = self._build(self._feature)
         return network.eval().requires_grad_(False)
 
     def extract(self, image: Tensor) -> LocalFeatures:
@@ -102,7 +103,7 @@ class KorniaDescriptor:
 
     def respond(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
         """Describe one gray image (H, W) at the keypoints of a batch of one; differentiable."""
-        patches = _patches(_kornia_feature(), gray, batch, self.frame, self.patch_size)
+        patches = _patches(self._feature, gray, batch, self.frame, self.patch_size)
         vectors = [self.network(part) for part in torch.split(patches, AT_ONCE)]
         return torch.cat(vectors).float() if len(patches) else gray.new_zeros(0, self.dim)
 
@@ -110,6 +111,11 @@ class KorniaDescriptor:
         """Scale vectors to length 1."""
         check_vectors(raw, self.dim, self.name)
         return F.normalize(raw.float(), dim=1)
+
+    @property
+    def _feature(self) -> Any:
+        """The module `kornia.feature`."""
+        return require("kornia.feature", None, needed_by=f"the descriptor {self.name!r}")
 
     def _build(self, kornia_feature: Any) -> nn.Module:
         """Return kornia's module."""
@@ -130,22 +136,6 @@ def _patches(
         gray[None, None], frames[None], PS=pixels
     )[0]
     return found
-
-
-def _kornia_feature() -> Any:
-    """Import `kornia.feature`.
-
-    Raises:
-        MissingDependencyError: It is not installed.
-    """
-    try:
-        import kornia.feature
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Expected kornia, which computes this descriptor; it is not installed. "
-            "Install it: pip install kornia"
-        ) from error
-    return kornia.feature
 
 
 def _version() -> str:

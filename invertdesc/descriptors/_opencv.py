@@ -16,9 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from invertdesc._text import one_line
-from invertdesc.descriptors.base import check_image_of, check_most, check_vectors, strongest
+from invertdesc.descriptors.base import check_image_of, check_most, check_vectors
 from invertdesc.errors import InputError, InvertDescError, MissingDependencyError, UnknownNameError
 from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.bits import unpack_bits
+from invertdesc.features.changes import strongest
 from invertdesc.features.convert import rows_of
 from invertdesc.features.local import LocalFeatures, Provenance
 from invertdesc.image import GrayMode, to_gray, to_uint8
@@ -26,6 +28,7 @@ from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding
 
 Array: TypeAlias = NDArray[Any]
+SCALE_FACTOR = 6.75  # of learned descriptors, for keypoints of size 2 sigma, as of SIFT
 SMALLEST_SIDE = 16  # OpenCV finds nothing in smaller images, and fails in some
 
 # OpenCV's size of a keypoint, for a sigma of 1 pixel. SIFT and KAZE store 2 sigma, AKAZE 3 sigma
@@ -145,8 +148,7 @@ class OpenCVDescriptor:
         check_vectors(raw, self.width, self.name)
         if not self.packed:
             return F.normalize(raw.float(), dim=1)
-        bits = raw[..., None] >> torch.arange(8, dtype=torch.uint8, device=raw.device) & 1
-        return bits.flatten(1)[:, : self.dim].float() * 2 - 1
+        return unpack_bits(raw)[:, : self.dim].float() * 2 - 1
 
     def _tool(self) -> Any:
         """Return OpenCV's object."""

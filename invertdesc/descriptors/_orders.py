@@ -9,6 +9,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from invertdesc.features.bits import pack_bits, unpack_bits
+
 Reading: TypeAlias = Callable[[Tensor], Tensor]
 
 NATURAL, UNKNOWN = "in order", "unknown"
@@ -61,6 +63,4 @@ def sift_orders(kornia: bool) -> Mapping[str, tuple[int, ...]]:
 
 
 def _turned_bits(raw: Tensor) -> Tensor:
-    bits = raw[..., None] >> torch.arange(8, dtype=torch.uint8, device=raw.device) & 1
-    places = torch.arange(8, dtype=torch.uint8, device=raw.device)
-    return (bits.flip(-1) << places).sum(-1).to(torch.uint8)
+    return pack_bits(unpack_bits(raw).flip(1)).flip(1)

@@ -49,18 +49,6 @@ class Descriptor(Protocol):
         """Turn (N, ...) vectors as emitted into (N, dim) float32, the input of methods."""
 
 
-@runtime_checkable
-class Describer(Descriptor, Protocol):
-    """A descriptor that can also be computed at keypoints that something else found."""
-
-    def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
-        """Describe an image of shape (3, H, W), RGB in [0, 1], at the keypoints of features.
-
-        The result has the scales and orientations that were used; keypoints that cannot be
-        described there are left out.
-        """
-
-
 class Differentiable(Descriptor, Protocol):
     """A descriptor whose vectors can be computed so that gradients pass to the picture."""
 
@@ -117,11 +105,3 @@ def check_image_of(features: LocalFeatures, image: Tensor) -> None:
             f"Expected features of an image of (H, W) = {tuple(image.shape[-2:])}, "
             f"got {features.image_size}."
         )
-
-
-def strongest(features: LocalFeatures, most: int | None) -> LocalFeatures:
-    """Keep the highest scores, in the order in which they came; None keeps all."""
-    if most is None or len(features) <= most or features.scores is None:
-        return features
-    best = features.scores.argsort(descending=True, stable=True)[:most]
-    return features[best.sort().values]

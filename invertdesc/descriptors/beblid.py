@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from invertdesc.descriptors._opencv import OpenCVDescriptor, find_class
+from invertdesc.descriptors._opencv import SCALE_FACTOR, OpenCVDescriptor, find_class
 from invertdesc.unfolding.frame import Frame
-
-SCALE_FACTOR = 6.75  # for keypoints of size 2 sigma, as of SIFT
 
 
 @dataclass(frozen=True, kw_only=True)

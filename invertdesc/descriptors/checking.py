@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._files import open_tensors
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors._orders import NATURAL, UNKNOWN, readings
-from invertdesc.errors import FileError, InputError
+from invertdesc.errors import InputError
 from invertdesc.features.placeholders import WHERE, placeholder
-from invertdesc.image import to_image
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -200,10 +200,15 @@ def fingerprint(vectors: Tensor) -> Tensor:
     Args:
         vectors: (N, D) float, as the descriptor's `encode` returns them.
 
+    Raises:
+        InputError: There are no vectors.
+
     >>> fingerprint(torch.tensor([[1.0, 1.0], [-1.0, -1.0]]))[:2]
     tensor([[0., 0.],
             [1., 0.]])
     """
+    if not len(vectors):
+        raise InputError("Expected vectors to take statistics of, found none.")
     mean = vectors.mean(0)
     aside = vectors - mean
     aside = aside / aside.square().mean(0).sqrt().clamp(min=1e-6)
@@ -212,19 +217,6 @@ def fingerprint(vectors: Tensor) -> Tensor:
         near = (aside[:, :-lag] * aside[:, lag:]).mean(0) if lag < len(mean) else mean[:0]
         rows.append(F.pad(near, (0, len(mean) - len(near))))
     return torch.stack(rows)
-
-
-def collect_fingerprint(descriptor: Descriptor, images: Iterable[object]) -> Tensor:
-    """Return the `fingerprint` of a descriptor's vectors in images, as `check` compares it.
-
-    Raises:
-        InputError: No keypoint in any image.
-    """
-    found = (descriptor.extract(to_image(one)) for one in images)
-    vectors = [descriptor.encode(features.descriptors) for features in found]
-    if not sum(map(len, vectors)):
-        raise InputError("Expected images with keypoints to collect statistics of, found none.")
-    return fingerprint(torch.cat(vectors))
 
 
 def _form(raw: Tensor, name: str) -> tuple[str, float]:
@@ -338,13 +330,8 @@ def _reference(name: str) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _shipped() -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     from invertdesc.weights import FOLDER
 
     path = FOLDER / "statistics.safetensors"
-    try:
-        return {name: value.float() for name, value in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise FileError(f"Expected the shipped statistics {path.name}, got: {error}") from error
+    with open_tensors(path, what="the shipped statistics") as (_, tensors):
+        return {name: value.float() for name, value in tensors.items()}

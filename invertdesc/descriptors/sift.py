@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._options import check_range
 from invertdesc.descriptors._histograms import SoftHistograms, find_level, root
 from invertdesc.descriptors._opencv import Array, OpenCVDescriptor, find_class
-from invertdesc.errors import InputError
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding
 
@@ -53,11 +53,8 @@ class Sift(OpenCVDescriptor):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.octave_layers < 1 or self.sigma <= 0:
-            raise InputError(
-                "Expected octave_layers >= 1 and sigma > 0, "
-                f"got octave_layers={self.octave_layers}, sigma={self.sigma}."
-            )
+        check_range("octave_layers", self.octave_layers, 1)
+        check_range("sigma", self.sigma, above=0)
 
     @cached_property
     def unfolding(self) -> Unfolding:

@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from invertdesc._options import check_range
 from invertdesc.descriptors.sift import Sift
-from invertdesc.errors import InputError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding
@@ -45,10 +45,8 @@ class SiftDense(Sift):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.step < 1 or self.scale <= 0:
-            raise InputError(
-                f"Expected step >= 1 and scale > 0, got step={self.step}, scale={self.scale}."
-            )
+        check_range("step", self.step, 1)
+        check_range("scale", self.scale, above=0)
 
     @cached_property
     def unfolding(self) -> Unfolding:

@@ -10,8 +10,8 @@ from torch import Tensor
 from invertdesc.features.changes import shuffle_rows
 from invertdesc.features.local import LocalFeatures
 from invertdesc.image import to_image
+from invertdesc.methods.poisson import FLAT
 
-FLAT = 0.45  # the gray that `poisson` centres its pictures on
 FLOORS = ("orientation unknown", "shuffled", "flat", "mean picture")
 
 

@@ -121,6 +121,13 @@ def compare(
     Raises:
         FileError: An image cannot be read.
         UnknownNameError: No such method.
+
+    >>> from invertdesc import create_descriptor
+    >>> from invertdesc.sources import example_path
+    >>> data = {"portraits": [example_path("astronaut")]}
+    >>> found = compare(data, [create_descriptor("sift")], ["poisson", "bovw"], memory=False)
+    >>> [one.method for one in found.left_out]
+    ['bovw']
     """
     for name in names:
         methods.get(name)

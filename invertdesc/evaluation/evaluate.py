@@ -17,13 +17,14 @@ from torch import Tensor
 from invertdesc._files import atomic_write
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
-from invertdesc.evaluation.baselines import FLAT, FLOORS, MeanPicture, shuffled
+from invertdesc.evaluation.baselines import FLOORS, MeanPicture, shuffled
 from invertdesc.evaluation.metrics import SSIM_WINDOW
 from invertdesc.evaluation.scores import Distance, Ruler, Scores, mean_of
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import Box, LocalFeatures
 from invertdesc.image import to_image
 from invertdesc.methods import create_method
+from invertdesc.methods.poisson import FLAT
 from invertdesc.ops import place_keypoints
 
 if TYPE_CHECKING:
@@ -130,6 +131,10 @@ def evaluate(
 
     Raises:
         InputError: No images, or two methods of one name.
+
+    >>> from skimage.data import camera
+    >>> [row.knows for row in evaluate([camera()[::4, ::4]], method="poisson", floors=["flat"])]
+    ['everything', 'flat']
     """
     adapter = resolve_descriptor(descriptor)
     runs = _methods(method, adapter)

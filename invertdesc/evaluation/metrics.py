@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc.errors import InputError, MissingDependencyError
+from invertdesc._optional import require
+from invertdesc.errors import InputError
 
 SSIM_WINDOW = 11
 
@@ -110,13 +111,8 @@ def lpips_distance(net: str = "alex") -> Callable[[Tensor, Tensor], Tensor]:
     Source: Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric",
     CVPR 2018, by its authors' package.
     """
-    try:
-        from lpips import LPIPS
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Expected the package lpips, which LPIPS needs: pip install lpips torchvision."
-        ) from error
-    measure = LPIPS(net=net, verbose=False).eval()
+    lpips = require("lpips", None, needed_by="the metric LPIPS")
+    measure = lpips.LPIPS(net=net, verbose=False).eval()
 
     def distance(picture: Tensor, truth: Tensor) -> Tensor:
         _check_alike(picture, truth)

@@ -6,6 +6,26 @@ import torch
 from torch import Tensor
 
 
+def unpack_bits(raw: Tensor) -> Tensor:
+    """Return the bits (N, 8 D) uint8 of bytes (N, D), the lowest of each byte first.
+
+    >>> unpack_bits(torch.tensor([[0b00000101]], dtype=torch.uint8))
+    tensor([[1, 0, 1, 0, 0, 0, 0, 0]], dtype=torch.uint8)
+    """
+    places = torch.arange(8, dtype=torch.uint8, device=raw.device)
+    return (raw[..., None] >> places & 1).flatten(1)
+
+
+def pack_bits(bits: Tensor) -> Tensor:
+    """Return the bytes (N, D) uint8 of bits (N, 8 D), as `unpack_bits` takes them apart.
+
+    >>> pack_bits(torch.tensor([[1, 0, 1, 0, 0, 0, 0, 0]], dtype=torch.uint8))
+    tensor([[5]], dtype=torch.uint8)
+    """
+    places = torch.arange(8, dtype=torch.uint8, device=bits.device)
+    return (bits.view(len(bits), bits.shape[1] // 8, 8) << places).sum(-1).to(torch.uint8)
+
+
 def to_values(raw: Tensor) -> Tensor:
     """Return (N, D) float32; bits packed eight to a byte, the lowest first, become -1 and +1.
 
@@ -17,8 +37,7 @@ def to_values(raw: Tensor) -> Tensor:
     """
     if raw.dtype != torch.uint8:
         return raw.float()
-    bits = raw[..., None] >> torch.arange(8, dtype=torch.uint8, device=raw.device) & 1
-    return bits.flatten(1).float() * 2 - 1
+    return unpack_bits(raw).float() * 2 - 1
 
 
 def from_values(values: Tensor, like: Tensor) -> Tensor:
@@ -33,11 +52,4 @@ def from_values(values: Tensor, like: Tensor) -> Tensor:
     """
     if like.dtype != torch.uint8:
         return values.float()
-    bits = (values > 0).view(len(values), -1, 8).to(torch.uint8)
-    places = torch.arange(8, dtype=torch.uint8, device=values.device)
-    return (bits << places).sum(-1).to(torch.uint8)
-
-
-def width(raw: Tensor) -> int:
-    """Return D, how many numbers or bits a vector has."""
-    return raw.shape[1] * (8 if raw.dtype == torch.uint8 else 1)
+    return pack_bits((values > 0).to(torch.uint8))

@@ -1,4 +1,4 @@
-"""Changes of features that threats and defences share."""
+"""Changes of features: fewer of them, coarser ones, others in their place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from invertdesc.errors import NotApplicableError
+from invertdesc.errors import InputError, MissingFieldError
 from invertdesc.features.bits import from_values, to_values
 from invertdesc.features.local import LocalFeatures
 
@@ -17,22 +17,31 @@ def with_values(features: LocalFeatures, values: Tensor) -> LocalFeatures:
     return replace(features, descriptors=from_values(values, features.descriptors))
 
 
+def strongest(features: LocalFeatures, most: int | None) -> LocalFeatures:
+    """Keep the highest scores, in the order in which they came; None keeps all."""
+    if most is None or len(features) <= most or features.scores is None:
+        return features
+    best = features.scores.argsort(descending=True, stable=True)[:most]
+    return features[best.sort().values]
+
+
 def keep_strongest(features: LocalFeatures, share: float) -> LocalFeatures:
     """Keep a share of the keypoints, at least one: those of the highest scores, in their order.
 
     Raises:
-        NotApplicableError: The features have no scores.
+        MissingFieldError: The features have no scores.
     """
     if features.scores is None:
-        raise NotApplicableError("These features have no scores, so none is known as strongest.")
-    best = features.scores.argsort(descending=True, stable=True)[: count_of(features, share)]
-    return features[best.sort().values]
+        raise MissingFieldError("These features have no scores, so none is known as strongest.")
+    return strongest(features, count_of(features, share))
 
 
-def keep_random(features: LocalFeatures, share: float, generator: torch.Generator) -> LocalFeatures:
-    """Keep a random share of the keypoints, at least one, in their order."""
+def keep_random(
+    features: LocalFeatures, share: float, generator: torch.Generator, *, ordered: bool = True
+) -> LocalFeatures:
+    """Keep a random share of the keypoints, at least one, in their order or a random one."""
     some = torch.randperm(len(features), generator=generator)[: count_of(features, share)]
-    return features[some.sort().values]
+    return features[some.sort().values if ordered else some]
 
 
 def count_of(features: LocalFeatures, share: float) -> int:
@@ -47,10 +56,10 @@ def quantise(features: LocalFeatures, bits: float) -> LocalFeatures:
     into the last.
 
     Raises:
-        NotApplicableError: The descriptor is made of bits.
+        InputError: The descriptor is made of bits.
     """
     if features.descriptors.dtype == torch.uint8:
-        raise NotApplicableError("This descriptor is made of bits: one a value is what it has.")
+        raise InputError("This descriptor is made of bits: one a value is what it has.")
     values = features.descriptors
     if not values.numel():
         return features

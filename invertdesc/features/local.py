@@ -22,6 +22,7 @@ from invertdesc.features._checks import (
     checked_box,
     checked_size,
 )
+from invertdesc.features.npz import read_npz, write_npz
 from invertdesc.image import GrayMode, encode_image
 
 if TYPE_CHECKING:
@@ -137,29 +138,16 @@ class LocalFeatures:
         """Return the same features on another device."""
         return replace(self, **changed_rows(self, lambda value: value.to(device)))
 
-    def subset(self, mask: Tensor) -> LocalFeatures:
-        """Return the keypoints where a boolean mask of shape (N,) is true.
-
-        Raises:
-            InputError: Not a boolean mask of this length.
-        """
-        if mask.dtype != torch.bool or mask.shape != (len(self),):
-            raise InputError(
-                f"Expected a boolean mask of shape ({len(self)},), "
-                f"got {mask.dtype} of shape {tuple(mask.shape)}."
-            )
-        return self[mask]
-
     def inside(self, box: Box) -> LocalFeatures:
         """Return the keypoints in the pixels x0 to x1 - 1, y0 to y1 - 1 of a box (x0, y0, x1, y1).
 
         Whole numbers are pixel centres, so that these are x0 - 0.5 <= x < x1 - 0.5, likewise y.
         """
-        return self.subset(self._in_box(box))
+        return self[self._in_box(box)]
 
     def outside(self, box: Box) -> LocalFeatures:
         """Return the keypoints that `inside` leaves out, as if a region had been masked."""
-        return self.subset(~self._in_box(box))
+        return self[~self._in_box(box)]
 
     def crop(self, box: tuple[int, int, int, int]) -> LocalFeatures:
         """Return what lies inside a box of whole pixels, as features of that part of the picture.
@@ -214,14 +202,15 @@ class LocalFeatures:
         return replace(self, **filled)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an .npz file, whole or not at all; see `invertdesc.stores.npz`.
+        """Write an .npz file, whole or not at all; see `invertdesc.features.npz`.
 
         Raises:
             FileError: The place cannot be written.
+            InputError: The provenance holds what JSON cannot.
         """
-        from invertdesc.stores.npz import save_npz
-
-        save_npz(self, path)
+        source = self.provenance
+        plain = {**vars(source), "parameters": dict(source.parameters)}
+        write_npz(path, {**vars(self), "provenance": plain})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LocalFeatures:
@@ -231,9 +220,13 @@ class LocalFeatures:
             FileError: Missing, unreadable, or not ours.
             InputError: Ours, but with values that no features have.
         """
-        from invertdesc.stores.npz import load_npz
-
-        return load_npz(path)
+        fields = read_npz(path)
+        try:
+            return cls(**fields | {"provenance": Provenance(**fields["provenance"])})
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"Expected features that make sense in {path}, got: {error}"
+            ) from error
 
     @classmethod
     def from_opencv(

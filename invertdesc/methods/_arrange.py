@@ -69,15 +69,6 @@ def start_arrangement(words: Tensor, places: Tensor) -> Tensor:
     return arranged
 
 
-def total_cost(words: Tensor, places: Tensor, beside: Tensor) -> float:
-    """Return the cost of an arrangement; see `improve_arrangement`."""
-    own = places.gather(0, words.flatten()[None]).sum()
-    pairs = (
-        cost[a, b].sum() for cost, (a, b) in zip(beside.unbind(), pairs_of(words), strict=True)
-    )
-    return float(own + sum(pairs))
-
-
 def improve_arrangement(words: Tensor, places: Tensor, beside: Tensor, rounds: int = 500) -> Tensor:
     """Swap words while that lowers the cost.
 

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._options import check_choice, check_range
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors._hog import DenseHog
-from invertdesc.errors import FileError, InputError
+from invertdesc.errors import FileError
 from invertdesc.methods.database import Database, open_database
 from invertdesc.methods.poisson import in_gray
 from invertdesc.rasterizers.field import FieldRasterizer, merge_pieces
-from invertdesc.unfolding.fit import places_around
 from invertdesc.unfolding.frame import Frame
+from invertdesc.unfolding.sample import image_gradients, sample_frames
 from invertdesc.unfolding.unfolding import Unfolding
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 GRID = 16  # samples along a side of a keypoint's patch
 CELL = 4  # and of a cell's in a grid of histograms
+LEAST_BLUR = 0.5  # pixels, before patches are sampled
 BELL = 9 / 56  # deviation of the Gaussian, of a patch's side; as in HOGgles
 SCREENING = 1e-5  # of `ridge` from HOG; 1e-4 gave 0.226 for 0.264 NCC on 10 training photographs
 
@@ -73,7 +75,8 @@ class Windows:
     def patches(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
         """Return (M, G * G), the gray picture (H, W) in the windows of a batch of one image."""
         sides, turns = self.frame.sides(batch), self.frame.turns(batch)
-        return sample_patches(gray, batch.keypoints, sides, turns, self.grid).flatten(1)
+        where = batch.keypoints, sides, turns, self.grid
+        return sample_frames(gray, *where, least_blur=LEAST_BLUR).flatten(1)
 
 
 class PatchMethod(ABC):
@@ -111,11 +114,9 @@ class PatchMethod(ABC):
             InputError: An option is out of range, no database, or one of another descriptor.
             FileError: The database is missing, broken, or of another method.
         """
-        if merge not in ("poisson", "average") or not (0 <= mean <= 1 and deviation >= 0):
-            raise InputError(
-                "Expected merge 'poisson' or 'average', a mean in [0, 1] and a deviation of at "
-                f"least 0; got merge={merge!r}, mean={mean}, deviation={deviation}."
-            )
+        check_choice("merge", merge, ("poisson", "average"))
+        check_range("mean", mean, 0, 1)
+        check_range("deviation", deviation, 0)
         self.descriptor = descriptor
         self.database = open_database(database, self.name, descriptor)
         missing = set(self.parts) - self.database.tensors.keys()
@@ -151,54 +152,13 @@ class PatchMethod(ABC):
         return in_gray(picture[:, None], self.mean, self.deviation)
 
 
-def sample_patches(
-    gray: Tensor, keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
-) -> Tensor:
-    """Sample a gray picture on a grid in the frame of each keypoint.
-
-    The picture is blurred to the grid's spacing first, in half octaves, as gradients are when an
-    unfolding is fitted.
-
-    Args:
-        gray: (H, W) float.
-        keypoints: (N, 2) xy in pixels.
-        sides: (N,) pixels.
-        turns: (N,) radians.
-        grid: G.
-
-    Returns:
-        (N, G, G) float32.
-    """
-    import cv2
-
-    x, y = places_around(keypoints, sides, turns, grid)
-    height, width = gray.shape
-    where = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
-    levels = (2 * (sides / (2.5 * grid)).clamp(min=0.5).log2()).round()
-    sampled = torch.empty(len(keypoints), grid, grid)
-    for level in torch.unique(levels).tolist():
-        blurred = cv2.GaussianBlur(
-            gray.numpy(), (0, 0), 2 ** (level / 2), borderType=cv2.BORDER_REPLICATE
-        )
-        chosen = (levels == level).nonzero().flatten()
-        found = F.grid_sample(
-            torch.from_numpy(blurred)[None, None],
-            where[chosen].view(1, -1, grid, 2),
-            padding_mode="border",
-            align_corners=False,
-        )
-        sampled[chosen] = found.view(-1, grid, grid)
-    return sampled
-
-
 def _poisson(windows: Windows, batch: FeatureBatch, patches: Tensor) -> Tensor:
     """Return (B, H, W), whose gradients come nearest to those of the patches."""
-    down, right = torch.gradient(patches, dim=(1, 2))
     empty = torch.zeros(windows.adapter.dim, 2), torch.zeros(2), torch.zeros(windows.adapter.dim)
     # Only frame and falloff are read: a step across a patch is less per pixel the wider its cells.
     frame = Unfolding(*empty, frame=windows.frame, falloff=1.0)
     rasterizer = FieldRasterizer(windows.adapter, unfolding=frame, screening=SCREENING)
-    picture: Tensor = rasterizer(batch, torch.stack([right, down], 1))[:, 0]
+    picture: Tensor = rasterizer(batch, image_gradients(patches))[:, 0]
     return picture
 
 

@@ -17,7 +17,7 @@ from invertdesc.methods._merge import PatchMethod, Windows
 from invertdesc.methods.database import Database, Origin, extract_all
 from invertdesc.unfolding.unfolding import LARGEST
 
-FLAT = 0.01  # a patch's deviation, of values in [0, 1], below which it counts as flat
+CONTRAST_FLOOR = 0.01  # a patch's deviation, of values in [0, 1], below which it counts as flat
 CONTRAST = ("contrast", "contrast_bias")
 
 
@@ -98,7 +98,7 @@ def save_pairs(
     """Write what was fitted and how strong patches are; return a line that says what is in it."""
     from sklearn.linear_model import Ridge
 
-    sizes = (pairs.patches.std(1) + FLAT).log()
+    sizes = (pairs.patches.std(1) + CONTRAST_FLOOR).log()
     told = Ridge(alpha=penalty_of(pairs.vectors, 0.02)).fit(
         pairs.vectors.numpy(), (sizes - sizes.mean()).numpy()
     )
@@ -112,23 +112,6 @@ def save_pairs(
         f"an inverse of {origin.descriptor!r}, fitted to {len(pairs.vectors)} patches of "
         f"{pairs.images} pictures."
     )
-
-
-def import_sklearn(method: str) -> None:
-    """Check that scikit-learn is there to fit with.
-
-    Raises:
-        MissingDependencyError: It is not.
-    """
-    from invertdesc.errors import MissingDependencyError
-
-    try:
-        import sklearn  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"Expected scikit-learn to collect a database for {method!r}, found none. "
-            "Install it: pip install invertdesc[index]"
-        ) from error
 
 
 def penalty_of(vectors: Tensor, ridge: float) -> float:

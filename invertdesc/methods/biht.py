@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._options import check_choice, check_range
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
@@ -62,11 +63,9 @@ class Biht:
         Raises:
             InputError: A number is out of range, or the descriptor has no pattern.
         """
-        if not 0 < keep <= 1 or steps < 1 or grid not in (8, 16, 32, 64):
-            raise InputError(
-                "Expected keep in (0, 1], steps >= 1 and a grid of 8, 16, 32 or 64, "
-                f"got keep={keep}, steps={steps}, grid={grid}."
-            )
+        check_range("keep", keep, above=0, most=1)
+        check_range("steps", steps, 1)
+        check_choice("grid", grid, (8, 16, 32, 64))
         self.descriptor = descriptor
         self.keep, self.steps, self.stride, self.pattern = keep, steps, stride, pattern
         self.grid = grid

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._optional import require
+from invertdesc._options import check_choice, check_range
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
@@ -24,7 +26,6 @@ from invertdesc.methods._arrange import (
     start_arrangement,
 )
 from invertdesc.methods._merge import PatchMethod, Windows
-from invertdesc.methods._pairs import import_sklearn
 from invertdesc.methods.database import Database, Origin, extract_all
 
 if TYPE_CHECKING:
@@ -88,11 +89,9 @@ class Bovw(PatchMethod):
             FileError: The database is missing, broken, or of another method.
         """
         super().__init__(descriptor, database=database, merge=merge, mean=mean, deviation=deviation)
-        if arrangement not in ("learned", "random") or alike < 1 or alpha < 0:
-            raise InputError(
-                "Expected arrangement 'learned' or 'random', alike >= 1 and alpha >= 0, "
-                f"got arrangement={arrangement!r}, alike={alike}, alpha={alpha}."
-            )
+        check_choice("arrangement", arrangement, ("learned", "random"))
+        check_range("alike", alike, 1)
+        check_range("alpha", alpha, 0)
         self.arrangement, self.alike, self.alpha, self.seed = arrangement, alike, alpha, seed
         self.pictures = _split(self.database)
         self.beside = _costs_beside(self.pictures, len(self.database.tensors["centroids"]))
@@ -125,7 +124,7 @@ class Bovw(PatchMethod):
             InputError: Features on no grid, or fewer than words.
             MissingDependencyError: scikit-learn is not installed.
         """
-        import_sklearn(cls.name)
+        require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
         from sklearn.cluster import MiniBatchKMeans
 
         windows = Windows(resolve_descriptor(descriptor), 1)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
-from invertdesc._files import atomic_write, existing_file
+from invertdesc._files import open_tensors, save_tensors
 from invertdesc._options import check_options
 from invertdesc._progress import watch
-from invertdesc._version import __version__
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors.base import encoding_of
 from invertdesc.errors import BadImageWarning, FileError, InputError
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from invertdesc.features.local import LocalFeatures
 
 FORMAT = "invertdesc-database"
-VERSION = 1  # of the header; raised when what an older invertdesc would read is no longer true
+VERSION = 1
 
 
 @runtime_checkable
@@ -106,48 +105,25 @@ class Database:
         Raises:
             FileError: The place cannot be written.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
-        header = {"library": f"invertdesc {__version__}", "version": VERSION, **asdict(self.origin)}
-        tensors = {name: value.detach().contiguous().cpu() for name, value in self.tensors.items()}
-        with atomic_write(path) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            # By name, which copies nothing: a database may be larger than the memory.
-            try:
-                save_file(tensors, file.name, {FORMAT: json.dumps(header)})
-            except SafetensorError as error:  # a full disk, for one
-                raise FileError(f"Cannot write {path}: {error}.") from error
-            Path(file.name).chmod(mode)  # some versions leave a file that its owner alone can read
+        save_tensors(path, self.tensors, format=FORMAT, version=VERSION, header=asdict(self.origin))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], method: str) -> Self:
         """Read what `save` wrote for a method.
 
         Raises:
-            FileError: Missing, not ours, of another method, or of a later version.
+            FileError: Missing, broken, of another method, or of a later version.
         """
-        from safetensors import SafetensorError, safe_open
-
         advice = f" Collect one: invertdesc index -m {method}"
-        name = existing_file(path, f"a database for {method!r}", advice)
-        try:
-            with safe_open(name, framework="pt") as file:
-                text = (file.metadata() or {}).get(FORMAT)
-                if text is None:
-                    raise ValueError("its header is not ours")
-                header = json.loads(text)
-                if header["method"] != method:
-                    raise ValueError(f"it is one for {header['method']!r}")
-                if header["version"] > VERSION:
-                    raise ValueError(f"it was written by {header['library']}, later than this one")
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        what = f"a database for {method!r}"
+        with open_tensors(path, what=what, format=FORMAT, newest=VERSION, advice=advice) as (
+            header,
+            tensors,
+        ):
+            if header["method"] != method:
+                raise ValueError(f"it is one for {header['method']!r}")
             known = {key: header[key] for key in Origin.__dataclass_fields__}
             return cls(Origin(**known | {"frame": Frame(**known["frame"])}), tensors)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise FileError(
-                f"Expected a database for {method!r}, got {name}: {error}.{advice}"
-            ) from error
 
     def check(self, adapter: Descriptor) -> None:
         """Check that it was collected with a descriptor.
@@ -205,6 +181,10 @@ def collect_database(
     Raises:
         InputError: The method works without a database, or knows no such option, or takes
             another kind of value.
+
+    >>> collect_database("poisson", [], Path("none.safetensors"), descriptor="sift")
+    Traceback (most recent call last):
+    invertdesc.errors.InputError: Expected a method that works from a database (...), got 'poisson'.
     """
     from invertdesc.methods import methods
 

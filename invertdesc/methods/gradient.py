@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._options import check_range
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
@@ -68,8 +69,8 @@ class Gradient:
             InputError: An option is out of range, or the descriptor is not differentiable.
             UnknownNameError: No such method to start from.
         """
-        if steps < 1 or rate <= 0:
-            raise InputError(f"Expected steps >= 1 and rate > 0, got steps={steps}, rate={rate}.")
+        check_range("steps", steps, 1)
+        check_range("rate", rate, above=0)
         if descriptor is not None:
             self._respond(resolve_descriptor(descriptor))
         self.descriptor = descriptor

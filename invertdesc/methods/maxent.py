@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from invertdesc._options import check_range
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
@@ -82,11 +83,10 @@ class MaxEnt:
         Raises:
             InputError: An option is out of range, or the descriptor is not made of histograms.
         """
-        if min(steps, samples) < 1 or noise < 0 or rate <= 0:
-            raise InputError(
-                "Expected steps and samples >= 1, noise >= 0 and rate > 0, "
-                f"got steps={steps}, samples={samples}, noise={noise}, rate={rate}."
-            )
+        check_range("steps", steps, 1)
+        check_range("samples", samples, 1)
+        check_range("noise", noise, 0)
+        check_range("rate", rate, above=0)
         if descriptor is not None:
             self._known(resolve_descriptor(descriptor))
         self.descriptor = descriptor

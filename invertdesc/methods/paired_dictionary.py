@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from invertdesc._optional import require
+from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.methods._lasso import positive_lasso
 from invertdesc.methods._merge import Windows
 from invertdesc.methods._pairs import (
     CONTRAST,
-    FLAT,
+    CONTRAST_FLOOR,
     PairedInverse,
     gather_pairs,
-    import_sklearn,
     save_pairs,
     to_unit,
 )
@@ -74,8 +75,7 @@ class PairedDictionary(PairedInverse):
             FileError: The database is missing, broken, or of another method.
         """
         super().__init__(descriptor, database=database, merge=merge, mean=mean, deviation=deviation)
-        if not 0 < penalty < 1:
-            raise InputError(f"Expected a penalty between 0 and 1, got {penalty}.")
+        check_range("penalty", penalty, above=0, below=1)
         self.penalty = penalty
 
     @classmethod
@@ -112,11 +112,9 @@ class PairedDictionary(PairedInverse):
             InputError: An option is out of range, or there are fewer patches than atoms.
             MissingDependencyError: scikit-learn is not installed.
         """
-        import_sklearn(cls.name)
-        if not (0 < penalty < 1 and atoms >= 1):
-            raise InputError(
-                f"Expected a penalty between 0 and 1 and atoms >= 1, got {penalty} and {atoms}."
-            )
+        require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
+        check_range("penalty", penalty, above=0, below=1)
+        check_range("atoms", atoms, 1)
         windows = Windows(resolve_descriptor(descriptor), blocks)
         pairs = gather_pairs(images, windows, most, seed=seed, progress=progress)
         if len(pairs.vectors) < atoms:
@@ -124,7 +122,7 @@ class PairedDictionary(PairedInverse):
                 f"Expected at least {atoms} patches, one for each atom, got {len(pairs.vectors)}. "
                 "Give more pictures, or atoms a lower number."
             )
-        halves = [_half(pairs.vectors), to_unit(pairs.patches, FLAT)]
+        halves = [_half(pairs.vectors), to_unit(pairs.patches, CONTRAST_FLOOR)]
         found = _learn(torch.cat(halves, 1), atoms, penalty, seed)
         vectors, patches = torch.split(found, [part.shape[1] for part in halves], 1)
         return save_pairs(

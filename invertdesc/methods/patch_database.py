@@ -13,20 +13,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from invertdesc._optional import require
+from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.errors import FileError, InputError, MissingDependencyError
+from invertdesc.errors import FileError, InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
-from invertdesc.methods._merge import sample_patches
+from invertdesc.methods._merge import LEAST_BLUR
 from invertdesc.methods.database import Database, Origin, extract_all, open_database
+from invertdesc.methods.poisson import FLAT
 from invertdesc.ops import solve_poisson
 from invertdesc.rasterizers.field import between_pixels, merge_pieces, turned
+from invertdesc.unfolding.sample import sample_frames
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.unfolding.frame import Frame
 
-FLAT = 0.45  # where there is no keypoint at all, as with `poisson`
 ROUNDS = 8  # of completion
 
 
@@ -74,10 +77,8 @@ class PatchDatabase:
             FileError: The file is missing, broken, or not for this method.
             MissingDependencyError: faiss is not installed.
         """
-        if screening <= 0 or not (probes is None or probes >= 1):
-            raise InputError(
-                f"Expected screening > 0 and probes >= 1 or None, got {screening} and {probes}."
-            )
+        check_range("screening", screening, above=0)
+        check_range("probes", probes, 1)
         self.descriptor = descriptor
         self.screening = screening
         self.database = open_database(database, self.name, descriptor)
@@ -116,8 +117,8 @@ class PatchDatabase:
             InputError: A number is out of range, or no picture has a keypoint.
             FileError: The place cannot be written.
         """
-        if most < 1 or side < 2:
-            raise InputError(f"Expected most >= 1 and side >= 2, got {most} and {side}.")
+        check_range("most", most, 1)
+        check_range("side", side, 2)
         adapter, read = resolve_descriptor(descriptor), 0
         with _spool(Path(output)) as (vectors, patches):
             for image, features in extract_all(images, adapter, progress=progress):
@@ -220,10 +221,10 @@ def _stored(vectors: Tensor) -> Tensor:
 
 def _cut(image: Tensor, features: LocalFeatures, frame: Frame, side: int) -> Tensor:
     """Return patches (N, 3, P, P) uint8 that fill the keypoints' frames."""
-    one = FeatureBatch.collate([features])
-    one.require(frame.needs, needed_by="cutting patches")
-    where = one.keypoints, frame.sides(one), frame.turns(one), side
-    patches = torch.stack([sample_patches(colour, *where) for colour in image], 1)
+    batch = FeatureBatch.collate([features])
+    batch.require(frame.needs, needed_by="cutting patches")
+    where = batch.keypoints, frame.sides(batch), frame.turns(batch), side
+    patches = torch.cat([sample_frames(one, *where, least_blur=LEAST_BLUR) for one in image], 1)
     return (patches * 255).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -306,13 +307,7 @@ def _index(vectors: Tensor, probes: int | None) -> Any:
     Raises:
         MissingDependencyError: It is not installed.
     """
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Expected faiss, which finds the nearest descriptors; it is not installed. "
-            "Install it: pip install invertdesc[index]"
-        ) from error
+    faiss = require("faiss", "index", needed_by="finding the nearest descriptors")
     bits = vectors.dtype == torch.uint8
     count, width = vectors.shape
     rows = (vectors if bits else vectors.float()).numpy()

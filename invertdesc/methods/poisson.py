@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.errors import InputError
 from invertdesc.rasterizers.field import FieldRasterizer
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.features.batch import FeatureBatch
     from invertdesc.unfolding.unfolding import Unfolding
+FLAT = 0.45  # the gray of a picture without any keypoint
 
 
 class Poisson:
@@ -61,11 +62,8 @@ class Poisson:
         Raises:
             InputError: A number is out of range.
         """
-        if not (0 <= mean <= 1 and deviation >= 0):
-            raise InputError(
-                "Expected a mean in [0, 1] and a deviation of at least 0, "
-                f"got mean={mean}, deviation={deviation}."
-            )
+        check_range("mean", mean, 0, 1)
+        check_range("deviation", deviation, 0)
         self.rasterizer = FieldRasterizer(descriptor, stride=stride, unfolding=unfolding)
         self.mean = mean
         self.deviation = deviation

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from invertdesc._optional import require
+from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.errors import InputError
 from invertdesc.methods._merge import Windows
 from invertdesc.methods._pairs import (
     CONTRAST,
-    FLAT,
+    CONTRAST_FLOOR,
     PairedInverse,
     gather_pairs,
-    import_sklearn,
     penalty_of,
     save_pairs,
     to_unit,
@@ -73,15 +73,14 @@ class Ridge(PairedInverse):
             InputError: An option is out of range, or no keypoints are found.
             MissingDependencyError: scikit-learn is not installed.
         """
-        import_sklearn(cls.name)
+        require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
         from sklearn.linear_model import Ridge as Regression
 
-        if penalty <= 0:
-            raise InputError(f"Expected a penalty above 0, got {penalty}.")
+        check_range("penalty", penalty, above=0)
         windows = Windows(resolve_descriptor(descriptor), blocks)
         pairs = gather_pairs(images, windows, most, progress=progress)
         found = Regression(alpha=penalty_of(pairs.vectors, penalty)).fit(
-            pairs.vectors.numpy(), to_unit(pairs.patches, FLAT).numpy()
+            pairs.vectors.numpy(), to_unit(pairs.patches, CONTRAST_FLOOR).numpy()
         )
         matrix = torch.from_numpy(found.coef_.T)
         tensors = {

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from invertdesc._options import check_range
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.methods.poisson import Poisson
 from invertdesc.rasterizers.field import JointUnfolding
-from invertdesc.unfolding.pattern import Pattern, inner_gradients, patch_gradients
+from invertdesc.unfolding.pattern import Pattern, inner_gradients
+from invertdesc.unfolding.sample import image_gradients
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -66,11 +68,9 @@ class Tv:
         Raises:
             InputError: A number is out of range, or the descriptor is binary.
         """
-        if weight <= 0 or steps < 1 or grid < 2:
-            raise InputError(
-                "Expected weight > 0, steps >= 1 and grid >= 2, "
-                f"got weight={weight}, steps={steps}, grid={grid}."
-            )
+        check_range("weight", weight, above=0)
+        check_range("steps", steps, 1)
+        check_range("grid", grid, 2)
         self.descriptor = descriptor
         self.weight, self.steps, self.stride = weight, steps, stride
         self.pattern, self.grid = pattern, grid
@@ -96,7 +96,7 @@ class Tv:
                 told = unfolding(vectors)
             grid = told.shape[-1]
             pattern = halves(grid, unfolding.frame)
-            pieces = patch_gradients(self._patches(batch, pattern, told.flatten(1), CELLS * grid))
+            pieces = image_gradients(self._patches(batch, pattern, told.flatten(1), CELLS * grid))
         else:
             patches = self._patches(batch, pattern, vectors, self.grid)
             pieces, frame = inner_gradients(patches, pattern.frame)

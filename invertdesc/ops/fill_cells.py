@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from invertdesc.errors import InputError
+from invertdesc.features.bits import unpack_bits
 
 GEOMETRY = ("dx", "dy", "sin", "cos", "log scale")
 _AT_ONCE = 128  # rows; so that what is picked and converted takes no memory beside the map
@@ -173,5 +174,4 @@ _fill.register_autograd(_backward, setup_context=_remember)
 
 
 def _unpacked(raw: Tensor, length: int) -> Tensor:
-    bits = raw[..., None] >> torch.arange(8, dtype=torch.uint8) & 1
-    return bits.flatten(1)[:, :length].float() * 2 - 1
+    return unpack_bits(raw)[:, :length].float() * 2 - 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from invertdesc.errors import InputError
+from invertdesc._options import check_range
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.ops import paint_pieces, solve_poisson
 from invertdesc.unfolding.unfolding import FALLOFF
@@ -65,8 +65,7 @@ class FieldRasterizer(nn.Module):
             InputError: The stride is below 1.
         """
         super().__init__()
-        if stride < 1:
-            raise InputError(f"Expected stride >= 1, got {stride}.")
+        check_range("stride", stride, 1)
         self.descriptor = descriptor
         self.stride = stride
         self.screening = screening

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from invertdesc.stores import _feat, colmap, hloc, lowe, npz, opencv, oxford, visualsfm, vlfeat
+from invertdesc.features import npz
+from invertdesc.stores import _feat, colmap, hloc, lowe, opencv, oxford, visualsfm, vlfeat
 from invertdesc.stores._files import FileStore, walk
 from invertdesc.stores.alicevision import NAMES, AlicevisionStore
 from invertdesc.stores.base import Store
+from invertdesc.stores.npz import NpzStore
 from invertdesc.stores.openmvg import OpenmvgStore
 
 HEAD = 4096  # bytes that a kind is told by
@@ -75,7 +77,7 @@ def look_at(file: Path) -> Found | None:
             return Found(file, store, store.kind)
     if npz.recognise(head, file.suffix):
         stranger = npz.whose(file)
-        return Found(file, None if stranger else npz.NpzStore, stranger or npz.NpzStore.kind)
+        return Found(file, None if stranger else NpzStore, stranger or NpzStore.kind)
     if file.suffix == ".feat" and _feat.recognise(head):
         kind = AlicevisionStore if NAMES.fullmatch(file.name) else OpenmvgStore
         return Found(file, kind, kind.kind)

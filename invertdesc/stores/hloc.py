@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
-from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from invertdesc.errors import FileError, InputError, MissingDependencyError
+from invertdesc._optional import require
+from invertdesc.errors import FileError, InputError
 from invertdesc.limits import check_limit
 from invertdesc.stores.base import Store
 from invertdesc.stores.record import Array, Record, check_count, check_rows_alike
@@ -50,12 +50,7 @@ class HlocStore(Store):
             FileError: Unreadable, or no file of hloc's.
         """
         super().__init__(path, descriptor=descriptor, image_size=image_size)
-        try:
-            self._h5py: Any = import_module("h5py")
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"Expected h5py, which reads {path}: pip install invertdesc[hloc]."
-            ) from error
+        self._h5py: Any = require("h5py", "hloc", needed_by=f"reading {path}")
         try:
             self._file = self._h5py.File(path, "r")
         except BROKEN as error:

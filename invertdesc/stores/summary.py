@@ -37,6 +37,17 @@ class StoreSummary:
         errors: What is wrong with those that cannot be read, a sentence each.
         costs: What missing fields keep an attacker from, a sentence each.
         guesses: What helps a little in place of the fields that the vectors' frame needs.
+
+    Made by `inspect_store`.
+
+    >>> import tempfile
+    >>> from skimage.data import camera
+    >>> from invertdesc import extract
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     extract(camera()[::2, ::2]).without("orientations").save(f"{folder}/camera.npz")
+    ...     summary = inspect_store(folder)
+    >>> summary.guesses
+    Guesses(scales=None, orientations=0.0)
     """
 
     path: Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from invertdesc._options import check_choice, check_range
 from invertdesc.errors import InputError
 from invertdesc.methods.networks.coarse import CoarseConfig
 from invertdesc.methods.networks.refiner import RefinedConfig, RefinerConfig
@@ -115,16 +116,11 @@ class TrainConfig:
         if not self.descriptors:
             raise InputError("Expected at least one descriptor to train on, got none.")
         for name in ("steps", "batch", "crop", "discriminator_steps"):
-            if getattr(self, name) < 1:
-                raise InputError(f"Expected {name} >= 1, got {getattr(self, name)}.")
+            check_range(name, getattr(self, name), 1)
         for name, most in (("patch", self.crop), ("vgg_patch", self.patch or self.crop)):
-            side = getattr(self, name)
-            if side is not None and not 1 <= side <= most:
-                raise InputError(f"Expected {name} of at most {most} pixels, got {side}.")
-        if self.schedule not in ("cosine", "constant"):
-            raise InputError(f"Expected schedule cosine or constant, got {self.schedule!r}.")
-        if not 0 <= self.average < 1:
-            raise InputError(f"Expected average in [0, 1), got {self.average}.")
+            check_range(name, getattr(self, name), 1, most)
+        check_choice("schedule", self.schedule, ("cosine", "constant"))
+        check_range("average", self.average, 0, below=1)
         if not any(getattr(self.losses, one.name) for one in fields(self.losses)):
             raise InputError("Expected a loss with a weight above 0, got none.")
 

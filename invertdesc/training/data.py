@@ -89,18 +89,6 @@ class FeatureData:
         return (image.flip(-1) if mirrored else image), features
 
 
-def drop_keypoints(
-    features: LocalFeatures, share: float, generator: torch.Generator
-) -> LocalFeatures:
-    """Keep a share of the keypoints, at random; at least one where there are any."""
-    keep = max(1, round(share * len(features)))
-    return (
-        features[torch.randperm(len(features), generator=generator)[:keep]]
-        if len(features)
-        else features
-    )
-
-
 def _cut(path: Path, crop: int) -> NDArray[np.uint8]:
     """Read an image and return its centre square, scaled to (crop, crop, 3) uint8."""
     image = read_image(path)

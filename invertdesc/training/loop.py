@@ -17,9 +17,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from invertdesc._files import atomic_write
+from invertdesc._optional import require
 from invertdesc.descriptors import create_descriptor
 from invertdesc.drawing import contact_sheet
-from invertdesc.errors import FileError, InputError, MissingDependencyError
+from invertdesc.errors import FileError, InputError
 from invertdesc.evaluation.vgg16 import load_vgg16
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import write_image
@@ -93,6 +94,10 @@ def train(
         InputError: Too few images, options that do not go together, or `out` holds another run and
             `resume` is not given.
         FileError: A checkpoint is corrupt, weights are missing, or a place cannot be written.
+
+    >>> train([Path("a.png")], Path("run"), TrainConfig(steps=100))
+    Traceback (most recent call last):
+    invertdesc.errors.InputError: Expected more than 8 images to train on, got 1.
     """
     if len(paths) <= held_out:
         raise InputError(f"Expected more than {held_out} images to train on, got {len(paths)}.")
@@ -297,12 +302,9 @@ def _append(path: Path, losses: dict[str, float]) -> None:
 
 
 def _board(out: Path) -> SummaryWriter:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Expected tensorboard, which --tensorboard needs: pip install invertdesc[train]."
-        ) from error
+    require("tensorboard", "train", needed_by="a log for TensorBoard")
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(str(out))
 
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.changes import keep_random
 from invertdesc.features.local import LocalFeatures
-from invertdesc.training.data import FeatureData, drop_keypoints
+from invertdesc.training.data import FeatureData
 
 if TYPE_CHECKING:
     from invertdesc.methods.network import NetworkMethod
@@ -93,7 +94,7 @@ class Sampler:
         picture, features = self.data.item(draw.picture, draw.descriptor, mirrored)
         if draw.keep < 1:
             generator = torch.Generator().manual_seed(draw.seed)
-            features = drop_keypoints(features, draw.keep, generator)
+            features = keep_random(features, draw.keep, generator, ordered=False)
         return picture, features
 
     def _cut(self, tensors: Sequence[Tensor], corner: tuple[float, float]) -> list[Tensor]:

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from invertdesc._progress import watch
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import to_gray, to_image
+from invertdesc.unfolding.sample import sample_frames
 from invertdesc.unfolding.unfolding import FALLOFF, Unfolding
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.unfolding.frame import Frame
+LEAST_BLUR = 0.8  # pixels, before gradients are taken
 
 
 def fit_unfolding(
@@ -140,26 +141,6 @@ def _sizes(gradients: Tensor) -> Tensor:
     return gradients.square().mean(1, keepdim=True).sqrt() + 1e-4
 
 
-def places_around(
-    keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
-) -> tuple[Tensor, Tensor]:
-    """Return x and y, each (N, G, G) in pixels, of a grid's cell centres in keypoints' frames.
-
-    Args:
-        keypoints: (N, 2) xy in pixels.
-        sides: (N,) pixels.
-        turns: (N,) radians.
-        grid: G.
-    """
-    places = (torch.arange(grid, device=keypoints.device) + 0.5) / grid - 0.5
-    down, right = torch.meshgrid(places, places, indexing="ij")
-    cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
-    side = sides[:, None, None]
-    x = keypoints[:, 0, None, None] + side * (right * cos - down * sin)
-    y = keypoints[:, 1, None, None] + side * (right * sin + down * cos)
-    return x, y
-
-
 def gradients_around(
     gray: Tensor, keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
 ) -> Tensor:
@@ -177,26 +158,16 @@ def gradients_around(
     Returns:
         (N, 2, G, G) float32: per pixel, towards the frame's right and down.
     """
-    import cv2
-
-    x, y = places_around(keypoints, sides, turns, grid)
-    height, width = gray.shape
-    where = torch.stack([x * 2 / max(width - 1, 1) - 1, y * 2 / max(height - 1, 1) - 1], -1)
-
-    levels = (2 * (sides / (2.5 * grid)).clamp(min=0.8).log2()).round()
-    sampled = torch.empty(len(keypoints), 2, grid, grid)
-    for level in sorted(set(levels.tolist())):
-        blurred = cv2.GaussianBlur(
-            gray.numpy(), (0, 0), 2 ** (level / 2), borderType=cv2.BORDER_REPLICATE
-        )
-        gy, gx = torch.gradient(torch.from_numpy(blurred))
-        chosen = (levels == level).nonzero().flatten()
-        points = where[chosen].view(1, -1, grid, 2)
-        found = F.grid_sample(
-            torch.stack([gx, gy])[None], points, padding_mode="border", align_corners=True
-        )
-        sampled[chosen] = found.view(2, -1, grid, grid).transpose(0, 1)
-    gx, gy = sampled.unbind(1)
+    gx, gy = sample_frames(
+        gray,
+        keypoints,
+        sides,
+        turns,
+        grid,
+        least_blur=LEAST_BLUR,
+        gradients=True,
+        align_corners=True,
+    ).unbind(1)
     cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
     return torch.stack([gx * cos + gy * sin, gy * cos - gx * sin], 1)
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from invertdesc.features.batch import FeatureBatch
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -11,17 +10,18 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from invertdesc._files import atomic_write, existing_file
-from invertdesc.errors import FileError, InputError
+from invertdesc._files import open_tensors, save_tensors
+from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.unfolding.frame import Frame
+from invertdesc.unfolding.sample import image_gradients, sample_frames
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
 
 FORMAT = "invertdesc-pattern"
+VERSION = 1
 INNER = 0.75  # of a frame's side that is painted: few boxes reach the rim
 
 
@@ -65,28 +65,16 @@ class Pattern:
         Args:
             gray: (H, W) in [0, 1].
             batch: Of one image, for its keypoints.
-            grid: Samples along the side of the frame.
-
-        Raises:
-            MissingFieldError: The features lack scales or orientations that the frame needs.
-        """
-        return self.patches(gray, batch, grid=grid).flatten(1) @ self.matrix(grid).to(gray).T
-
-    def patches(self, gray: Tensor, batch: FeatureBatch, *, grid: int) -> Tensor:
-        """Return (N, grid, grid), the picture in the frame of each keypoint.
-
-        Args:
-            gray: (H, W) in [0, 1].
-            batch: Of one image, for its keypoints.
-            grid: Samples along the side; the picture is not blurred first, so that they should be
-                about a pixel apart or less.
+            grid: Samples along the side of the frame; the picture is not blurred first, so that
+                they should be about a pixel apart or less.
 
         Raises:
             MissingFieldError: The features lack scales or orientations that the frame needs.
         """
         batch.require(self.frame.needs, needed_by="the frame of a pattern")
         sides, turns = self.frame.sides(batch), self.frame.turns(batch)
-        return patches_around(gray, batch.keypoints, sides, turns, grid)
+        patches = sample_frames(gray, batch.keypoints, sides, turns, grid)
+        return patches.flatten(1) @ self.matrix(grid).to(gray).T
 
     def save(
         self, path: str | os.PathLike[str], *, card: Mapping[str, object] | None = None
@@ -96,33 +84,23 @@ class Pattern:
         Raises:
             FileError: The place cannot be written.
         """
-        from safetensors.torch import save
-
         header = {"frame": asdict(self.frame), "card": dict(card or {})}
-        with atomic_write(path) as file:
-            file.write(save({"boxes": self.boxes.half()}, {FORMAT: json.dumps(header)}))
+        boxes = {"boxes": self.boxes.half()}
+        save_tensors(path, boxes, format=FORMAT, version=VERSION, header=header)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Pattern:
         """Read a .safetensors file that `save` wrote.
 
         Raises:
-            FileError: Missing, unreadable, or not ours.
+            FileError: Missing, broken, of another format, or of a later version.
         """
-        from safetensors import SafetensorError, safe_open
-
-        name = existing_file(path, "a pattern's .safetensors file")
-        try:
-            with safe_open(name, framework="pt") as file:
-                header = json.loads((file.metadata() or {})[FORMAT])
-                boxes = file.get_tensor("boxes").float()
+        what = "a pattern that invertdesc wrote"
+        with open_tensors(path, what=what, format=FORMAT, newest=VERSION) as (header, tensors):
+            boxes = tensors["boxes"].float()
             if boxes.ndim != 3 or boxes.shape[1:] != (2, 3) or not boxes.isfinite().all():
                 raise ValueError(f"boxes of shape {tuple(boxes.shape)}, not finite (M, 2, 3)")
             return cls(boxes, Frame(**header["frame"]))
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise FileError(
-                f"Expected a pattern that invertdesc wrote, got {name}: {error}"
-            ) from error
 
     @classmethod
     @lru_cache
@@ -157,17 +135,11 @@ def pattern_of(adapter: Descriptor, *, needed_by: str) -> Pattern:
     )
 
 
-def patch_gradients(patches: Tensor) -> Tensor:
-    """Return (N, 2, G, G), the gradients of patches (N, G, G) towards the right and down."""
-    gy, gx = torch.gradient(patches, dim=(1, 2))
-    return torch.stack([gx, gy], 1)
-
-
 def inner_gradients(patches: Tensor, frame: Frame) -> tuple[Tensor, Frame]:
     """Return the gradients of patches (N, G, G) without their rim, and what they fill."""
     grid = patches.shape[-1]
     rim = round(grid * (1 - INNER) / 2)
-    inner = patch_gradients(patches)[..., rim : grid - rim, rim : grid - rim]
+    inner = image_gradients(patches)[..., rim : grid - rim, rim : grid - rim]
     return inner, replace(frame, support=frame.support * inner.shape[-1] / grid)
 
 
@@ -179,33 +151,3 @@ def box_means(boxes: Tensor, grid: int) -> Tensor:
     shares = (high.minimum(edges + 1) - low.maximum(edges)).clamp(min=0)  # (..., 2, grid)
     shares = shares / shares.sum(-1, keepdim=True).clamp(min=1e-6)
     return (shares[..., 1, :, None] * shares[..., 0, None, :]).flatten(-2)
-
-
-def patches_around(
-    gray: Tensor, keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
-) -> Tensor:
-    """Sample a picture on a grid in the frame of each keypoint, between pixels linearly.
-
-    Args:
-        gray: (H, W) float.
-        keypoints: (N, 2) xy in pixels.
-        sides: (N,) pixels.
-        turns: (N,) radians.
-        grid: G.
-
-    Returns:
-        (N, G, G), borders repeated.
-    """
-    steps = (torch.arange(grid, device=gray.device) + 0.5) / grid - 0.5
-    down, right = torch.meshgrid(steps, steps, indexing="ij")
-    cos, sin = ((sides * part)[:, None, None] for part in (turns.cos(), turns.sin()))
-    x, y = (part[:, None, None] for part in keypoints.unbind(1))
-    places = torch.stack([x + right * cos - down * sin, y + right * sin + down * cos], -1)
-    size = torch.tensor(gray.shape[::-1], device=gray.device)
-    found = F.grid_sample(
-        gray[None, None],
-        ((places + 0.5) * 2 / size - 1).view(1, -1, grid, 2),
-        padding_mode="border",
-        align_corners=False,
-    )
-    return found.view(-1, grid, grid)

@@ -6,26 +6,21 @@ every descriptor alike; `field.py` merges the squares of many keypoints in the p
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from invertdesc._files import atomic_write, existing_file
-from invertdesc.errors import FileError, InputError
-
-if TYPE_CHECKING:
-    pass
-
+from invertdesc._files import open_tensors, save_tensors
+from invertdesc.errors import InputError
 from invertdesc.unfolding.frame import Frame
 
 FORMAT = "invertdesc-unfolding"
+VERSION = 1
 LARGEST = 3.0  # so that no vector, however strange, drowns all others; photographs stay within 2
 FALLOFF = 0.8  # with SIFT as in field.py: 0.57 gave 0.899, 0.703 and 0.861, 0.607
 
@@ -175,19 +170,16 @@ class Unfolding:
         Raises:
             FileError: The place cannot be written.
         """
-        from safetensors.torch import save
-
-        tensors = {"matrix": self.matrix.half().contiguous(), "bias": self.bias, "mean": self.mean}
+        tensors = {"matrix": self.matrix.half(), "bias": self.bias, "mean": self.mean}
         if self.contrast is not None:
             tensors["contrast"] = self.contrast
-        meta = {"frame": asdict(self.frame), "falloff": self.falloff, "bins": self.bins}
         header = {
-            "format": FORMAT,
-            "unfolding": json.dumps(meta),
-            "card": json.dumps(dict(card or {})),
+            "frame": asdict(self.frame),
+            "falloff": self.falloff,
+            "bins": self.bins,
+            "card": dict(card or {}),
         }
-        with atomic_write(path) as file:
-            file.write(save(tensors, header))
+        save_tensors(path, tensors, format=FORMAT, version=VERSION, header=header)
 
     @classmethod
     @lru_cache
@@ -206,29 +198,19 @@ class Unfolding:
         """Read a .safetensors file that `save` wrote.
 
         Raises:
-            FileError: Missing, unreadable, or not ours.
+            FileError: Missing, broken, of another format, or of a later version.
         """
-        from safetensors import SafetensorError, safe_open
-
-        name = existing_file(path, "an unfolding's .safetensors file")
-        try:
-            with safe_open(name, framework="pt") as file:
-                header = file.metadata() or {}
-                if header.get("format") != FORMAT:
-                    raise ValueError("its header is not ours")
-                meta = json.loads(header["unfolding"])
-                tensors = {
-                    part: file.get_tensor(part).float()
-                    for part in ("matrix", "bias", "mean", "contrast")
-                    if part != "contrast" or part in file.keys()  # noqa: SIM118
-                }
+        what = "an unfolding that invertdesc wrote"
+        with open_tensors(path, what=what, format=FORMAT, newest=VERSION) as (header, tensors):
             return cls(
-                frame=Frame(**meta["frame"]), falloff=meta["falloff"], bins=meta["bins"], **tensors
+                matrix=tensors["matrix"].float(),
+                bias=tensors["bias"].float(),
+                mean=tensors["mean"].float(),
+                contrast=tensors["contrast"].float() if "contrast" in tensors else None,
+                frame=Frame(**header["frame"]),
+                falloff=header["falloff"],
+                bins=header["bins"],
             )
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise FileError(
-                f"Expected an unfolding that invertdesc wrote, got {name}: {error}"
-            ) from error
 
 
 def _cos_sin(angle: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from invertdesc._files import atomic_write, existing_file
-from invertdesc._version import __version__
+from invertdesc._files import open_tensors, save_tensors
 from invertdesc.errors import FileError
 from invertdesc.weights import FOLDER
 
@@ -28,7 +26,7 @@ _WRONG_SIZES = (  # what making a network of wrong sizes raises
 )
 UNSAVED = "num_batches_tracked"  # of batch normalisation, which only training needs
 LARGEST = 8192  # of the numbers that make the size of a network
-VERSION = 1  # of the header; raised when what an older invertdesc would read is no longer true
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -70,11 +68,7 @@ def save_network(
     Raises:
         FileError: The place cannot be written.
     """
-    from safetensors.torch import save
-
     header = {
-        "library": f"invertdesc {__version__}",
-        "version": VERSION,
         "method": method,
         "descriptor": descriptor,
         "gray": gray,
@@ -82,42 +76,29 @@ def save_network(
         "card": dict(card),
     }
     state = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        name: value.half() if value.is_floating_point() else value
         for name, value in network.state_dict().items()
         if not name.endswith(UNSAVED)
     }
-    with atomic_write(path) as file:
-        file.write(save(state, {FORMAT: json.dumps(header)}))  # one key: their order is random
+    save_tensors(path, state, format=FORMAT, version=VERSION, header=header)
 
 
 def read_network(path: str | os.PathLike[str], method: str) -> tuple[Trained, dict[str, Tensor]]:
     """Read what `save_network` wrote for a method; the weights are float32.
 
     Raises:
-        FileError: Missing, not ours, of another method, or of a later version.
+        FileError: Missing, broken, of another method, or of a later version.
     """
-    from safetensors import SafetensorError, safe_open
-
-    name = existing_file(path, f"weights for {method!r}")
-    try:
-        with safe_open(name, framework="pt") as file:
-            text = (file.metadata() or {}).get(FORMAT)
-            if text is None:
-                raise ValueError("its header is not ours")
-            header = json.loads(text)
-            if header["method"] != method:
-                raise ValueError(f"it holds weights for {header['method']!r}")
-            if header.get("version", 1) > VERSION:
-                raise ValueError(f"it was written by {header['library']}, later than this one")
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    what = f"weights for {method!r}"
+    with open_tensors(path, what=what, format=FORMAT, newest=VERSION) as (header, state):
+        if header["method"] != method:
+            raise ValueError(f"it holds weights for {header['method']!r}")
         trained = Trained(
             dict(header["config"]),
             header.get("descriptor"),
             header.get("gray"),
             dict(header.get("card", {})),
         )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise FileError(f"Expected weights for {method!r}, got {name}: {error}.") from error
     return trained, {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 

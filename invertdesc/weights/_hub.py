@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from invertdesc.errors import FileError, MissingDependencyError
+from invertdesc._optional import require
+from invertdesc.errors import FileError
 
 
 def download(repository: str, file: str, revision: str | None) -> Path:
@@ -14,14 +15,9 @@ def download(repository: str, file: str, revision: str | None) -> Path:
         MissingDependencyError: huggingface_hub is not installed.
         FileError: There is no such file, or no network.
     """
+    hub = require("huggingface_hub", "hub", needed_by="from_pretrained")
     try:
-        from huggingface_hub import hf_hub_download
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Expected huggingface_hub, which from_pretrained needs: pip install invertdesc[hub]."
-        ) from error
-    try:
-        return Path(hf_hub_download(repository, file, revision=revision))
+        return Path(hub.hf_hub_download(repository, file, revision=revision))
     except Exception as error:  # its errors have no common root of their own
         raise FileError(
             f"Expected {file} of {repository!r} on huggingface.co, got none: {error}"

@@ -11,7 +11,7 @@ from invertdesc.auditing.kinds import choose
 from invertdesc.auditing.threats import EVERYTHING, SHUFFLED, THREATS
 from invertdesc.auditing.typical import Typical
 from invertdesc.descriptors import Descriptor
-from invertdesc.errors import InputError, NotApplicableError, UnknownNameError
+from invertdesc.errors import InputError, MissingFieldError, NotApplicableError, UnknownNameError
 
 FIELDS = ("keypoints", "descriptors", "scales", "orientations", "scores")
 ALL = [*THREATS.values(), *DEFENCES.values(), SHUFFLED]
@@ -166,7 +166,7 @@ def test_images_draw_apart(stored: LocalFeatures, typical: Typical) -> None:
 def test_bits_cannot_be_coarser(
     stored_bits: LocalFeatures, typical_bits: Typical, name: str
 ) -> None:
-    with pytest.raises(NotApplicableError, match="bits"):
+    with pytest.raises(InputError, match="bits"):
         attack(name, stored_bits, typical_bits)
 
 
@@ -179,7 +179,7 @@ def test_what_a_descriptor_does_not_use_is_no_loss(picture: torch.Tensor) -> Non
 
 
 def test_without_scores_none_is_strongest(stored: LocalFeatures, typical: Typical) -> None:
-    with pytest.raises(NotApplicableError, match="scores"):
+    with pytest.raises(MissingFieldError, match="scores"):
         attack("strongest", stored.without("scores"), typical)
 
 

@@ -142,4 +142,4 @@ def test_cluster_without_ray_names_the_extra(
     monkeypatch.setitem(sys.modules, "ray", None)
     status, _, err = run("reconstruct", path, "-o", "out", "-m", "poisson", "--ray", "local")
     assert status == 2
-    assert "pip install invertdesc[dist]" in err
+    assert "pip install 'invertdesc[dist]'" in err

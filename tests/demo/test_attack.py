@@ -117,7 +117,7 @@ def test_what_is_under_the_mask_is_erased(stored: Stored) -> None:
 
 def test_picture_is_that_of_what_is_left(stored: Stored) -> None:
     made = attack(stored, POISSON, half("left"))
-    left = stored.features.subset(stored.features.keypoints[:, 0] >= 95.5)
+    left = stored.features[stored.features.keypoints[:, 0] >= 95.5]
     assert torch.equal(made.features.keypoints, left.keypoints)
     assert torch.equal(made.picture, reconstruct(left, method="poisson"))
     erased = len(stored.features) - len(left)
@@ -283,7 +283,7 @@ def test_without_gradio_the_extra_is_named(
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "")
     with pytest.raises(SystemExit, match="2"):
         main(["demo", "--port", "0", "--no-browser"])
-    assert "pip install invertdesc[demo]" in capsys.readouterr().err
+    assert "pip install 'invertdesc[demo]'" in capsys.readouterr().err
 
 
 def test_only_uploads_and_examples_are_read(answers: Answers, sent: Path, photo: Path) -> None:

@@ -60,9 +60,9 @@ def given() -> LocalFeatures:
     """Keypoints of SIFT that every window fits round, of a scale that no descriptor bounds."""
     found = extract(picture(), descriptor="sift")
     assert found.scales is not None
-    found = found.subset((found.scales > 2.6) & (found.scales < 4.1)).inside((40, 40, 216, 216))
+    found = found[(found.scales > 2.6) & (found.scales < 4.1)].inside((40, 40, 216, 216))
     near = (found.keypoints[:, None] - found.keypoints).norm(dim=2) < 2
-    return found.subset(~near.tril(-1).any(1))  # one orientation for each
+    return found[~near.tril(-1).any(1)]  # one orientation for each
 
 
 def unfolding_of(adapter: Descriptor) -> Unfolding:

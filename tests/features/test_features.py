@@ -244,19 +244,16 @@ def test_indexing_with_one_number_is_refused() -> None:
         make()[2]
 
 
-def test_subset_keeps_what_the_mask_marks() -> None:
+def test_a_mask_keeps_what_it_marks() -> None:
     mask = torch.tensor([False, True, False, True])
-    assert make().subset(mask).scales.tolist() == [2.0, 4.0]
+    assert make()[mask].scales.tolist() == [2.0, 4.0]
 
 
-@pytest.mark.parametrize(
-    "mask",
-    [torch.tensor([1, 0, 0, 1]), torch.tensor([True, False]), torch.ones(4, 1, dtype=torch.bool)],
-)
-def test_subset_refuses_other_masks(mask: Tensor) -> None:
-    message = f"mask of shape (4,), got {mask.dtype} of shape {tuple(mask.shape)}."
+@pytest.mark.parametrize("mask", [torch.tensor([True, False]), torch.ones(4, 1, dtype=torch.bool)])
+def test_masks_of_another_shape_are_refused(mask: Tensor) -> None:
+    message = f"a mask of shape (4,) or indices below 4, got shape {tuple(mask.shape)}."
     with pytest.raises(InputError, match=re.escape(message)):
-        make().subset(mask)
+        make()[mask]
 
 
 def test_box_holds_whole_pixels_but_not_its_upper_ones() -> None:

@@ -16,7 +16,6 @@ import torch
 from invertdesc import LocalFeatures, Provenance
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.limits import Limits, use_limits
-from invertdesc.stores.npz import load_npz, save_npz
 
 ROWS = ("keypoints", "descriptors", "scales", "orientations", "scores")
 
@@ -74,7 +73,7 @@ def meta(**changes: Any) -> dict[str, Any]:
 
 
 def forge(path: Path, told: Any = None, stored: dict[str, np.ndarray] | None = None) -> Path:
-    """Write a file as `save_npz` would, but with whatever meta and arrays."""
+    """Write a file as `LocalFeatures.save` would, but with whatever meta and arrays."""
     text = told if isinstance(told, str) else json.dumps(meta() if told is None else told)
     with path.open("wb") as file:
         np.savez(file, meta=np.array(text), **(arrays() if stored is None else stored))
@@ -92,7 +91,7 @@ class Booby:
 
 
 def test_forged_file_is_a_good_one_unless_changed(tmp_path: Path) -> None:
-    loaded = load_npz(forge(tmp_path / "a.npz"))
+    loaded = LocalFeatures.load(forge(tmp_path / "a.npz"))
     assert len(loaded) == 2
     assert loaded.image_size == (12, 34)
     assert loaded.orientations is None
@@ -102,21 +101,21 @@ def test_forged_file_is_a_good_one_unless_changed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_round_trip(tmp_path: Path, count: int, missing: tuple[str, ...]) -> None:
     saved = features(count).without(*missing)
-    save_npz(saved, tmp_path / "a.npz")
-    assert_same(load_npz(tmp_path / "a.npz"), saved)
+    saved.save(tmp_path / "a.npz")
+    assert_same(LocalFeatures.load(tmp_path / "a.npz"), saved)
 
 
 def test_round_trip_of_packed_bits(tmp_path: Path) -> None:
     packed = torch.arange(3 * 32).view(3, 32).to(torch.uint8)
     saved = replace(features(), descriptors=packed, descriptor="orb")
-    save_npz(saved, tmp_path / "a.npz")
-    assert_same(load_npz(tmp_path / "a.npz"), saved)
+    saved.save(tmp_path / "a.npz")
+    assert_same(LocalFeatures.load(tmp_path / "a.npz"), saved)
 
 
 def test_round_trip_of_unknown_provenance(tmp_path: Path) -> None:
     saved = replace(features(), provenance=Provenance())
-    save_npz(saved, tmp_path / "a.npz")
-    assert load_npz(tmp_path / "a.npz").provenance == Provenance(None, None, {})
+    saved.save(tmp_path / "a.npz")
+    assert LocalFeatures.load(tmp_path / "a.npz").provenance == Provenance(None, None, {})
 
 
 def test_round_trip_of_real_features(tmp_path: Path, astronaut_features: LocalFeatures) -> None:
@@ -128,8 +127,8 @@ def test_round_trip_of_views_and_of_autograd(tmp_path: Path) -> None:
     whole = features(6)
     view = whole[::2]
     learnt = replace(view, descriptors=whole.descriptors.clone().requires_grad_()[::2])
-    save_npz(learnt, tmp_path / "a.npz")
-    assert_same(load_npz(tmp_path / "a.npz"), view)
+    learnt.save(tmp_path / "a.npz")
+    assert_same(LocalFeatures.load(tmp_path / "a.npz"), view)
 
 
 @pytest.mark.parametrize("name", ["features", "features.npz", "features.dat", "a.b.c"])
@@ -159,11 +158,11 @@ def test_loaded_arrays_may_be_written_to(tmp_path: Path) -> None:
 
 def test_compressed_archive_is_read_too(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "a.npz", meta=np.array(json.dumps(meta())), **arrays())
-    assert len(load_npz(tmp_path / "a.npz")) == 2
+    assert len(LocalFeatures.load(tmp_path / "a.npz")) == 2
 
 
 def test_other_arrays_are_passed_over(tmp_path: Path) -> None:
-    assert len(load_npz(forge(tmp_path / "a.npz", stored=arrays(more=np.zeros(9))))) == 2
+    assert len(LocalFeatures.load(forge(tmp_path / "a.npz", stored=arrays(more=np.zeros(9))))) == 2
 
 
 @pytest.mark.parametrize(
@@ -179,7 +178,7 @@ def test_parameters_that_json_cannot_hold(tmp_path: Path, parameters: dict[str, 
 @pytest.mark.parametrize("name", ["no.npz", "."])
 def test_missing_file_or_a_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileError, match="Expected a file of features, found none at") as caught:
-        load_npz(tmp_path / name)
+        LocalFeatures.load(tmp_path / name)
     assert isinstance(caught.value, OSError)
     assert isinstance(caught.value, InvertDescError)
 
@@ -203,7 +202,7 @@ def test_file_that_is_no_archive(tmp_path: Path, content: bytes) -> None:
         "Make one with `invertdesc extract` or LocalFeatures.save."
     )
     with pytest.raises(FileError, match=f"^{re.escape(expected)}$"):
-        load_npz(path)
+        LocalFeatures.load(path)
 
 
 @pytest.mark.parametrize("content", [b"PK", b"PK\x03\x04", b"PK\x03\x04" + bytes(500)])
@@ -211,23 +210,23 @@ def test_file_that_looks_like_an_archive(tmp_path: Path, content: bytes) -> None
     path = tmp_path / "a.npz"
     path.write_bytes(content)
     with pytest.raises(FileError, match=r"Expected an \.npz file that invertdesc wrote"):
-        load_npz(path)
+        LocalFeatures.load(path)
 
 
 def test_zip_of_other_files(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("readme.txt", "nothing here")
     with pytest.raises(FileError, match=r"other arrays \(readme\.txt\)"):
-        load_npz(tmp_path / "a.npz")
+        LocalFeatures.load(tmp_path / "a.npz")
 
 
 def test_archive_of_somebody_else(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", keypoints=np.zeros((2, 2)), other=np.zeros(3))
     with pytest.raises(FileError, match=r"other arrays \(keypoints, other\)"):
-        load_npz(tmp_path / "a.npz")
+        LocalFeatures.load(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz")
     with pytest.raises(FileError, match=r"other arrays \(none\)"):
-        load_npz(tmp_path / "b.npz")
+        LocalFeatures.load(tmp_path / "b.npz")
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -240,7 +239,7 @@ def test_archive_cut_anywhere_is_refused(tmp_path: Path, compressed: bool) -> No
     for end in range(0, len(whole), 23):
         path.write_bytes(whole[:end])
         with pytest.raises(FileError):
-            load_npz(path)
+            LocalFeatures.load(path)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -260,7 +259,7 @@ def test_archive_with_a_broken_byte_gives_an_error_of_ours_or_features(
         broken[place] ^= (0xFF, 0x01, 0x41)[place % 3]
         path.write_bytes(broken)
         try:
-            load_npz(path)
+            LocalFeatures.load(path)
         except (FileError, InputError):
             refused += 1
     assert refused > len(places) / 3
@@ -273,11 +272,11 @@ def test_pickles_inside_are_never_opened(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.npz"
         np.savez(path, **{"meta": np.array(json.dumps(meta())), **content})
         with pytest.raises(FileError, match="Object arrays cannot be loaded"):
-            load_npz(path)
+            LocalFeatures.load(path)
     bare = tmp_path / "bare.npz"
     bare.write_bytes(pickle.dumps(Booby(trace)))
     with pytest.raises(FileError, match="it is no zip archive"):
-        load_npz(bare)
+        LocalFeatures.load(bare)
     assert not trace.exists()
     np.load(tmp_path / "keypoints.npz", allow_pickle=True)["keypoints"]
     assert trace.exists()
@@ -288,7 +287,7 @@ def test_other_versions_are_named(tmp_path: Path, version: Any) -> None:
     path = forge(tmp_path / "a.npz", meta(version=version))
     told = None if version is ... else version
     with pytest.raises(FileError, match=rf"it has version {told} of the format, this is 1\."):
-        load_npz(path)
+        LocalFeatures.load(path)
 
 
 @pytest.mark.parametrize(
@@ -296,19 +295,19 @@ def test_other_versions_are_named(tmp_path: Path, version: Any) -> None:
 )
 def test_meta_of_another_format(tmp_path: Path, told: Any) -> None:
     with pytest.raises(FileError, match="its 'meta' is not ours"):
-        load_npz(forge(tmp_path / "a.npz", json.dumps(told)))
+        LocalFeatures.load(forge(tmp_path / "a.npz", json.dumps(told)))
 
 
 @pytest.mark.parametrize("told", ["", "{", "not json", "[" * 100_000])
 def test_meta_that_is_no_json(tmp_path: Path, told: str) -> None:
     with pytest.raises(FileError, match=r"Expected an \.npz file that invertdesc wrote"):
-        load_npz(forge(tmp_path / "a.npz", told))
+        LocalFeatures.load(forge(tmp_path / "a.npz", told))
 
 
 def test_meta_that_is_no_text(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", meta=np.arange(4), **arrays())
     with pytest.raises(FileError, match=r"Expected an \.npz file that invertdesc wrote"):
-        load_npz(tmp_path / "a.npz")
+        LocalFeatures.load(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize(
@@ -326,14 +325,14 @@ def test_meta_of_wrong_types_is_named(tmp_path: Path, key: str, value: Any) -> N
     path = forge(tmp_path / "a.npz", meta(**{key: value}))
     message = f"^Expected features that make sense in {re.escape(str(path))}, got: .*{key}"
     with pytest.raises(InputError, match=re.compile(message, re.IGNORECASE)):
-        load_npz(path)
+        LocalFeatures.load(path)
 
 
 @pytest.mark.parametrize("name", ["keypoints", "descriptors"])
 def test_missing_array_is_named(tmp_path: Path, name: str) -> None:
     path = forge(tmp_path / "a.npz", stored=arrays(**{name: None}))
     with pytest.raises(InputError, match=f"Expected an array of {name}, got none"):
-        load_npz(path)
+        LocalFeatures.load(path)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +360,7 @@ def test_arrays_that_make_no_sense_are_named(
     path = forge(tmp_path / "a.npz", stored=arrays(**{name: array}))
     message = f"^Expected features that make sense in {re.escape(str(path))}, got: .*{reason}"
     with pytest.raises(InputError, match=message):
-        load_npz(path)
+        LocalFeatures.load(path)
 
 
 def test_array_that_claims_more_than_memory(tmp_path: Path) -> None:
@@ -372,7 +371,7 @@ def test_array_that_claims_more_than_memory(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("keypoints.npy", npy)
     with pytest.raises(FileError, match=r"Expected an \.npz file that invertdesc wrote"):
-        load_npz(path)
+        LocalFeatures.load(path)
 
 
 @pytest.mark.parametrize("name", ["meta", "keypoints", "descriptors"])
@@ -386,7 +385,7 @@ def test_array_that_unpacks_to_more_than_memory(tmp_path: Path, name: str) -> No
     tracemalloc.start()
     try:
         with pytest.raises(InputError, match="at most 33554432 bytes once unpacked, got"):
-            load_npz(path)
+            LocalFeatures.load(path)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
@@ -400,14 +399,14 @@ def test_array_that_claims_more_than_its_member_holds(tmp_path: Path) -> None:
             "keypoints.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
         )
     with pytest.raises(FileError, match=r"'keypoints\.npy' claims more values than are there"):
-        load_npz(path)
+        LocalFeatures.load(path)
 
 
 def test_members_that_are_no_arrays_are_not_read(tmp_path: Path) -> None:
     path = forge(tmp_path / "a.npz", stored=arrays(scales=None))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("scales", b"raw")
-    assert load_npz(path).scales is None
+    assert LocalFeatures.load(path).scales is None
 
 
 @pytest.mark.parametrize(
@@ -421,8 +420,8 @@ def test_members_that_are_no_arrays_are_not_read(tmp_path: Path) -> None:
 def test_limits_are_named_and_can_be_raised(tmp_path: Path, limits: Limits, told: str) -> None:
     path = forge(tmp_path / "a.npz")
     with use_limits(limits), pytest.raises(InputError, match=told):
-        load_npz(path)
-    assert len(load_npz(path)) == 2
+        LocalFeatures.load(path)
+    assert len(LocalFeatures.load(path)) == 2
 
 
 def test_failed_write_leaves_the_old_file_and_no_other(

@@ -17,9 +17,17 @@ from invertdesc.methods._arrange import (
     pairs_of,
     score_arrangement,
     start_arrangement,
-    total_cost,
 )
 from invertdesc.methods.bovw import Bovw, grid_order
+
+
+def total_cost(words: torch.Tensor, places: torch.Tensor, beside: torch.Tensor) -> float:
+    """Sum what an arrangement costs, term by term."""
+    own = places.gather(0, words.flatten()[None]).sum()
+    pairs = (
+        cost[a, b].sum() for cost, (a, b) in zip(beside.unbind(), pairs_of(words), strict=True)
+    )
+    return float(own + sum(pairs))
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +54,9 @@ def test_dense_sift_is_sift_at_the_middles_of_squares() -> None:
     there = replace(found, descriptor="sift", orientations=torch.zeros(6))
     wanted = create_descriptor("sift").describe(image, there)
     assert torch.equal(found.descriptors, wanted.descriptors)
-    for option in ({"step": 0}, {"scale": 0.0}):
-        with pytest.raises(InputError, match="step >= 1 and scale > 0"):
-            create_descriptor("sift-dense", **option)
+    for name, bad in {"step": 0, "scale": 0.0}.items():
+        with pytest.raises(InputError, match=rf"Expected {name} >=? [01], got {bad}\."):
+            create_descriptor("sift-dense", **{name: bad})
 
 
 def test_places_and_pairs_are_counted() -> None:
@@ -179,7 +187,7 @@ def test_what_it_cannot_work_with_is_told(
         Bovw.collect(images, tmp_path / "x", descriptor="sift")
     with pytest.raises(InputError, match="words from 2 to 225"):
         Bovw.collect(images, tmp_path / "x", descriptor="sift-dense", words=999)
-    with pytest.raises(InputError, match="arrangement 'learned' or 'random'"):
+    with pytest.raises(InputError, match="arrangement among 'learned', 'random'"):
         Bovw("sift-dense", database=database("bovw"), arrangement="best")
     assert not list(tmp_path.iterdir())
 

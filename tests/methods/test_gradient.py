@@ -122,9 +122,9 @@ def test_what_it_cannot_do_is_told(photo: torch.Tensor) -> None:
         create_method("gradient")(FeatureBatch.collate([lacking]))
     with pytest.raises(UnknownNameError, match=r"'poison'.*Did you mean 'poisson'"):
         Gradient(start="poison")
-    for options in ({"steps": 0}, {"rate": 0.0}):
-        with pytest.raises(InputError, match="Expected steps"):
-            Gradient(**options)
+    for name, bad in {"steps": 0, "rate": 0.0}.items():
+        with pytest.raises(InputError, match=rf"Expected {name} >=? [01], got {bad}\."):
+            Gradient(**{name: bad})
 
 
 @pytest.mark.parametrize("name", ["sift", "hog", "sift-kornia"])

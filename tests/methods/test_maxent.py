@@ -97,6 +97,6 @@ def test_what_it_cannot_do_is_told(photo: torch.Tensor, features: LocalFeatures)
         create_method("maxent")(FeatureBatch.collate([extract(photo, descriptor="hog")]))
     with pytest.raises(MissingFieldError, match="orientations"):
         create_method("maxent")(FeatureBatch.collate([features.without("orientations")]))
-    for options in ({"steps": 0}, {"samples": 0}, {"noise": -1.0}, {"rate": 0.0}):
-        with pytest.raises(InputError, match="Expected steps"):
-            MaxEnt(**options)
+    for name, bad in {"steps": 0, "samples": 0, "noise": -1.0, "rate": 0.0}.items():
+        with pytest.raises(InputError, match=rf"Expected {name} >=? [01], got {bad}\."):
+            MaxEnt(**{name: bad})

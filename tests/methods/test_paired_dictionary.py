@@ -100,8 +100,8 @@ def test_what_it_cannot_work_with_is_told(
     images = sorted(pictures_folder.iterdir())[:1]
     with pytest.raises(InputError, match="at least 512 patches, one for each atom, got 20"):
         PairedDictionary.collect(images, tmp_path / "x", descriptor="hog", most=20)
-    with pytest.raises(InputError, match="penalty between 0 and 1"):
+    with pytest.raises(InputError, match="penalty > 0 and < 1, got 0"):
         PairedDictionary.collect(images, tmp_path / "x", descriptor="hog", penalty=0.0)
-    with pytest.raises(InputError, match="penalty between 0 and 1, got 2"):
+    with pytest.raises(InputError, match="penalty > 0 and < 1, got 2"):
         PairedDictionary("sift", database=database("paired-dictionary"), penalty=2)
     assert not list(tmp_path.iterdir())

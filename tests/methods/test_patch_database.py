@@ -348,7 +348,7 @@ def test_broken_files_are_refused(own: Path, tmp_path: Path) -> None:
 
 def test_faiss_is_asked_for_by_its_extra(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install invertdesc\[index\]"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'invertdesc\[index\]'"):
         PatchDatabase(database=own)
 
 

@@ -11,10 +11,11 @@ from invertdesc import FeatureBatch, LocalFeatures, create_descriptor, create_me
 from invertdesc.errors import FileError, InputError
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image
-from invertdesc.methods._merge import Windows, sample_patches
-from invertdesc.methods._pairs import FLAT, gather_pairs, penalty_of, to_unit
+from invertdesc.methods._merge import Windows
+from invertdesc.methods._pairs import CONTRAST_FLOOR, gather_pairs, penalty_of, to_unit
 from invertdesc.methods.database import Database
 from invertdesc.methods.ridge import Ridge
+from invertdesc.unfolding.sample import sample_frames
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,10 @@ def test_a_window_is_a_block_and_those_around_it() -> None:
 def test_patches_are_sampled_in_the_keypoints_frame() -> None:
     y, x = torch.meshgrid(torch.arange(40.0), torch.arange(60.0), indexing="ij")
     middle, side = torch.tensor([[30.0, 20.0]]), torch.tensor([16.0])
-    upright = sample_patches(x, middle, side, torch.zeros(1), 4)[0]
+    upright = sample_frames(x, middle, side, torch.zeros(1), 4, least_blur=0.5)[0, 0]
     torch.testing.assert_close(upright, torch.tensor([24.0, 28, 32, 36]).expand(4, 4))
-    turned = sample_patches(y, middle, side, torch.tensor([torch.pi / 2]), 4)[0]
+    quarter = torch.tensor([torch.pi / 2])
+    turned = sample_frames(y, middle, side, quarter, 4, least_blur=0.5)[0, 0]
     # The frame's right is then the picture's down.
     torch.testing.assert_close(turned, torch.tensor([14.0, 18, 22, 26]).expand(4, 4))
 
@@ -71,7 +73,7 @@ def test_it_is_scikit_learns_regression(pictures_folder: Path, hog_file: Path) -
     assert pairs.patches.shape == (1200, 20 * 20)
     assert float(pairs.patches.mean(1).abs().max()) < 1e-6
     model = Regression(alpha=penalty_of(pairs.vectors, 0.02))
-    model.fit(pairs.vectors.numpy(), to_unit(pairs.patches, FLAT).numpy())
+    model.fit(pairs.vectors.numpy(), to_unit(pairs.patches, CONTRAST_FLOOR).numpy())
     wanted = torch.from_numpy(model.predict(pairs.vectors[:9].numpy()))
     found = Ridge("hog", database=hog_file).infer(pairs.vectors[:9])
     torch.testing.assert_close(found, wanted, atol=2e-4, rtol=0)
@@ -116,7 +118,7 @@ def test_what_it_cannot_work_with_is_told(
         create_method("ridge", descriptor="hog")
     with pytest.raises(FileError, match="it is one for 'ridge'"):
         create_method("paired-dictionary", database=hog_file)
-    with pytest.raises(InputError, match="merge 'poisson' or 'average'"):
+    with pytest.raises(InputError, match="merge among 'poisson', 'average'"):
         create_method("ridge", database=hog_file, merge="seamless")
     later = create_method("ridge", database=hog_file)
     with pytest.raises(InputError, match="collected with 'sift'"):

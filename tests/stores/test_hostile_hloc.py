@@ -146,5 +146,5 @@ def test_hloc_without_h5py_names_the_extra(
 
     path = write_hloc(tmp_path, images)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ImportError, match=r"pip install invertdesc\[hloc\]"):
+    with pytest.raises(ImportError, match=r"pip install 'invertdesc\[hloc\]'"):
         open_store(path)

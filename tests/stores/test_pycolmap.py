@@ -4,7 +4,6 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 
 import cv2
 import numpy as np
@@ -22,7 +21,6 @@ from invertdesc import (
     open_store,
     reconstruct,
 )
-from invertdesc.descriptors.base import Describer
 from invertdesc.descriptors.sift import Sift
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import read_image, to_gray
@@ -103,11 +101,11 @@ def test_vectors_are_those_of_opencv_at_the_same_keypoints(
 
 
 def test_reconstruction_is_as_good_as_from_opencv_at_the_same_keypoints(pictures: Path) -> None:
-    sift = create_descriptor("sift", gray="luma")
+    sift = Sift(gray="luma")
     with open_store(database(pictures, "L1_ROOT")) as store:
         for file, features in store:
             picture = read_image(pictures / file)
-            described = cast("Describer", sift).describe(picture, features)
+            described = sift.describe(picture, features)
             theirs, ours = (
                 float(ncc(reconstruct(f, method="poisson")[0], to_gray(picture)))
                 for f in (features, described)

@@ -268,11 +268,11 @@ def test_bad_image_warns_and_the_others_follow(tmp_path: Path, some: LocalFeatur
 def test_only_what_is_asked_for_is_read(
     tmp_path: Path, some: LocalFeatures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from invertdesc.stores import npz
-
     read: list[str] = []
-    original = npz.load_npz
-    monkeypatch.setattr(npz, "load_npz", lambda path: read.append(path.name) or original(path))
+    original = LocalFeatures.load
+    monkeypatch.setattr(
+        LocalFeatures, "load", lambda path: read.append(path.name) or original(path)
+    )
     path = write_npz(tmp_path, {"a": some, "b": some, "c": some})
     images = iter(open_store(path, mend=False))
     assert read == []

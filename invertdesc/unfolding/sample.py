@@ -1,0 +1,126 @@
+"""Pictures sampled on a grid in the frame of each keypoint."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def places_around(
+    keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
+) -> tuple[Tensor, Tensor]:
+    """Return x and y, each (N, G, G) in pixels, of a grid's cell centres in keypoints' frames.
+
+    Args:
+        keypoints: (N, 2) xy in pixels.
+        sides: (N,) pixels.
+        turns: (N,) radians.
+        grid: G.
+
+    >>> x, y = places_around(torch.tensor([[5.0, 7.0]]), torch.tensor([4.0]), torch.zeros(1), 2)
+    >>> x[0].tolist(), y[0].tolist()
+    ([[4.0, 6.0], [4.0, 6.0]], [[6.0, 6.0], [8.0, 8.0]])
+    """
+    places = (torch.arange(grid, device=keypoints.device) + 0.5) / grid - 0.5
+    down, right = torch.meshgrid(places, places, indexing="ij")
+    cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
+    side = sides[:, None, None]
+    x = keypoints[:, 0, None, None] + side * (right * cos - down * sin)
+    y = keypoints[:, 1, None, None] + side * (right * sin + down * cos)
+    return x, y
+
+
+def sample_places(
+    maps: Tensor,
+    x: Tensor,
+    y: Tensor,
+    *,
+    image_size: tuple[int, int] | None = None,
+    align_corners: bool = False,
+) -> Tensor:
+    """Sample maps at places, between pixels linearly, the border repeated.
+
+    Args:
+        maps: (C, h, w) float.
+        x: (..., G, G) in pixels.
+        y: (..., G, G) in pixels.
+        image_size: (H, W), in whose pixels x and y are; None where that is the maps' own size.
+        align_corners: As of `torch.nn.functional.grid_sample`. Both settings sample the same
+            places, with other rounding; fits of the shipped unfoldings had True.
+
+    Returns:
+        (C, ..., G, G).
+
+    >>> ramp = torch.arange(4.0).expand(1, 4, 4)
+    >>> sample_places(ramp, torch.tensor([[1.5]]), torch.tensor([[0.0]]))
+    tensor([[[1.5000]]])
+    """
+    height, width = image_size or maps.shape[-2:]
+    if align_corners:
+        across, along = x * 2 / max(width - 1, 1) - 1, y * 2 / max(height - 1, 1) - 1
+    else:
+        across, along = (2 * x + 1) / width - 1, (2 * y + 1) / height - 1
+    where = torch.stack([across, along], -1).view(1, -1, x.shape[-1], 2)
+    found = F.grid_sample(maps[None], where, padding_mode="border", align_corners=align_corners)
+    return found.view(len(maps), *x.shape)
+
+
+def sample_frames(
+    gray: Tensor,
+    keypoints: Tensor,
+    sides: Tensor,
+    turns: Tensor,
+    grid: int,
+    *,
+    least_blur: float | None = None,
+    gradients: bool = False,
+    align_corners: bool = False,
+) -> Tensor:
+    """Sample a picture, or its gradients, on a grid in the frame of each keypoint.
+
+    Args:
+        gray: (H, W) float.
+        keypoints: (N, 2) xy in pixels.
+        sides: (N,) pixels.
+        turns: (N,) radians.
+        grid: G.
+        least_blur: None samples the picture as it is: cells should then be about a pixel wide or
+            less. With a number, the picture is first blurred to the grid's spacing, by a Gaussian
+            of 0.4 cells in steps of half an octave, and by this number of pixels at least.
+        gradients: Whether the blurred picture's gradients are sampled, towards its right and down
+            in values per pixel, instead of the picture.
+        align_corners: As of `sample_places`.
+
+    Returns:
+        (N, 1, G, G), or (N, 2, G, G) gradients.
+    """
+
+    def sample(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        maps = image_gradients(picture) if gradients else picture[None]
+        return sample_places(maps, x, y, align_corners=align_corners).transpose(0, 1)
+
+    x, y = places_around(keypoints, sides, turns, grid)
+    if least_blur is None:
+        return sample(gray, x, y)
+    import cv2
+
+    levels = (2 * (sides / (2.5 * grid)).clamp(min=least_blur).log2()).round()
+    sampled = torch.empty(len(keypoints), 1 + gradients, grid, grid)
+    for level in torch.unique(levels).tolist():
+        blurred = cv2.GaussianBlur(
+            gray.numpy(), (0, 0), 2 ** (level / 2), borderType=cv2.BORDER_REPLICATE
+        )
+        chosen = (levels == level).nonzero().flatten()
+        sampled[chosen] = sample(torch.from_numpy(blurred), x[chosen], y[chosen])
+    return sampled
+
+
+def image_gradients(images: Tensor) -> Tensor:
+    """Return (..., 2, H, W), the gradients of images (..., H, W) towards the right and down.
+
+    >>> image_gradients(torch.tensor([[0.0, 2.0], [1.0, 3.0]])).tolist()
+    [[[2.0, 2.0], [2.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]]]
+    """
+    down, right = torch.gradient(images, dim=(-2, -1))
+    return torch.stack([right, down], -3)
