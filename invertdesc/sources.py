@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -98,8 +98,6 @@ def leads_to(path: Path, kind: Callable[[Path], bool]) -> bool:
 
 def _contents(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """Return the files in a folder, or else below it, relative to it."""
-    from invertdesc.stores._files import walk  # which waits for torch
-
     here = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in suffixes)
     below = here or [name for name in walk(folder) if Path(name).suffix.lower() in suffixes]
     return list(map(Path, below))
@@ -112,3 +110,24 @@ def spread(items: Sequence[T], most: int | None) -> list[T]:
     ['a', 'c', 'e']
     """
     return list(items[:: max(1, len(items) // (most or max(1, len(items))))][:most])
+
+
+def walk(folder: Path) -> Iterator[str]:
+    """Yield all files in a folder and below, relative to it, with `/` on every system.
+
+    Links to folders are not followed, hidden files are left out.
+
+    Raises:
+        FileError: A folder cannot be read.
+    """
+    for place, folders, files in os.walk(folder, onerror=_unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(place).relative_to(folder).as_posix()
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield name if inside == "." else f"{inside}/{name}"
+
+
+def _unreadable(error: OSError) -> None:
+    reason = error.strerror or error
+    raise FileError(f"Cannot read the folder {error.filename}: {reason}.") from error

@@ -17,14 +17,16 @@ import invertdesc
 
 PACKAGE = Path(invertdesc.__file__).parent
 TARGET = PACKAGE.parent / "docs" / "images" / "rooms.png"
-FOUNDATION = "foundation"  # modules of the top level that are not the two verbs
-ABOVE = ("api", "cli", "demo")
+FOUNDATION = "foundation"  # the other modules of the top level
+VERBS = ("api", "_sources", "display")  # the two verbs, and what they take
 
 
 def room_of(module: str) -> str:
     """Return the room that a module of the package, without `invertdesc.`, lies in."""
     first = module.partition(".")[0]
-    return first if (PACKAGE / first).is_dir() or first in ABOVE else FOUNDATION
+    if first in VERBS:
+        return VERBS[0]
+    return first if (PACKAGE / first).is_dir() else FOUNDATION
 
 
 def read() -> tuple[dict[str, int], dict[str, set[str]]]:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import Tensor
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.auditing.subjects import Subject, shrink_subject, with_original
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import check_descriptors
 from invertdesc.image import read_image, shrink_image, to_image
-from invertdesc.sources import spread
-from invertdesc.stores._files import walk
+from invertdesc.sources import spread, walk
 from invertdesc.stores.base import Store
 from invertdesc.stores.open import is_store, open_store
 from invertdesc.stores.summary import check_readable
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 # The name of an image, with its pixels or features, or with what is wrong with it.
 Entry: TypeAlias = tuple[str, Tensor | LocalFeatures | InvertDescError]
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm")
 SCALE, ORIENTATION = 2.0, 0.0  # guesses for what a store does not tell
 
 
@@ -106,20 +105,20 @@ def _find(source: Source, descriptor: str | Descriptor | None) -> Store | Sequen
     if not isinstance(source, str | os.PathLike):
         return list(source) if isinstance(source, Sequence) else [source]
     path = Path(source)
-    if path.suffix.lower() in (*SUFFIXES, ".npz"):
+    if path.suffix.lower() in (*IMAGE_SUFFIXES, ".npz"):
         return [path]
     try:
         inside = sorted(path.iterdir()) if path.is_dir() else []
     except OSError as error:
         raise FileError(f"Cannot read {path}: {error.strerror or error}.") from error
-    here = [one for one in inside if one.suffix.lower() in SUFFIXES]
+    here = [one for one in inside if one.suffix.lower() in IMAGE_SUFFIXES]
     if here:
         return here
     if is_store(path):
         return open_store(path, descriptor=descriptor if isinstance(descriptor, str) else None)
     if not inside:
         return [path]
-    below = [path / name for name in walk(path) if Path(name).suffix.lower() in SUFFIXES]
+    below = [path / name for name in walk(path) if Path(name).suffix.lower() in IMAGE_SUFFIXES]
     if not below:
         raise FileError(f"Expected images or a store of features at {path}, found none.")
     return below
@@ -251,8 +250,8 @@ def find_original(folder: Path, name: str) -> Path | None:
     leads to no file outside of the folder.
     """
     last = re.split(r"[/\\]", name)[-1]
-    tried = [name, last, *(f"{one}{suffix}" for one in (name, last) for suffix in SUFFIXES)]
-    tried += [f"{Path(last).stem}{suffix}" for suffix in SUFFIXES]
+    tried = [name, last, *(f"{one}{suffix}" for one in (name, last) for suffix in IMAGE_SUFFIXES)]
+    tried += [f"{Path(last).stem}{suffix}" for suffix in IMAGE_SUFFIXES]
     try:
         root = folder.resolve()
         for one in tried:

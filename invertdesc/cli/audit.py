@@ -160,6 +160,8 @@ def _open(
     mend: bool,
 ) -> Iterator[tuple[list[Path] | Store, Descriptor]]:
     """Give the images or the store that are named, and the adapter of their descriptors."""
+    from invertdesc.stores.summary import check_readable
+
     place = find_store(sources or [], False)
     if place is None:
         adapter = make_descriptor(descriptor or "sift", options, gray)
@@ -171,6 +173,7 @@ def _open(
     if options or gray is not None:
         raise InputError(f"Expected -D and --gray for images only, got them for {place}.")
     with open_named(place, descriptor, image_size, mend=mend) as store:
+        check_readable(store)  # before its descriptor is asked for
         yield store, make_descriptor(store.description.descriptor, None, None)
 
 

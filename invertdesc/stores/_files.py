@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
 from invertdesc.errors import FileError, InputError
 from invertdesc.limits import check_limit
+from invertdesc.sources import walk
 from invertdesc.stores.base import Store
 from invertdesc.stores.record import Record
 
@@ -52,27 +52,6 @@ class FileStore(Store):
     @abstractmethod
     def _read(self, file: Path) -> Record:
         """Read one image's file."""
-
-
-def walk(folder: Path) -> Iterator[str]:
-    """Yield all files in a folder and below, relative to it, with `/` on every system.
-
-    Links to folders are not followed, hidden files are left out.
-
-    Raises:
-        FileError: A folder cannot be read.
-    """
-    for place, folders, files in os.walk(folder, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = Path(place).relative_to(folder).as_posix()
-        for name in sorted(files):
-            if not name.startswith("."):
-                yield name if inside == "." else f"{inside}/{name}"
-
-
-def _unreadable(error: OSError) -> None:
-    reason = error.strerror or error
-    raise FileError(f"Cannot read the folder {error.filename}: {reason}.") from error
 
 
 def read_words(file: Path) -> list[bytes]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from invertdesc.features import npz
+from invertdesc.sources import walk
 from invertdesc.stores import _feat, colmap, hloc, lowe, opencv, oxford, visualsfm, vlfeat
-from invertdesc.stores._files import FileStore, walk
+from invertdesc.stores._files import FileStore
 from invertdesc.stores.alicevision import NAMES, AlicevisionStore
 from invertdesc.stores.base import Store
 from invertdesc.stores.npz import NpzStore

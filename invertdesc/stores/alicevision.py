@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from invertdesc.errors import InputError
+from invertdesc.sources import walk
 from invertdesc.stores._feat import pictures, read_json, read_pair, size_of
-from invertdesc.stores._files import FileStore, walk
+from invertdesc.stores._files import FileStore
 from invertdesc.stores.record import Record
 from invertdesc.stores.vlfeat import from_vlfeat
 

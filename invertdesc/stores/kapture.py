@@ -20,8 +20,9 @@ from typing import ClassVar
 import numpy as np
 
 from invertdesc.errors import FileError, InputError
+from invertdesc.sources import walk
 from invertdesc.stores._colmap_frames import read_frames
-from invertdesc.stores._files import check_ended, read_bytes, walk
+from invertdesc.stores._files import check_ended, read_bytes
 from invertdesc.stores._tar import Tar
 from invertdesc.stores.base import Store
 from invertdesc.stores.record import (

@@ -21,7 +21,8 @@ import numpy as np
 
 from invertdesc.errors import FileError, InputError
 from invertdesc.limits import check_limit, get_limits
-from invertdesc.stores._files import FileStore, read_bytes, walk
+from invertdesc.sources import walk
+from invertdesc.stores._files import FileStore, read_bytes
 from invertdesc.stores._filestorage import Node, parse
 from invertdesc.stores.record import Array, Record, check_count, check_rows_alike
 

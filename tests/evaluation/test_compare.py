@@ -53,16 +53,16 @@ def result(paths: list[Path]) -> Comparison:
 def test_bars_are_shown_only_where_they_are_wanted(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch, progress: bool
 ) -> None:
-    hidden: list[bool | None] = []
+    titles: list[str] = []
 
-    def note(items: list[Any], *, disable: bool | None, **_: str) -> list[Any]:
-        hidden.append(disable)
+    def note(items: list[Any], *, desc: str, **_: object) -> list[Any]:
+        titles.append(desc)
         return items
 
-    monkeypatch.setattr("invertdesc.evaluation.compare.tqdm", note)
+    monkeypatch.setattr("tqdm.tqdm", note)
     adapters = [create_descriptor("sift")]
     compare({"one": paths[:1]}, adapters, ["poisson"], memory=False, progress=progress)
-    assert hidden == [None if progress else True] * 2
+    assert titles == (["try methods, sift", "one, sift"] if progress else [])
 
 
 def test_rows_are_those_of_evaluate_with_floors(result: Comparison, paths: list[Path]) -> None:
