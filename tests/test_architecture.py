@@ -54,6 +54,17 @@ def test_no_circle() -> None:
         pytest.fail(" <- ".join(error.args[1]))
 
 
+def test_the_library_does_not_know_the_shell() -> None:
+    shell = ("invertdesc.cli", "invertdesc.__main__")
+    imported = (
+        f"{name} -> {other}"
+        for name, others in graph().items()
+        for other in others
+        if other.startswith(shell) and not name.startswith(shell)
+    )
+    assert list(imported) == []
+
+
 def test_features_know_nothing_of_what_is_made_from_them() -> None:
     rooms = {file.parent.name for file in FILES} - {"invertdesc", "features"}
     above = tuple(f"invertdesc.{room}" for room in rooms)
