@@ -172,7 +172,8 @@ STOPPED = {
     "reconstruct": ("photos", "-o", "out", "-m", "maxent", "-M", "steps=20", "--batch-size", 2),
     "extract": ("photos", "-o", "out"),
     "evaluate": ("--data", "photos", "-o", "out/table.csv"),
-    "fit": ("-d", "sift", "--data", "photos", "-o", "out/mine.safetensors"),
+    # The same photographs over and over: sixty are done before the signal.
+    "fit": ("-d", "sift", *40 * ("--data", "photos"), "-o", "out/mine.safetensors"),
     "audit": ("photos", "-o", "out/report.html", "--images", 60),
     "train": ("--data", "photos", "-o", "out", "--crop", 64, "--width", 2, "--workers", 1),
 }
