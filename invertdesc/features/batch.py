@@ -94,6 +94,19 @@ class FeatureBatch:
             **changed_rows(self, lambda value: value[rows]),
         )
 
+    def split(self) -> list[FeatureBatch]:
+        """Return a batch of one for each image, with views of the rows."""
+        return [self._part(image) for image in range(len(self))]
+
+    def _part(self, image: int) -> FeatureBatch:
+        rows = slice(int(self.offsets[image]), int(self.offsets[image + 1]))
+        return replace(
+            self,
+            offsets=self.offsets.new_tensor([0, rows.stop - rows.start]),
+            provenances=self.provenances[image : image + 1],
+            **changed_rows(self, lambda value: value[rows]),
+        )
+
     @property
     def device(self) -> torch.device:
         """The device that holds the tensors."""

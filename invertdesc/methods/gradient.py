@@ -88,8 +88,7 @@ class Gradient:
         adapter = self._respond(resolve_descriptor(self.descriptor or batch.descriptor))
         batch.require(adapter.frame.needs, needed_by=f"the method {self.name!r}")
         # One by one, so that a picture does not depend, through rounding, on those beside it.
-        ones = (FeatureBatch.collate([batch[number]]) for number in range(len(batch)))
-        return torch.stack([self._picture(adapter, one) for one in ones])
+        return torch.stack([self._picture(adapter, one) for one in batch.split()])
 
     def _respond(self, adapter: Descriptor) -> Differentiable:
         """Return the adapter as one that responds to gray pictures."""

@@ -101,8 +101,7 @@ class MaxEnt:
             MissingFieldError: The features lack scales or orientations.
         """
         # One by one, so that a picture does not depend, through rounding, on those beside it.
-        ones = (FeatureBatch.collate([batch[number]]) for number in range(len(batch)))
-        pictures = [self.draw(one).picture.clamp(0, 1) for one in ones]
+        pictures = [self.draw(one).picture.clamp(0, 1) for one in batch.split()]
         return torch.stack(pictures)[:, None].expand(-1, 3, -1, -1)
 
     def draw(self, one: FeatureBatch) -> Chain:

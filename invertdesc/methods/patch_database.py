@@ -145,8 +145,7 @@ class PatchDatabase:
         self.database.check_batch(batch)
         batch.require(adapter.frame.needs, needed_by=f"the frame of {adapter.name!r}")
         # One by one, so that a picture does not depend, through rounding, on those beside it.
-        ones = (FeatureBatch.collate([batch[number]]) for number in range(len(batch)))
-        return torch.stack([self._picture(adapter, one) for one in ones])
+        return torch.stack([self._picture(adapter, one) for one in batch.split()])
 
     def _picture(self, adapter: Descriptor, one: FeatureBatch) -> Tensor:
         """Return (3, H, W)."""

@@ -466,3 +466,19 @@ def test_tensors_without_values_are_refused() -> None:
 def test_the_name_of_a_descriptor_is_a_text(name: Any) -> None:
     with pytest.raises(InputError, match="Expected the name of a descriptor, got "):
         make(descriptor=name)
+
+
+def test_a_batch_splits_into_what_it_was_packed_from() -> None:
+    features = [make(count) for count in (3, 0, 2)]
+    batch = FeatureBatch.collate(features)
+    parts = batch.split()
+    assert [part.offsets.tolist() for part in parts] == [[0, 3], [0, 0], [0, 2]]
+    for part, one in zip(parts, features, strict=True):
+        alone = FeatureBatch.collate([one])
+        assert (part.image_size, part.descriptor) == (alone.image_size, alone.descriptor)
+        assert part.provenances == alone.provenances
+        for name in ("keypoints", "descriptors", "scales", "orientations", "scores"):
+            ours, theirs = getattr(part, name), getattr(alone, name)
+            assert (ours is None) == (theirs is None)
+            assert ours is None or torch.equal(ours, theirs)
+    assert parts[0].keypoints.data_ptr() == batch.keypoints.data_ptr()
