@@ -71,7 +71,8 @@ def load_identity(path: str | os.PathLike[str], side: int = 112) -> Identity:
     name = Path(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript
+            for kind in (DeprecationWarning, FutureWarning):  # of TorchScript, by PyTorch's version
+                warnings.simplefilter("ignore", kind)
             if name.suffix.lower() == ".pt2":
                 return Identity(torch.export.load(name).module(), side)
             load: Any = torch.jit.load  # untyped

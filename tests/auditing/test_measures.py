@@ -158,7 +158,8 @@ class Means(torch.nn.Module):
 def test_identity_is_read_from_a_file(picture: torch.Tensor, tmp_path: Path, suffix: str) -> None:
     example, path = torch.rand(1, 3, 112, 112), tmp_path / f"model{suffix}"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        for kind in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", kind)
         if suffix == ".pt2":
             torch.export.save(torch.export.export(Means(), (example,)), path)
         else:
