@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from invertdesc._progress import watch
 from invertdesc.cli.messages import complain
 from invertdesc.cli.options import (
     AsJson,
@@ -90,8 +91,6 @@ def evaluate(
 
         invertdesc evaluate --data faces/ -m '*' --vgg16 vgg16.safetensors --hole 80,80,176,176
     """
-    from tqdm import tqdm
-
     from invertdesc.descriptors import list_descriptors
     from invertdesc.drawing import contact_sheet
     from invertdesc.evaluation.baselines import MeanPicture
@@ -118,7 +117,7 @@ def evaluate(
             try:
                 methods = _methods(ways, asked, adapter, method_option, unfolding)
                 found = measure(
-                    tqdm(paths, desc=f"{title}, {name}", unit="image", disable=None),
+                    watch(paths, f"{title}, {name}"),
                     descriptor=adapter,
                     method=methods,
                     data=title,
