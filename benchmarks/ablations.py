@@ -24,13 +24,14 @@ from invertdesc.evaluation.evaluate import evaluate, format_table
 from invertdesc.evaluation.metrics import vgg_distance
 from invertdesc.evaluation.vgg16 import load_vgg16
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.methods.network import network_input
+from invertdesc.methods.network import network_input, network_method, preset
 from invertdesc.methods.networks.coarse import CoarseConfig
 from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.methods.networks.upconv import UpconvConfig
+from invertdesc.methods.recipe import LossWeights, TrainConfig
+from invertdesc.methods.registry import register_method
 from invertdesc.methods.unfold import Unfold
-from invertdesc.training.config import LossWeights, TrainConfig, preset
-from invertdesc.training.loop import METHODS, train
+from invertdesc.training.loop import train
 
 OCTAVES = (4.0, 8.0)  # widths of cells in pixels that part one octave's keypoints from the next's
 
@@ -104,7 +105,8 @@ def unfold_variants() -> dict[str, TrainConfig]:
         "l1, l2, ssim": LossWeights(l1=0.5, l2=2.0, ssim=0.2),
         "l1, ssim, perceptual": LossWeights(l1=1.0, ssim=0.2, perceptual=5.0),
     }
-    METHODS.update({one.name: one for one in (PictureAlone, GradientsAlone, Octaves)})
+    for one in (PictureAlone, GradientsAlone, Octaves):
+        register_method(one.name)(one)
     channels = {
         one.name.removeprefix("unfold, "): replace(
             base, method=one.name, network=UNetConfig(inputs=len(one.signs[one.seen]))
@@ -160,7 +162,7 @@ def main() -> None:
             cache=options.cache or options.output / "cache",
             resume=True,
         )
-        method = METHODS[recipe.method]("sift", weights=weights)
+        method = network_method(recipe.method)("sift", weights=weights)
         parameters = sum(p.numel() for p in method.network.parameters())
         (row,) = evaluate(held_out, method=method, data=name, floors=False, distances=distances)
         rows.append(row)

@@ -25,7 +25,9 @@ print(maps.values.shape, "moved:", int(maps.moved), "dropped:", int(maps.dropped
 # The field: coverage (how fine the finest keypoint is), gradients to the right and downwards, and
 # the picture that has them.
 
-picture, coverage, gx, gy = FieldRasterizer(stride=1)(batch)[0]
+field = FieldRasterizer(stride=1)(batch)
+picture, coverage = field.picture[0, 0], field.coverage[0, 0]
+gx, gy = field.gradients[0]
 
 figure, axes = plt.subplots(1, 5, figsize=(13, 3))
 panels = {

@@ -16,7 +16,7 @@ from skimage import data
 from invertdesc import create_method, reconstruct, train
 from invertdesc.image import to_image, to_uint8
 from invertdesc.methods.networks.unet import UNetConfig
-from invertdesc.training.config import TrainConfig
+from invertdesc.methods.recipe import TrainConfig
 
 folder = Path(tempfile.mkdtemp())
 for name in ("coffee", "chelsea", "rocket"):

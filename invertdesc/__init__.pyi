@@ -23,10 +23,10 @@ from .features.batch import FeatureBatch
 from .features.local import LocalFeatures, Provenance
 from .image import read_image, write_image
 from .limits import Limits, get_limits, set_limits, use_limits
-from .methods import Reconstructor, create_method, list_methods, register_method
+from .methods import Method, Needs, create_method, list_methods, register_method
 from .methods.database import collect_database
 from .rasterizers.cells import CellRasterizer
-from .rasterizers.field import FieldRasterizer
+from .rasterizers.field import Field, FieldRasterizer
 from .stores.base import Description, Store
 from .stores.open import open_store
 from .stores.summary import StoreSummary, inspect_store
@@ -42,6 +42,7 @@ __all__ = [
     "Description",
     "Descriptor",
     "FeatureBatch",
+    "Field",
     "FieldRasterizer",
     "FileError",
     "Frame",
@@ -49,12 +50,13 @@ __all__ = [
     "InvertDescError",
     "Limits",
     "LocalFeatures",
+    "Method",
     "MissingDependencyError",
     "MissingFieldError",
+    "Needs",
     "NoKeypointsWarning",
     "OutOfMemoryError",
     "Provenance",
-    "Reconstructor",
     "Store",
     "StoreSummary",
     "Summary",

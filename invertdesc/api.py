@@ -22,11 +22,12 @@ from invertdesc.features.resize import resize_features
 from invertdesc.image import shrink_image
 from invertdesc.limits import get_limits
 from invertdesc.methods._kept import kept_method
+from invertdesc.methods.base import run_method
 
 if TYPE_CHECKING:
     from invertdesc._sources import Source, Sources
     from invertdesc.descriptors import Descriptor
-    from invertdesc.methods import Reconstructor
+    from invertdesc.methods import MethodLike
 
 
 # A str is iterable too, so that the overloads for one source must come first.
@@ -103,7 +104,7 @@ def reconstruct(  # type: ignore[overload-overlap]
     source: Source,
     *,
     descriptor: str | Descriptor | None = ...,
-    method: str | Reconstructor = ...,
+    method: str | MethodLike = ...,
     device: str | torch.device | None = ...,
     batch_size: int = ...,
     max_side: int | None = ...,
@@ -116,7 +117,7 @@ def reconstruct(
     source: Sources,
     *,
     descriptor: str | Descriptor | None = ...,
-    method: str | Reconstructor = ...,
+    method: str | MethodLike = ...,
     device: str | torch.device | None = ...,
     batch_size: int = ...,
     max_side: int | None = ...,
@@ -128,7 +129,7 @@ def reconstruct(
     source: Source | Sources,
     *,
     descriptor: str | Descriptor | None = None,
-    method: str | Reconstructor = "unfold",
+    method: str | MethodLike = "unfold",
     device: str | torch.device | None = None,
     batch_size: int = 16,
     max_side: int | None = None,
@@ -146,7 +147,8 @@ def reconstruct(
             given here reads them in its place.
         method: Name, or a method from `create_method`, which takes options. The last few made by
             name are kept, so that weights are read once a process.
-        device: Where to compute, such as `"cuda"`; None leaves features where they are.
+        device: Where to compute, such as `"cuda"`; None for where the weights of a method that is
+            given are, else where the features are.
         batch_size: Images of one size that go through the method together; fewer where together
             they would have more pixels than the limit of one, see `Limits`.
         max_side: Pixels of the longer side that larger images are shrunk to before; their pictures
@@ -188,7 +190,7 @@ def reconstruct(
 def _pictures(
     features: list[LocalFeatures],
     groups: Iterable[list[int]],
-    method: str | Reconstructor,
+    method: str | MethodLike,
     adapter: Descriptor | None,
     device: str | torch.device | None,
 ) -> list[Tensor]:
@@ -197,11 +199,11 @@ def _pictures(
     with torch.no_grad():  # not inference_mode: pictures are for use in autograd too
         for numbers in groups:
             batch = FeatureBatch.collate([features[n] for n in numbers])
-            batch = batch if device is None else batch.to(device)
-            run = method
+            run, place = method, device
             if isinstance(run, str):
-                run = kept_method(run, adapter or batch.descriptor, batch.device)
-            copies = (picture.clone() for picture in run(batch))
+                place = torch.device(device) if device is not None else batch.device
+                run = kept_method(run, adapter or batch.descriptor, place)
+            copies = (picture.clone() for picture in run_method(run, batch, place))
             found.update(zip(numbers, copies, strict=True))
     return [found[number] for number in range(len(features))]
 
@@ -243,7 +245,7 @@ def _check_names(features: Sequence[LocalFeatures], descriptor: str) -> None:
 
 
 def _check_options(
-    method: str | Reconstructor, device: str | torch.device | None, batch_size: int
+    method: str | MethodLike, device: str | torch.device | None, batch_size: int
 ) -> None:
     check_range("batch_size", batch_size, 1)
     if not isinstance(method, str) and (isinstance(method, type) or not callable(method)):

@@ -165,8 +165,10 @@ def test_painting_is_the_same_on_every_run_and_nearly_the_cpus(seed: int) -> Non
 @pytest.mark.parametrize("stride", [1, 2, 4])
 def test_fields_agree_and_repeat_to_the_bit(batch: FeatureBatch, stride: int) -> None:
     rasterizer = FieldRasterizer(stride=stride)
-    here, there = rasterizer(batch), rasterizer(batch.to("cuda"))
-    assert torch.equal(there, rasterizer(batch.to("cuda")))
+    here, there, again = (
+        torch.cat(rasterizer(one), 1) for one in (batch, batch.to("cuda"), batch.to("cuda"))
+    )
+    assert torch.equal(there, again)
     scale = here.abs().amax((0, 2, 3), keepdim=True)
     off = (here - there.cpu()).abs() / scale
     # A pixel whose centre lies on a cell's edge may fall to either side.
@@ -191,7 +193,7 @@ def test_pictures_agree(name: str, batch: FeatureBatch, database: Callable[[str]
         here = method(batch)
     except InvertDescError as error:  # it needs a file, or another descriptor
         pytest.skip(str(error))
-    there = method(batch.to("cuda"))
+    there = method.to("cuda")(batch.to("cuda"))
     assert there.device.type == "cuda"
     assert float((here - there.cpu()).abs().mean()) < 1e-3
 

@@ -96,7 +96,10 @@ def test_plugin_package(tmp_path: Path) -> None:
     ("guide", "printed"),
     [
         ("add-a-descriptor.md", "torch.Size([3, 256, 256])\n"),
-        ("add-a-method.md", "torch.Size([3, 128, 128])\ntorch.Size([1, 4, 128, 128])\n"),
+        (
+            "add-a-method.md",
+            "torch.Size([3, 128, 128])\ntorch.Size([1, 2, 128, 128])\ntorch.Size([3, 128, 128])\n",
+        ),
     ],
 )
 def test_guide(guide: str, printed: str, tmp_path: Path) -> None:

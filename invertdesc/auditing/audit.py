@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from invertdesc.auditing.inputs import Inputs, Source
     from invertdesc.descriptors import Descriptor
     from invertdesc.evaluation.identity import Identity
-    from invertdesc.methods import Reconstructor
+    from invertdesc.methods import MethodLike
 
 # The name of a threat or defence, alone or with its strength or region.
 Choice: TypeAlias = str | tuple[str, float | Box | None]
@@ -33,7 +33,7 @@ Choice: TypeAlias = str | tuple[str, float | Box | None]
 def audit(
     source: Source,
     *,
-    method: str | Reconstructor | None = None,
+    method: str | MethodLike | None = None,
     descriptor: str | Descriptor | None = None,
     threats: Iterable[Choice] | None = None,
     defences: Iterable[Choice] | None = None,
@@ -90,7 +90,7 @@ def audit(
 
 
 def _attack(
-    inputs: Inputs, method: str | Reconstructor, ruler: Ruler, plan: Plan, progress: bool
+    inputs: Inputs, method: str | MethodLike, ruler: Ruler, plan: Plan, progress: bool
 ) -> Audit:
     if isinstance(method, str):
         method = create_method(method, descriptor=inputs.adapter)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from invertdesc.descriptors import Descriptor
+from invertdesc.descriptors.base import JointUnfolding
 from invertdesc.errors import NotApplicableError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
@@ -30,7 +31,7 @@ def lay_out(features: LocalFeatures, adapter: Descriptor) -> LocalFeatures:
     Raises:
         NotApplicableError: The descriptor's place is told by its number, or there is no descriptor.
     """
-    if hasattr(adapter, "pieces"):
+    if isinstance(adapter, JointUnfolding):
         raise NotApplicableError(
             f"The place of a vector of {adapter.name!r} follows from its number: without "
             "positions nothing is hidden. See everything."

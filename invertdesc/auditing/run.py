@@ -24,12 +24,13 @@ from invertdesc.evaluation.baselines import flat_picture
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.evaluation.scores import Ruler, Scores, mean_of
 from invertdesc.image import to_gray
+from invertdesc.methods.base import name_of
 
 if TYPE_CHECKING:
     from invertdesc.auditing.inputs import Inputs
     from invertdesc.auditing.subjects import Subject
     from invertdesc.features.local import LocalFeatures
-    from invertdesc.methods import Reconstructor
+    from invertdesc.methods import MethodLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class Plan:
 def run_plan(
     inputs: Inputs,
     *,
-    method: Reconstructor,
+    method: MethodLike,
     ruler: Ruler,
     plan: Plan | None = None,
     tick: Callable[[], object] = lambda: None,
@@ -118,7 +119,7 @@ class _Run:
     """Features, attack and measures, put together."""
 
     inputs: Inputs
-    method: Reconstructor
+    method: MethodLike
     ruler: Ruler
     plan: Plan
     typical: Typical
@@ -129,7 +130,7 @@ class _Run:
         compared = any(one.image is not None for one in given.subjects)
         return Audit(
             given.adapter.name,
-            self.method.name,
+            name_of(self.method),
             self.plan.seed,
             "ncc" if compared else "consistency",
             tuple(portraits),

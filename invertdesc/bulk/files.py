@@ -19,7 +19,7 @@ from invertdesc.errors import InputError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import check_descriptors
 from invertdesc.image import image_format, read_image
-from invertdesc.methods import Reconstructor, create_method
+from invertdesc.methods import MethodLike, create_method
 
 
 def extract_folder(
@@ -88,7 +88,7 @@ def reconstruct_files(
     plan: Mapping[Path, Path],
     *,
     descriptor: str | Descriptor = "sift",
-    method: str | Reconstructor = "unfold",
+    method: str | MethodLike = "unfold",
     device: str | torch.device | None = None,
     batch_size: int = 16,
     side_by_side: bool = False,

@@ -18,7 +18,8 @@ from invertdesc.evaluation.consistency import agreement, can_describe
 from invertdesc.features.guesses import Guesses
 from invertdesc.features.local import LocalFeatures
 from invertdesc.image import write_image
-from invertdesc.methods import Reconstructor, create_method
+from invertdesc.methods import MethodLike, create_method
+from invertdesc.methods.base import name_of
 from invertdesc.stores.base import Store
 from invertdesc.stores.record import adapter_of
 
@@ -35,7 +36,7 @@ class Recipe:
         consistency: Whether to measure how well the picture's own descriptors agree.
     """
 
-    method: str | Reconstructor
+    method: str | MethodLike
     device: str | torch.device | None = None
     batch_size: int = 16
     side_by_side: bool = False
@@ -55,7 +56,7 @@ class Recipe:
                 features, method=method, device=self.device, batch_size=self.batch_size
             )
 
-        return Work(make, partial(self._write, getattr(method, "name", type(method).__name__)))
+        return Work(make, partial(self._write, name_of(method)))
 
     def _write(self, method: str, loaded: Loaded, picture: Tensor) -> dict[str, float]:
         target, features, image = loaded

@@ -18,7 +18,7 @@ from invertdesc.bulk.places import Shard, check_inside, check_shard, plan_images
 from invertdesc.bulk.summary import OnOutcome, Summary, summarise
 from invertdesc.errors import InputError
 from invertdesc.features.guesses import Guesses
-from invertdesc.methods import Reconstructor
+from invertdesc.methods import MethodLike
 from invertdesc.stores.base import Store
 from invertdesc.stores.open import opener
 from invertdesc.stores.summary import check_readable, opened
@@ -31,7 +31,7 @@ def reconstruct_store(
     store: Store | str | os.PathLike[str],
     folder: str | os.PathLike[str],
     *,
-    method: str | Reconstructor = "unfold",
+    method: str | MethodLike = "unfold",
     descriptor: str | None = None,
     names: str | None = None,
     shard: Shard = (0, 1),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from invertdesc.descriptors import Descriptor
-    from invertdesc.methods import Reconstructor
+    from invertdesc.methods import Method
 
 SHEET = 8  # pictures in a row of a contact sheet
 
@@ -154,7 +154,7 @@ def _methods(
     adapter: Descriptor,
     options: list[str] | None,
     unfolding: Path | None,
-) -> list[Reconstructor]:
+) -> list[Method]:
     """Make methods; one that a wildcard brought and that does not serve the descriptor is left out.
 
     Raises:

@@ -12,7 +12,7 @@ from invertdesc.sources import EXAMPLES
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
-    from invertdesc.methods import Reconstructor
+    from invertdesc.methods import Method
 
 Sources = Annotated[
     list[str] | None,
@@ -150,7 +150,7 @@ def make_method(
     options: list[str] | None,
     unfolding: Path | None,
     descriptor: Descriptor | None = None,
-) -> Reconstructor:
+) -> Method:
     """Create a method from what the user typed."""
     from invertdesc.methods import create_method
     from invertdesc.unfolding.unfolding import Unfolding

@@ -135,10 +135,10 @@ def train(
     """
     import time
 
+    from invertdesc.methods.network import preset
+    from invertdesc.methods.recipe import LossWeights, PatchGANConfig
     from invertdesc.training.checkpoint import list_checkpoints
-    from invertdesc.training.config import LossWeights, preset
     from invertdesc.training.loop import train as run
-    from invertdesc.training.patchgan import PatchGANConfig
 
     config = preset(method)
     network: Any = config.network

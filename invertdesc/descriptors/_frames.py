@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from invertdesc.descriptors.base import JointUnfolding
 from invertdesc.errors import FileError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
 from invertdesc.ops import paint_pieces
-from invertdesc.rasterizers.field import JointUnfolding, turned
+from invertdesc.unfolding.frame import turned
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor

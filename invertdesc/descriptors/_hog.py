@@ -47,6 +47,7 @@ class DenseHog:
     gray: GrayMode = "gamma"
 
     name: ClassVar[str]
+    on_grid: ClassVar[bool] = True
     drift: ClassVar[float] = 0.0  # see `read_cells`
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ class Descriptor(Protocol):
     """One kind of local descriptor: how to compute it, and how to read what it emits.
 
     `encode` and `unfolding` are the attacker's side: they need no image and no extractor library.
+    What an adapter can do beyond this protocol it shows by further members, see `abilities`.
 
     >>> from invertdesc import create_descriptor
     >>> isinstance(create_descriptor("orb"), Descriptor)
@@ -49,6 +50,21 @@ class Descriptor(Protocol):
         """Turn (N, ...) vectors as emitted into (N, dim) float32, the input of methods."""
 
 
+class Describer(Descriptor, Protocol):
+    """A descriptor that can be computed at keypoints that are given."""
+
+    def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at the keypoints of features."""
+
+
+@runtime_checkable
+class JointUnfolding(Protocol):
+    """An adapter whose vectors are unfolded together, as HOG's are, and not each for itself."""
+
+    def pieces(self, batch: FeatureBatch) -> Tensor:
+        """Return (M, 2, G, G) gradients that fill `frame` around each keypoint."""
+
+
 class Differentiable(Descriptor, Protocol):
     """A descriptor whose vectors can be computed so that gradients pass to the picture."""
 
@@ -57,6 +73,22 @@ class Differentiable(Descriptor, Protocol):
 
         The result is (M, ...), as `encode` takes it.
         """
+
+
+def is_packed(adapter: Descriptor) -> bool:
+    """Say whether vectors are emitted as bits, eight to a byte (`packed`)."""
+    return bool(getattr(adapter, "packed", False))
+
+
+def gray_of(adapter: Descriptor) -> str | None:
+    """Return the gray mode that an adapter extracts with (`gray`), None where it has none."""
+    gray: str | None = getattr(adapter, "gray", None)
+    return gray
+
+
+def width_of(adapter: Descriptor) -> int:
+    """Return how many numbers or bytes a vector has as emitted (`width`, else `dim`)."""
+    return int(getattr(adapter, "width", adapter.dim))
 
 
 def encoding_of(adapter: Descriptor) -> str:

@@ -41,6 +41,7 @@ class SiftDense(Sift):
     name: ClassVar[str] = "sift-dense"
     encoding: ClassVar[str] = "sift"
     native: ClassVar[str | None] = None
+    on_grid: ClassVar[bool] = True
     frame: ClassVar[Frame] = Frame(support=12.0, rotated=False)
 
     def __post_init__(self) -> None:

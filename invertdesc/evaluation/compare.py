@@ -20,11 +20,12 @@ from invertdesc.evaluation.memory import peak_memory
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import read_image, write_image
 from invertdesc.methods import create_method, methods
+from invertdesc.methods.base import run_method
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.features.local import LocalFeatures
-    from invertdesc.methods import Reconstructor
+    from invertdesc.methods import MethodLike
 
 FLOORS = ("shuffled", "flat", "mean picture")
 T = TypeVar("T")
@@ -166,7 +167,7 @@ class _Fit:
     memory: bool
     device: str | None
     progress: bool
-    methods: dict[str, Reconstructor] = field(default_factory=dict)
+    methods: dict[str, MethodLike] = field(default_factory=dict)
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     peaks: dict[str, float | None] = field(default_factory=dict)
 
@@ -202,7 +203,7 @@ class _Fit:
             self.peaks[name] = peak
         with torch.no_grad():  # what is loaded on first use is not to be on the clock
             batch = FeatureBatch.collate([features])
-            method(batch if self.device is None else batch.to(self.device))
+            run_method(method, batch, self.device)
         self.methods[name], self.options[name] = method, known
 
 

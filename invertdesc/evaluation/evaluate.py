@@ -24,12 +24,13 @@ from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import Box, LocalFeatures
 from invertdesc.image import to_image
 from invertdesc.methods import create_method
+from invertdesc.methods.base import name_of, run_method
 from invertdesc.methods.poisson import FLAT
 from invertdesc.ops import place_keypoints
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
-    from invertdesc.methods import Reconstructor
+    from invertdesc.methods import MethodLike
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def evaluate(
     sources: Iterable[object],
     *,
     descriptor: str | Descriptor = "sift",
-    method: str | Reconstructor | Sequence[str | Reconstructor] = "unfold",
+    method: str | MethodLike | Sequence[str | MethodLike] = "unfold",
     data: str = "images",
     floors: bool | Collection[str] = True,
     hole: Box | None = None,
@@ -154,7 +155,7 @@ def evaluate(
                 measured.append((costs, ruler.full(feature, picture, image)))
     if not tables:
         raise InputError("Expected at least one image to evaluate on, got none.")
-    order = [run.name for run in runs] + ["none"]
+    order = [name_of(run) for run in runs] + ["none"]
     return [
         _row((data, adapter.name, *key), tables[key])
         for key in sorted(tables, key=lambda key: order.index(key[0]))
@@ -162,18 +163,18 @@ def evaluate(
 
 
 def _methods(
-    given: str | Reconstructor | Sequence[str | Reconstructor], adapter: Descriptor
-) -> list[Reconstructor]:
+    given: str | MethodLike | Sequence[str | MethodLike], adapter: Descriptor
+) -> list[MethodLike]:
     several = [given] if isinstance(given, str) or callable(given) else list(given)
     runs = [create_method(m, descriptor=adapter) if isinstance(m, str) else m for m in several]
-    if len({run.name for run in runs}) < len(runs):
+    if len({name_of(run) for run in runs}) < len(runs):
         raise InputError("Expected methods of different names; measure them one after the other.")
     return runs
 
 
 def _attempts(
     chunk: _Chunk,
-    runs: Sequence[Reconstructor],
+    runs: Sequence[MethodLike],
     known: Mapping[str, list[LocalFeatures]],
     device: str | torch.device | None,
 ) -> Iterator[_Attempt]:
@@ -183,7 +184,7 @@ def _attempts(
             start = time.perf_counter()
             pictures = _run(run, features, device)
             milliseconds = (time.perf_counter() - start) * 1000 / len(chunk.images)
-            yield _Attempt(run.name, knows, pictures, milliseconds)
+            yield _Attempt(name_of(run), knows, pictures, milliseconds)
 
 
 def _guesses(chunk: _Chunk, wanted: set[str], mean: MeanPicture | None) -> Iterator[_Attempt]:
@@ -302,11 +303,11 @@ def _knowledge(
 
 
 def _run(
-    run: Reconstructor, features: list[LocalFeatures], device: str | torch.device | None
+    run: MethodLike, features: list[LocalFeatures], device: str | torch.device | None
 ) -> list[Tensor]:
     with torch.no_grad():
         batch = FeatureBatch.collate(features)
-        return list(run(batch if device is None else batch.to(device)).cpu())
+        return list(run_method(run, batch, device).cpu())
 
 
 def _collisions(features: LocalFeatures) -> list[float]:

@@ -18,6 +18,7 @@ from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
 from invertdesc.methods import create_method
+from invertdesc.methods.base import run_method
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -92,7 +93,7 @@ def _make(
     with torch.no_grad():
         batch = FeatureBatch.collate([features])
         method = create_method(name, descriptor=descriptor, **options)
-        method(batch if device is None else batch.to(device)).cpu()
+        run_method(method, batch, device).cpu()
 
 
 def _warm_up() -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.descriptors.base import opencv_diameter
+from invertdesc.descriptors.base import is_packed, opencv_diameter, width_of
 from invertdesc.errors import InputError, MissingFieldError
 from invertdesc.features._checks import checked_size
 
@@ -44,10 +44,8 @@ def from_opencv(
     adapter = resolve_descriptor(descriptor)
     x, y, size, angle, response = torch.from_numpy(rows_of(keypoints)).unbind(1)
     if descriptors is None:  # which OpenCV returns where it finds nothing
-        packed = getattr(adapter, "packed", False)
-        descriptors = np.zeros(
-            (0, getattr(adapter, "width", adapter.dim)), np.uint8 if packed else np.float32
-        )
+        packed = is_packed(adapter)
+        descriptors = np.zeros((0, width_of(adapter)), np.uint8 if packed else np.float32)
     turned = adapter.frame.rotated and not (len(angle) and (angle < 0).all())
     return {
         "descriptor": adapter.name,
@@ -141,7 +139,7 @@ def from_lightglue(
     vectors = torch.as_tensor(found["descriptors"])
     flat = vectors.ndim == 2
     vectors = _of_one(vectors, 2, "descriptors")
-    width = getattr(adapter, "width", adapter.dim)
+    width = width_of(adapter)
     if flat and vectors.shape == (width, len(points)):  # hloc's, also where both are alike
         vectors, backend = vectors.T, backend or "pycolmap"
     scores = found.get("keypoint_scores", found.get("scores"))

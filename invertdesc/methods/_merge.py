@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
@@ -15,6 +14,7 @@ from invertdesc._options import check_choice, check_range
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors._hog import DenseHog
 from invertdesc.errors import FileError
+from invertdesc.methods.base import Method, Needs
 from invertdesc.methods.database import Database, open_database
 from invertdesc.methods.poisson import in_gray
 from invertdesc.rasterizers.field import FieldRasterizer, merge_pieces
@@ -79,7 +79,7 @@ class Windows:
         return sample_frames(gray, *where, least_blur=LEAST_BLUR).flatten(1)
 
 
-class PatchMethod(ABC):
+class PatchMethod(Method):
     """Find a gray patch for each window and merge the patches into a picture.
 
     Patches have neither brightness nor, by themselves, a common contrast. Their gradients merge
@@ -87,8 +87,7 @@ class PatchMethod(ABC):
     a Gaussian, as in HOGgles, which loses what is larger than they are.
     """
 
-    name: ClassVar[str]
-    needs: ClassVar[tuple[str, ...]] = ("a database",)
+    needs: ClassVar[Needs] = Needs(database=True)
     parts: ClassVar[tuple[str, ...]]
     """Names of the tensors in the database."""
 
@@ -114,6 +113,7 @@ class PatchMethod(ABC):
             InputError: An option is out of range, no database, or one of another descriptor.
             FileError: The database is missing, broken, or of another method.
         """
+        super().__init__()
         check_choice("merge", merge, ("poisson", "average"))
         check_range("mean", mean, 0, 1)
         check_range("deviation", deviation, 0)
@@ -127,15 +127,15 @@ class PatchMethod(ABC):
             )
         self.merge, self.mean, self.deviation = merge, mean, deviation
 
-    @abstractmethod
     def find(self, windows: Windows, batch: FeatureBatch) -> Tensor:
         """Return a patch (M, G, G) for each row of a batch."""
+        raise NotImplementedError
 
     def held(self, name: str, like: Tensor) -> Tensor:
         """Return one of the database's tensors, as float32, where another one is."""
         return self.database.tensors[name].to(like.device, torch.float32)
 
-    def __call__(self, batch: FeatureBatch) -> Tensor:
+    def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), gray, in [0, 1].
 
         Raises:
@@ -158,7 +158,7 @@ def _poisson(windows: Windows, batch: FeatureBatch, patches: Tensor) -> Tensor:
     # Only frame and falloff are read: a step across a patch is less per pixel the wider its cells.
     frame = Unfolding(*empty, frame=windows.frame, falloff=1.0)
     rasterizer = FieldRasterizer(windows.adapter, unfolding=frame, screening=SCREENING)
-    picture: Tensor = rasterizer(batch, image_gradients(patches))[:, 0]
+    picture: Tensor = rasterizer(batch, image_gradients(patches)).picture[:, 0]
     return picture
 
 

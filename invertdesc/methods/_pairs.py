@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -35,9 +34,9 @@ class PairedInverse(PatchMethod):
     How strong the patch is, a linear map of the vector tells.
     """
 
-    @abstractmethod
     def infer(self, vectors: Tensor) -> Tensor:
         """Return patches (M, G * G) for vectors (M, D')."""
+        raise NotImplementedError
 
     def find(self, windows: Windows, batch: FeatureBatch) -> Tensor:
         """Return a patch (M, G, G) for each row of a batch."""

@@ -14,6 +14,7 @@ from invertdesc._options import check_choice, check_range
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
+from invertdesc.methods.base import Method, Needs
 from invertdesc.methods.poisson import Poisson
 from invertdesc.unfolding.pattern import Pattern, inner_gradients, pattern_of
 
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
     from invertdesc.features.batch import FeatureBatch
 
 
-class Biht:
+class Biht(Method):
     """Invert the comparisons of binary descriptors by binary iterative hard thresholding.
 
     Each keypoint's patch is sought as a few wavelets, with the bits as the signs of its box means'
     differences. Bits tell no brightness, and contrast only by what the unfolding knows of it.
 
     >>> from invertdesc import create_method
-    >>> create_method("biht", keep=0.1).needs
-    ('a pattern',)
+    >>> print(create_method("biht", keep=0.1).needs)
+    an unfolding, bits that are known comparisons
 
     Source: d'Angelo, Jacques, Alahi, Vandergheynst, "From bits to images: inversion of local binary
     descriptors", PAMI 2014; the shrinking step, weights of wavelets, measured patterns and
@@ -38,7 +39,7 @@ class Biht:
     """
 
     name: ClassVar[str] = "biht"
-    needs: ClassVar[tuple[str, ...]] = ("a pattern",)
+    needs: ClassVar[Needs] = Needs(abilities=("unfolding", "pattern"))
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Biht:
         Raises:
             InputError: A number is out of range, or the descriptor has no pattern.
         """
+        super().__init__()
         check_range("keep", keep, above=0, most=1)
         check_range("steps", steps, 1)
         check_choice("grid", grid, (8, 16, 32, 64))
@@ -72,7 +74,7 @@ class Biht:
         if descriptor is not None:
             self._pattern(resolve_descriptor(descriptor))
 
-    def __call__(self, batch: FeatureBatch) -> Tensor:
+    def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), gray, in [0, 1].
 
         Raises:

@@ -26,6 +26,7 @@ from invertdesc.methods._arrange import (
     start_arrangement,
 )
 from invertdesc.methods._merge import PatchMethod, Windows
+from invertdesc.methods.base import Needs
 from invertdesc.methods.database import Database, Origin, extract_all
 
 if TYPE_CHECKING:
@@ -46,15 +47,15 @@ class Bovw(PatchMethod):
     collected pictures whose bags are most alike, and are then swapped until no swap brings likelier
     neighbours together.
 
-    >>> Bovw.needs
-    ('a database', 'a regular grid')
+    >>> print(Bovw.needs)
+    keypoints on a regular grid, a database
 
     Source: Kato, Harada, "Image reconstruction from bag-of-visual-words", CVPR 2014; costs and
     the choice of swaps are ours.
     """
 
     name: ClassVar[str] = "bovw"
-    needs: ClassVar[tuple[str, ...]] = ("a database", "a regular grid")
+    needs: ClassVar[Needs] = Needs(abilities=("grid",), database=True)
     parts: ClassVar[tuple[str, ...]] = ("centroids", "patches", "words", "shapes")
     floors: ClassVar[dict[str, dict[str, str]]] = {"random arrangement": {"arrangement": "random"}}
 

@@ -1,11 +1,16 @@
 """Networks with the refiner G of a conditional GAN behind them."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import nn
 
 from invertdesc.methods.coarse import Coarse
-from invertdesc.methods.networks.refiner import Refined, RefinerConfig
+from invertdesc.methods.network import NetworkMethod
+from invertdesc.methods.networks.coarse import CoarseConfig
+from invertdesc.methods.networks.refiner import Refined, RefinedConfig, RefinerConfig
+from invertdesc.methods.networks.unet import UNetConfig
+from invertdesc.methods.recipe import CGAN, PAPER, TrainConfig
 from invertdesc.methods.unfold import Unfold
 
 
@@ -16,7 +21,12 @@ class CoarseCGAN(Coarse):
     """
 
     name: ClassVar[str] = "coarse+cgan"
-    base: ClassVar[str | None] = Coarse.name
+    base: ClassVar[type[NetworkMethod] | None] = Coarse
+
+    @classmethod
+    def recipe(cls) -> TrainConfig:
+        """Return the paper's recipe, of section III-D."""
+        return replace(PAPER, method=cls.name, network=RefinedConfig(CoarseConfig()), losses=CGAN)
 
     @classmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:
@@ -33,7 +43,18 @@ class UnfoldCGAN(Unfold):
     """Run the network of `unfold`, then the paper's G."""
 
     name: ClassVar[str] = "unfold+cgan"
-    base: ClassVar[str | None] = Unfold.name
+    base: ClassVar[type[NetworkMethod] | None] = Unfold
+
+    @classmethod
+    def recipe(cls) -> TrainConfig:
+        """Return the paper's recipe for G, which loses keypoints as `unfold` does."""
+        return replace(
+            PAPER,
+            method=cls.name,
+            network=RefinedConfig(UNetConfig(), RefinerConfig(width=32)),
+            losses=CGAN,
+            drop=TrainConfig().drop,
+        )
 
     @classmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:

@@ -1,5 +1,6 @@
 """The coarse network R of Wu et al. 2019, on cell maps of two sizes."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import nn
@@ -7,6 +8,7 @@ from torch import nn
 from invertdesc.methods.network import CellMethod
 from invertdesc.methods.networks.coarse import Coarse as Network
 from invertdesc.methods.networks.coarse import CoarseConfig
+from invertdesc.methods.recipe import JOINT, PAPER, TrainConfig
 
 
 class Coarse(CellMethod):
@@ -19,7 +21,11 @@ class Coarse(CellMethod):
     """
 
     name: ClassVar[str] = "coarse"
-    needs: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def recipe(cls) -> TrainConfig:
+        """Return the paper's recipe, of section III-D."""
+        return replace(PAPER, method=cls.name, network=CoarseConfig(), losses=JOINT)
 
     @classmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:

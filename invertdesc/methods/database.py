@@ -16,7 +16,7 @@ from invertdesc._files import open_tensors, save_tensors
 from invertdesc._options import check_options
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.descriptors.base import encoding_of
+from invertdesc.descriptors.base import encoding_of, gray_of
 from invertdesc.errors import BadImageWarning, FileError, InputError
 from invertdesc.image import read_image
 from invertdesc.unfolding.frame import Frame
@@ -80,7 +80,7 @@ class Origin:
             method=method,
             descriptor=encoding_of(adapter),
             frame=adapter.frame,
-            gray=getattr(adapter, "gray", None),
+            gray=gray_of(adapter),
             images=images,
             parameters=json.loads(json.dumps(parameters, default=str)),
             options=options,

@@ -14,7 +14,7 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import as_seen, with_gray
-from invertdesc.methods import create_method
+from invertdesc.methods import Method, Needs, create_method
 
 if TYPE_CHECKING:
     from invertdesc.descriptors.base import Descriptor, Differentiable
@@ -24,7 +24,7 @@ VARIATION = 5.0
 VARIATIONS = {"hog": 100.0}  # it normalises everywhere, also where the picture is flat
 
 
-class Gradient:
+class Gradient(Method):
     """Find the picture whose own descriptors come nearest to the given ones.
 
     The descriptor has to be computed by something that gradients pass through: `sift` and its kin,
@@ -32,15 +32,15 @@ class Gradient:
     the start. Priors keep values in range (alpha-norm) and edges few (total variation). Slow:
     seconds a picture.
 
-    >>> Gradient("sift").needs
-    ('a differentiable descriptor',)
+    >>> print(Gradient("sift").needs)
+    an extractor that gradients pass through
 
     Source: Mahendran, Vedaldi, "Understanding deep image representations by inverting them", CVPR
     2015, section 2; Adam in place of their momentum, and a start from another method, are ours.
     """
 
     name: ClassVar[str] = "gradient"
-    needs: ClassVar[tuple[str, ...]] = ("a differentiable descriptor",)
+    needs: ClassVar[Needs] = Needs(abilities=("respond",))
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class Gradient:
             InputError: An option is out of range, or the descriptor is not differentiable.
             UnknownNameError: No such method to start from.
         """
+        super().__init__()
         check_range("steps", steps, 1)
         check_range("rate", rate, above=0)
         if descriptor is not None:
@@ -78,7 +79,7 @@ class Gradient:
         self.steps, self.rate = steps, rate
         self.variation, self.alpha, self.seed = variation, alpha, seed
 
-    def __call__(self, batch: FeatureBatch) -> Tensor:
+    def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), RGB in [0, 1]; gray where the start is.
 
         Raises:
@@ -109,7 +110,8 @@ class Gradient:
     def _start(self, one: FeatureBatch) -> Tensor:
         """Return (3, H, W) in [0, 1]."""
         if self.first is not None:
-            return self.first(one)[0]
+            picture: Tensor = self.first(one)[0]
+            return picture
         draw = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(one.image_size, generator=draw).to(one.device) * 0.05 + 0.5
         return noise.clamp(0, 1).expand(3, -1, -1)
@@ -149,7 +151,7 @@ class UnfoldGradient(Gradient):
     """
 
     name: ClassVar[str] = "unfold+gradient"
-    needs: ClassVar[tuple[str, ...]] = ("a differentiable descriptor", "an unfolding")
+    needs: ClassVar[Needs] = Needs(abilities=("unfolding", "respond"))
 
     def __init__(
         self,

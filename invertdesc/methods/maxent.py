@@ -13,6 +13,7 @@ from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
+from invertdesc.methods.base import Method, Needs
 from invertdesc.methods.poisson import Poisson
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Chain(NamedTuple):
     start: Tensor
 
 
-class MaxEnt:
+class MaxEnt(Method):
     """Draw a gray picture from the exponential model with the descriptors' histograms as moments.
 
     Of all distributions with E[f_j] = observed, f_j the local histograms of gradient directions,
@@ -48,8 +49,8 @@ class MaxEnt:
     current sample of a Langevin chain; then they stay and the chain goes on. Slow: seconds a
     picture.
 
-    >>> MaxEnt("sift").needs
-    ('an unfolding',)
+    >>> print(MaxEnt("sift").needs)
+    an unfolding, vectors that are known histograms of gradient directions
 
     Source: Desolneux, Leclaire, "Stochastic image models from SIFT-like descriptors", 2017 (the
     maximum-entropy model). That histograms are normalised and cut as SIFT's are, and that the
@@ -57,7 +58,7 @@ class MaxEnt:
     """
 
     name: ClassVar[str] = "maxent"
-    needs: ClassVar[tuple[str, ...]] = ("an unfolding",)
+    needs: ClassVar[Needs] = Needs(abilities=("unfolding", "histograms"))
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class MaxEnt:
         Raises:
             InputError: An option is out of range, or the descriptor is not made of histograms.
         """
+        super().__init__()
         check_range("steps", steps, 1)
         check_range("samples", samples, 1)
         check_range("noise", noise, 0)
@@ -93,7 +95,7 @@ class MaxEnt:
         self.steps, self.samples = steps, samples
         self.noise, self.rate, self.seed = noise, rate, seed
 
-    def __call__(self, batch: FeatureBatch) -> Tensor:
+    def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), gray, in [0, 1].
 
         Raises:

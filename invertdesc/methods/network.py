@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
@@ -12,10 +13,19 @@ from torch import Tensor, nn
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors.base import encoding_of
 from invertdesc.errors import FileError, InputError
+from invertdesc.methods.base import Method, Needs
 from invertdesc.methods.networks.refiner import picture_of
-from invertdesc.rasterizers.cells import CellPyramid
-from invertdesc.rasterizers.field import FieldRasterizer
-from invertdesc.weights._files import Trained, build_network, find_weights, read_network
+from invertdesc.methods.recipe import TrainConfig
+from invertdesc.methods.registry import methods
+from invertdesc.rasterizers.cells import GEOMETRY, CellPyramid
+from invertdesc.rasterizers.field import Field, FieldRasterizer
+from invertdesc.weights._files import (
+    Trained,
+    build_network,
+    find_weights,
+    has_weights,
+    read_network,
+)
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -23,24 +33,23 @@ if TYPE_CHECKING:
     from invertdesc.unfolding.unfolding import Unfolding
 
 
-class NetworkMethod(ABC):
+class NetworkMethod(Method, ABC):
     """Rasterize features, run a network, cut to size.
 
-    Subclasses say what the network is built from (`build`) and what it sees (`inputs`).
+    Subclasses say what the network is built from (`build`), what it sees (`inputs`) and how it is
+    trained (`recipe`); `train` then trains it, also that of a method which a plug-in brings.
 
     Attributes:
         network: The `nn.Module`, in evaluation mode.
         trained: What the weights say of themselves.
     """
 
-    name: ClassVar[str]
-    needs: ClassVar[tuple[str, ...]]
     shared: ClassVar[bool]
     """Whether one network serves every descriptor that has an unfolding."""
     mirrors: ClassVar[bool] = False
     """Whether `mirror` of the inputs gives those of the mirrored picture, as with fields. A vector
     in a cell does not mirror: the mirrored picture's features are extracted anew."""
-    base: ClassVar[str | None] = None
+    base: ClassVar[type[NetworkMethod] | None] = None
     """The method whose network stands in front of the refiner."""
 
     def __init__(
@@ -60,6 +69,7 @@ class NetworkMethod(ABC):
         Raises:
             FileError: The weights are missing, not for this method, or for another descriptor.
         """
+        super().__init__()
         self.descriptor = descriptor
         self.trained = Trained()
         if network is None:
@@ -74,7 +84,8 @@ class NetworkMethod(ABC):
                     f"Expected weights of {self.name!r} for {key!r}, got {path}, which were "
                     f"trained on {self.trained.descriptor!r}."
                 )
-        self.network = network.eval()
+        self.network = network
+        self.eval()
 
     @classmethod
     def from_pretrained(
@@ -104,6 +115,32 @@ class NetworkMethod(ABC):
         return cls(descriptor, weights=download(repository, file or name, revision))
 
     @classmethod
+    def is_ready(cls, descriptor: str | Descriptor | None = None) -> bool:
+        """Say whether weights for a descriptor, or for any where it is None, are there."""
+        if not super().is_ready(descriptor):
+            return False
+        if cls.shared or descriptor is None:
+            return has_weights(cls.name)
+        return has_weights(cls.name, encoding_of(resolve_descriptor(descriptor)))
+
+    @classmethod
+    def recipe(cls) -> TrainConfig:
+        """Return how the network is usually trained.
+
+        Raises:
+            InputError: The method has no recipe.
+        """
+        raise InputError(
+            f"Expected a method with a recipe, got {cls.name!r}. Give it a class method `recipe` "
+            "that returns a TrainConfig."
+        )
+
+    @classmethod
+    def sized(cls, network: Any, descriptor: Descriptor) -> Any:
+        """Return the size of a network for a descriptor, where it depends on it."""
+        return network
+
+    @classmethod
     @abstractmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:
         """Make the network from its config as read from a file."""
@@ -116,7 +153,7 @@ class NetworkMethod(ABC):
         """Return the inputs that the mirrored picture would give, where `mirrors` says so."""
         raise InputError(f"The inputs of {self.name!r} do not mirror.")
 
-    def __call__(self, batch: FeatureBatch) -> Tensor:
+    def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), RGB in [0, 1].
 
         Raises:
@@ -124,10 +161,12 @@ class NetworkMethod(ABC):
             InputError: The weights are for another descriptor or gray mode.
         """
         self._check(batch)
-        inputs = self.inputs(batch)
-        self.network.to(inputs[0].device)
+        like = next(self.network.parameters(), batch.keypoints)
         with torch.no_grad():
-            inputs = tuple(x.contiguous(memory_format=torch.channels_last) for x in inputs)
+            inputs = tuple(
+                x.to(like.dtype).contiguous(memory_format=torch.channels_last)
+                for x in self.inputs(batch.to(like.device))
+            )
             picture = picture_of(self.network(*inputs))
         height, width = batch.image_size
         return picture[..., :height, :width].float()
@@ -155,7 +194,7 @@ class NetworkMethod(ABC):
 class FieldMethod(NetworkMethod):
     """A network that sees the unfolded field."""
 
-    needs: ClassVar[tuple[str, ...]] = ("an unfolding",)
+    needs: ClassVar[Needs] = Needs(abilities=("unfolding",))
     shared: ClassVar[bool] = True
     mirrors: ClassVar[bool] = True
 
@@ -202,6 +241,7 @@ class CellMethod(NetworkMethod):
 
     shared: ClassVar[bool] = False
     geometry: ClassVar[bool] = False
+    """Whether a cell holds its keypoint's position, scale and orientation beside the vector."""
 
     def __init__(
         self,
@@ -215,6 +255,13 @@ class CellMethod(NetworkMethod):
             self.cells(self.network), geometry=self.geometry, descriptor=descriptor
         )
 
+    @classmethod
+    def sized(cls, network: Any, descriptor: Descriptor) -> Any:
+        """Return the size of a network with the channels of the descriptor's maps."""
+        if cls.base is not None:
+            return network  # that of the network in front, whose weights are there
+        return replace(network, inputs=descriptor.dim + len(GEOMETRY) * cls.geometry)
+
     @staticmethod
     @abstractmethod
     def cells(network: nn.Module) -> tuple[int, ...]:
@@ -225,14 +272,47 @@ class CellMethod(NetworkMethod):
         return tuple(maps.values for maps in self.rasterizer(batch))
 
 
-def network_input(field: Tensor) -> Tensor:
-    """Scale a field (B, 4, h, w) to about unit size, whatever the descriptor's amplitudes.
+def network_method(name: str) -> type[NetworkMethod]:
+    """Return the class of a method whose network can be trained.
+
+    Raises:
+        UnknownNameError: No such method.
+        InputError: One without a network.
+    """
+    found = methods.get(name)
+    if _is_network(found):
+        return found  # type: ignore[return-value]
+    able = ", ".join(one for one in methods.names() if _is_network(methods.get(one)))
+    raise InputError(f"Expected a method with a network, {able}; got {name!r}.")
+
+
+def preset(method: str) -> TrainConfig:
+    """Return a method's usual recipe; of the paper's methods, the paper's.
+
+    Raises:
+        UnknownNameError: No such method.
+        InputError: A method without a network, or without a recipe.
+
+    >>> preset("coarse").losses
+    LossWeights(l1=0.0, l2=1.0, ssim=0.0, perceptual=1.0, style=0.0001, adversarial=0.0)
+
+    Source: Wu, Zhou, Li 2019, section III-D.
+    """
+    return network_method(method).recipe()
+
+
+def _is_network(factory: object) -> bool:
+    return isinstance(factory, type) and issubclass(factory, NetworkMethod)
+
+
+def network_input(field: Field) -> Tensor:
+    """Return (B, 4, h, w): a field at about unit size, whatever the descriptor's amplitudes.
 
     The Poisson picture is divided by its deviation, gradients by their root mean square where there
     are keypoints; coverage becomes its square root. Without keypoints all is 0.
     """
-    picture, coverage, gradients = field[:, :1], field[:, 1:2], field[:, 2:]
-    seen = (coverage > 0).to(field)
+    picture, coverage, gradients = field
+    seen = (coverage > 0).to(picture)
     size = (
         gradients.square().mean((1, 2, 3), keepdim=True) / seen.mean((1, 2, 3), keepdim=True)
     ).sqrt()
@@ -243,5 +323,5 @@ def network_input(field: Tensor) -> Tensor:
 
 
 def mirror_field(field: Tensor) -> Tensor:
-    """Mirror a field (B, 4, h, w) left to right; gx, the third channel, changes its sign."""
+    """Mirror `network_input` (B, 4, h, w) left to right; gx, the third channel, changes sign."""
     return field.flip(-1) * field.new_tensor([1, 1, -1, 1])[:, None, None]

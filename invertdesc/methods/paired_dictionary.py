@@ -39,8 +39,8 @@ class PairedDictionary(PairedInverse):
     For HOG a vector is that of a block and the blocks around it. Atoms were learned in pairs, from
     vectors and patches side by side, so that a code found by the one half serves the other.
 
-    >>> PairedDictionary.needs
-    ('a database',)
+    >>> print(PairedDictionary.needs)
+    a database
 
     Source: Vondrick, Khosla, Malisiewicz, Torralba, "HOGgles: visualizing object detection
     features", ICCV 2013, section 4.4; contrast and the merge are ours.

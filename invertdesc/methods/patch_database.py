@@ -20,10 +20,12 @@ from invertdesc.errors import FileError, InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
 from invertdesc.methods._merge import LEAST_BLUR
+from invertdesc.methods.base import Method, Needs
 from invertdesc.methods.database import Database, Origin, extract_all, open_database
 from invertdesc.methods.poisson import FLAT
 from invertdesc.ops import solve_poisson
-from invertdesc.rasterizers.field import between_pixels, merge_pieces, turned
+from invertdesc.rasterizers.field import between_pixels, merge_pieces
+from invertdesc.unfolding.frame import turned
 from invertdesc.unfolding.sample import sample_frames
 
 if TYPE_CHECKING:
@@ -33,15 +35,15 @@ if TYPE_CHECKING:
 ROUNDS = 8  # of completion
 
 
-class PatchDatabase:
+class PatchDatabase(Method):
     """Show for each descriptor the patch of a database whose own descriptor comes nearest to it.
 
     Patches are turned and scaled into their keypoints' frames; small ones lie on top of large ones.
     Their gradients, in each colour, are merged and integrated, so that no seams show; the patches'
     own colours pull weakly. What no patch covers is completed by the smoothest surface.
 
-    >>> PatchDatabase.needs
-    ('a database',)
+    >>> print(PatchDatabase.needs)
+    a database
 
     Source: Weinzaepfel, Jegou, Perez, "Reconstructing an image from its local descriptors", CVPR
     2011. One integration for all patches, instead of one each, and weights of 1 / (cell width)^4,
@@ -51,7 +53,7 @@ class PatchDatabase:
     """
 
     name: ClassVar[str] = "patch-database"
-    needs: ClassVar[tuple[str, ...]] = ("a database",)
+    needs: ClassVar[Needs] = Needs(database=True)
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class PatchDatabase:
             FileError: The file is missing, broken, or not for this method.
             MissingDependencyError: faiss is not installed.
         """
+        super().__init__()
         check_range("screening", screening, above=0)
         check_range("probes", probes, 1)
         self.descriptor = descriptor
@@ -133,7 +136,7 @@ class PatchDatabase:
             Database(origin, tensors).save(output)
         return f"{vectors.count} patches of {read} pictures, for {origin.descriptor!r}."
 
-    def __call__(self, batch: FeatureBatch) -> Tensor:
+    def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), RGB in [0, 1].
 
         Raises:

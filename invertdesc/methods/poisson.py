@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
+from invertdesc.methods.base import Method, Needs
 from invertdesc.rasterizers.field import FieldRasterizer
 
 if TYPE_CHECKING:
@@ -20,22 +21,22 @@ if TYPE_CHECKING:
 FLAT = 0.45  # the gray of a picture without any keypoint
 
 
-class Poisson:
+class Poisson(Method):
     """Integrate the unfolded gradient field: a gray picture, for any descriptor with an unfolding.
 
     Descriptors tell neither brightness nor contrast, so that the picture's mean and deviation are
     set. Where no keypoint is, it is smooth; without any, it is flat.
 
     >>> from invertdesc import create_method
-    >>> create_method("poisson", stochastic=True, seed=1).needs
-    ('an unfolding',)
+    >>> print(create_method("poisson", stochastic=True, seed=1).needs)
+    an unfolding
 
     Source: Desolneux, Leclaire, "Stochastic image models from SIFT-like descriptors", 2017
     (MS-Poisson); merging over scales is ours.
     """
 
     name: ClassVar[str] = "poisson"
-    needs: ClassVar[tuple[str, ...]] = ("an unfolding",)
+    needs: ClassVar[Needs] = Needs(abilities=("unfolding",))
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class Poisson:
         Raises:
             InputError: A number is out of range.
         """
+        super().__init__()
         check_range("mean", mean, 0, 1)
         check_range("deviation", deviation, 0)
         self.rasterizer = FieldRasterizer(descriptor, stride=stride, unfolding=unfolding)
@@ -70,7 +72,7 @@ class Poisson:
         self.stochastic = stochastic
         self.seed = seed
 
-    def __call__(self, batch: FeatureBatch) -> Tensor:
+    def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), gray, in [0, 1].
 
         Raises:
@@ -85,7 +87,7 @@ class Poisson:
         Raises:
             MissingFieldError: The features lack scales or orientations that the descriptor needs.
         """
-        picture: Tensor = self.rasterizer(batch, pieces)[:, :1]
+        picture: Tensor = self.rasterizer(batch, pieces).picture
         if self.rasterizer.stride > 1:
             picture = F.interpolate(
                 picture, scale_factor=self.rasterizer.stride, mode="bicubic", align_corners=False

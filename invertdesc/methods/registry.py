@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from invertdesc.methods.base import Reconstructor
+from invertdesc.descriptors import Descriptor, resolve_descriptor
+from invertdesc.methods.base import Method
 from invertdesc.registry import Registry
 
 A = TypeVar("A", bound=Callable[..., Any])
-methods: Registry[Reconstructor] = Registry(
+methods: Registry[Method] = Registry(
     "method",
     group="invertdesc.methods",
     builtin={
@@ -30,7 +31,7 @@ methods: Registry[Reconstructor] = Registry(
 )
 
 
-def create_method(name: str, **options: Any) -> Reconstructor:
+def create_method(name: str, **options: Any) -> Method:
     """Create a method by name; options go to its constructor.
 
     >>> create_method("poisson", descriptor="sift", mean=0.5).name
@@ -39,17 +40,43 @@ def create_method(name: str, **options: Any) -> Reconstructor:
     return methods.create(name, **options)
 
 
-def list_methods(pattern: str = "*") -> list[str]:
-    """List the names of methods that match a wildcard pattern, sorted.
+def list_methods(
+    pattern: str = "*", *, descriptor: str | Descriptor | None = None, ready: bool = False
+) -> list[str]:
+    """List the names of methods, sorted.
+
+    Args:
+        pattern: Wildcard pattern that names match.
+        descriptor: Only methods that serve this one, a name or an adapter.
+        ready: Only methods that work as they are, without a database to collect or weights to
+            train; for the descriptor where one is given.
+
+    Raises:
+        UnknownNameError: No such descriptor.
 
     >>> list_methods("unfold*")
     ['unfold', 'unfold+cgan', 'unfold+gradient']
+    >>> list_methods("*gan", descriptor="orb", ready=True)
+    ['unfold+cgan']
     """
-    return methods.names(pattern)
+    adapter = None if descriptor is None else resolve_descriptor(descriptor)
+    names = methods.names(pattern)
+    if adapter is None and not ready:
+        return names
+    return [name for name in names if _fits(methods.get(name), adapter, ready)]
+
+
+def _fits(factory: object, adapter: Descriptor | None, ready: bool) -> bool:
+    """Say whether a method serves; a factory that is no class of ours is taken to serve all."""
+    if not (isinstance(factory, type) and issubclass(factory, Method)):
+        return True
+    return factory.is_ready(adapter) if ready else factory.serves(adapter)
 
 
 def register_method(name: str) -> Callable[[A], A]:
     """Register the class or function below as a factory of methods, under a new name.
+
+    A subclass of `Method` can be asked what it needs, see `list_methods`.
 
     >>> @register_method("poisson")
     ... def bright(*, descriptor=None):

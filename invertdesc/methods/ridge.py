@@ -33,8 +33,8 @@ class Ridge(PairedInverse):
     For HOG a vector is that of a block and the blocks around it. Where it leaves several patches
     possible, their mean is blurred: HOG without signs says little of which side is the lighter.
 
-    >>> Ridge.needs
-    ('a database',)
+    >>> print(Ridge.needs)
+    a database
 
     Source: Vondrick, Khosla, Malisiewicz, Torralba, "HOGgles: visualizing object detection
     features", ICCV 2013, section 4.2; unit patches, contrast apart, and the merge are ours.

@@ -12,9 +12,10 @@ from torch import Tensor
 from invertdesc._options import check_range
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
+from invertdesc.descriptors.base import JointUnfolding, is_packed
 from invertdesc.errors import InputError
+from invertdesc.methods.base import Method, Needs
 from invertdesc.methods.poisson import Poisson
-from invertdesc.rasterizers.field import JointUnfolding
 from invertdesc.unfolding.pattern import Pattern, inner_gradients
 from invertdesc.unfolding.sample import image_gradients
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 CELLS = 4  # of a patch's side for each of the unfolding's, so that edges can lie within one
 
 
-class Tv:
+class Tv(Method):
     """Invert known differences of the picture by TV-L1, patch by patch.
 
     A vector of numbers is read as linear measurements of its patch. With a `pattern`, of the
@@ -34,8 +35,8 @@ class Tv:
     keep. Without one they are what the unfolding makes of the vector, differences between the
     halves of its cells. Bits are refused: taken for differences they mislead, `biht` is for them.
 
-    >>> Tv("sift").needs
-    ('an unfolding',)
+    >>> print(Tv("sift").needs)
+    an unfolding, vectors of numbers, not of bits
 
     Source: d'Angelo, Alahi, Vandergheynst, "Beyond bits: reconstructing images from local binary
     descriptors", ICPR 2012; Chambolle, Pock, "A first-order primal-dual algorithm for convex
@@ -43,7 +44,7 @@ class Tv:
     """
 
     name: ClassVar[str] = "tv"
-    needs: ClassVar[tuple[str, ...]] = ("an unfolding",)
+    needs: ClassVar[Needs] = Needs(abilities=("unfolding", "numbers"))
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Tv:
         Raises:
             InputError: A number is out of range, or the descriptor is binary.
         """
+        super().__init__()
         check_range("weight", weight, above=0)
         check_range("steps", steps, 1)
         check_range("grid", grid, 2)
@@ -76,9 +78,9 @@ class Tv:
         self.pattern, self.grid = pattern, grid
         if descriptor is not None:
             adapter = resolve_descriptor(descriptor)
-            self._check(adapter, binary=bool(getattr(adapter, "packed", False)))
+            self._check(adapter, binary=is_packed(adapter))
 
-    def __call__(self, batch: FeatureBatch) -> Tensor:
+    def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), gray, in [0, 1].
 
         Raises:

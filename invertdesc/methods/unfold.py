@@ -6,6 +6,7 @@ from torch import nn
 
 from invertdesc.methods.network import FieldMethod
 from invertdesc.methods.networks.unet import UNet, UNetConfig
+from invertdesc.methods.recipe import TrainConfig
 
 
 class Unfold(FieldMethod):
@@ -16,6 +17,11 @@ class Unfold(FieldMethod):
     """
 
     name: ClassVar[str] = "unfold"
+
+    @classmethod
+    def recipe(cls) -> TrainConfig:
+        """Return how the weights that ship were trained, but for their number of steps."""
+        return TrainConfig(method=cls.name, network=UNetConfig())
 
     @classmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:

@@ -1,12 +1,15 @@
 """The up-convolutional inverse of sparse SIFT by Dosovitskiy and Brox 2016."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import nn
 
+from invertdesc.methods.base import Needs
 from invertdesc.methods.network import CellMethod
 from invertdesc.methods.networks.upconv import Upconv as Network
 from invertdesc.methods.networks.upconv import UpconvConfig
+from invertdesc.methods.recipe import PAPER, LossWeights, TrainConfig
 
 
 class Upconv(CellMethod):
@@ -20,8 +23,13 @@ class Upconv(CellMethod):
     """
 
     name: ClassVar[str] = "upconv"
-    needs: ClassVar[tuple[str, ...]] = ("scales", "orientations")
+    needs: ClassVar[Needs] = Needs(fields=("scales", "orientations"))
     geometry: ClassVar[bool] = True
+
+    @classmethod
+    def recipe(cls) -> TrainConfig:
+        """Return the paper's recipe."""
+        return replace(PAPER, method=cls.name, network=UpconvConfig(), losses=LossWeights(l2=1.0))
 
     @classmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:

@@ -124,12 +124,13 @@ class CellPyramid(nn.Module):
             MissingFieldError: `geometry` is asked for, and scales or orientations are missing.
         """
         from invertdesc.descriptors import resolve_descriptor
+        from invertdesc.descriptors.base import is_packed
 
         adapter = resolve_descriptor(self.descriptor or batch.descriptor)
         if self.geometry:
             batch.require(("scales", "orientations"), needed_by="CellRasterizer(geometry=True)")
         # Bits are unpacked where they are written: 32 bytes a keypoint are read, and not 1 KiB.
-        bits = adapter.dim if getattr(adapter, "packed", False) else None
+        bits = adapter.dim if is_packed(adapter) else None
         rows = adapter.encode(batch.descriptors) if bits is None else batch.descriptors
         geometry = _geometry(batch) if self.geometry else None
         placements = place_at_sizes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from invertdesc._options import check_range
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.ops import paint_pieces, solve_poisson
+from invertdesc.unfolding.frame import turned
 from invertdesc.unfolding.unfolding import FALLOFF
 
 if TYPE_CHECKING:
@@ -23,12 +24,25 @@ MERGE_POWER = 4
 _KEYPOINTS_AT_ONCE = 1 << 15  # bounds the working memory: about 5 kB each, for 8 x 8 cells
 
 
-@runtime_checkable
-class JointUnfolding(Protocol):
-    """An adapter whose vectors are unfolded together, as HOG's are, and not each for itself."""
+class Field(NamedTuple):
+    """The gradient field of the pictures of a batch, sampled every `stride` pixels.
 
-    def pieces(self, batch: FeatureBatch) -> Tensor:
-        """Return (M, 2, G, G) gradients that fill `frame` around each keypoint."""
+    Attributes:
+        picture: (B, 1, h, w), the picture whose gradients come nearest to the field, of mean 0.
+        coverage: (B, 1, h, w), 1 / the width of the finest cell there, in 1 / pixels; 0 where no
+            keypoint reaches.
+        gradients: (B, 2, h, w), towards +x and +y, a pixel, up to one factor for the whole field.
+
+    >>> from skimage.data import camera
+    >>> from invertdesc import FeatureBatch, extract
+    >>> field = FieldRasterizer(stride=8)(FeatureBatch.collate([extract(camera())]))
+    >>> field.picture.shape, field.gradients.shape
+    (torch.Size([1, 1, 64, 64]), torch.Size([1, 2, 64, 64]))
+    """
+
+    picture: Tensor
+    coverage: Tensor
+    gradients: Tensor
 
 
 class FieldRasterizer(nn.Module):
@@ -41,8 +55,8 @@ class FieldRasterizer(nn.Module):
     >>> from skimage.data import camera
     >>> from invertdesc import extract
     >>> batch = FeatureBatch.collate([extract(camera())])
-    >>> FieldRasterizer(stride=4)(batch).shape
-    torch.Size([1, 4, 128, 128])
+    >>> FieldRasterizer(stride=4)(batch).gradients.shape
+    torch.Size([1, 2, 128, 128])
     """
 
     def __init__(
@@ -71,7 +85,7 @@ class FieldRasterizer(nn.Module):
         self.screening = screening
         self.unfolding = unfolding
 
-    def forward(self, batch: FeatureBatch, pieces: Tensor | None = None) -> Tensor:
+    def forward(self, batch: FeatureBatch, pieces: Tensor | None = None) -> Field:
         """Rasterize.
 
         Args:
@@ -80,14 +94,13 @@ class FieldRasterizer(nn.Module):
                 that the unfolding gives.
 
         Returns:
-            (B, 4, ceil(H / stride), ceil(W / stride)) float32: the Poisson picture (mean 0),
-            coverage (1 / the finest cell's width, in 1 / pixels; 0 where no keypoint reaches), gx
-            and gy (per pixel, up to one factor for all).
+            Float32 maps of ceil(H / stride) rows and ceil(W / stride) columns.
 
         Raises:
             MissingFieldError: The features lack scales or orientations that the descriptor needs.
         """
         from invertdesc.descriptors import resolve_descriptor
+        from invertdesc.descriptors.base import JointUnfolding
 
         adapter = resolve_descriptor(self.descriptor or batch.descriptor)
         jointly = pieces is None and self.unfolding is None and isinstance(adapter, JointUnfolding)
@@ -95,7 +108,7 @@ class FieldRasterizer(nn.Module):
         frame = adapter.frame if unfolding is None else unfolding.frame
         batch.require(frame.needs, needed_by=f"the unfolding of {adapter.name!r}")
         if unfolding is None:
-            pieces = cast("JointUnfolding", adapter).pieces(batch)
+            pieces = cast(JointUnfolding, adapter).pieces(batch)
 
         # Float64, rounded once: in float32, cos and pow differ by a keypoint's place in the batch.
         sides, turns = (part.double() for part in (frame.sides(batch), frame.turns(batch)))
@@ -118,7 +131,7 @@ class FieldRasterizer(nn.Module):
         steps = between_pixels(field).mul_(self.stride)
         picture = solve_poisson(steps, self.screening * self.stride**2)
         del steps
-        return torch.cat([picture[:, None], coverage, field], 1)
+        return Field(picture[:, None], coverage, field)
 
 
 def merge_pieces(
@@ -168,13 +181,6 @@ def _merged(
     weights = sums[:, -1:].clone()  # a view would keep all sums
     sums[:, :-1].div_(torch.where(weights > 0, weights, 1))  # where they lie: pictures are large
     return sums[:, :-1].float(), weights
-
-
-def turned(right: Tensor, down: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn gradients (M, ...) in keypoints' frames into the picture's, towards +x and +y."""
-    angles = turns.view(-1, *[1] * (right.ndim - 1))
-    cos, sin = angles.cos(), angles.sin()
-    return right * cos - down * sin, right * sin + down * cos
 
 
 def _cells(sides: Tensor, grid: int) -> Tensor:

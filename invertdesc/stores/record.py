@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from invertdesc.descriptors.base import is_packed as packed
 from invertdesc.descriptors.base import opencv_diameter
 from invertdesc.errors import InputError, UnknownNameError
 from invertdesc.limits import check_limit
@@ -95,7 +96,7 @@ def adapter_of(name: str) -> Any:
 def is_packed(name: str) -> bool | None:
     """Say whether a descriptor is bits packed eight to a byte; None where it has no adapter."""
     adapter = adapter_of(name)
-    return None if adapter is None else bool(getattr(adapter, "packed", False))
+    return None if adapter is None else packed(adapter)
 
 
 def fits(name: str, width: int, dtype: Any) -> bool:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from invertdesc.methods.networks.norm import BatchNorm
-
-
-@dataclass(frozen=True)
-class PatchGANConfig:
-    """Size of a `PatchGAN`.
-
-    Attributes:
-        width: Channels after the first convolution; up to 8 times as many later.
-    """
-
-    width: int = 64
+from invertdesc.methods.recipe import PatchGANConfig
 
 
 class PatchGAN(nn.Module):

@@ -21,7 +21,7 @@ from invertdesc.training.sampling import Sampler
 if TYPE_CHECKING:
     from invertdesc.evaluation.vgg16 import VGG16
     from invertdesc.methods.network import NetworkMethod
-    from invertdesc.training.config import TrainConfig
+    from invertdesc.methods.recipe import TrainConfig
     from invertdesc.training.data import FeatureData
     from invertdesc.training.distributed import Team
 

@@ -17,7 +17,7 @@ from invertdesc.training.data import FeatureData
 
 if TYPE_CHECKING:
     from invertdesc.methods.network import NetworkMethod
-    from invertdesc.training.config import TrainConfig
+    from invertdesc.methods.recipe import TrainConfig
 
 
 @dataclass(frozen=True)

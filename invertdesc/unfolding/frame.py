@@ -41,3 +41,10 @@ class Frame:
         """Return (M,) float32, the squares' turns in radians from +x towards +y."""
         zeros = torch.zeros_like(batch.keypoints[:, 0])
         return zeros if not self.rotated or batch.orientations is None else batch.orientations
+
+
+def turned(right: Tensor, down: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn gradients (M, ...) in keypoints' frames into the picture's, towards +x and +y."""
+    angles = turns.view(-1, *[1] * (right.ndim - 1))
+    cos, sin = angles.cos(), angles.sin()
+    return right * cos - down * sin, right * sin + down * cos

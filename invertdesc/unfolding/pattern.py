@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -106,10 +107,19 @@ class Pattern:
     @lru_cache
     def shipped(cls, descriptor: str) -> Pattern | None:
         """Load the pattern that ships with the package for a descriptor, None where none does."""
-        from invertdesc.weights import FOLDER
-
-        path = FOLDER / f"pattern-{descriptor}.safetensors"
+        path = _shipped(descriptor)
         return cls.load(path) if path.is_file() else None
+
+
+def _shipped(descriptor: str) -> Path:
+    from invertdesc.weights import FOLDER
+
+    return FOLDER / f"pattern-{descriptor}.safetensors"
+
+
+def has_pattern(adapter: Descriptor) -> bool:
+    """Say whether an adapter's bits are known comparisons."""
+    return getattr(adapter, "pattern", None) is not None or _shipped(adapter.name).is_file()
 
 
 def pattern_of(adapter: Descriptor, *, needed_by: str) -> Pattern:

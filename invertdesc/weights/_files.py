@@ -102,6 +102,13 @@ def read_network(path: str | os.PathLike[str], method: str) -> tuple[Trained, di
     return trained, {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 
+def has_weights(method: str, descriptor: str | None = None) -> bool:
+    """Say whether weights of a method ship: those for a descriptor, or any."""
+    if descriptor is not None:
+        return (FOLDER / f"{method}-{descriptor}.safetensors").is_file()
+    return any(FOLDER.glob(f"{method}.safetensors")) or any(FOLDER.glob(f"{method}-*.safetensors"))
+
+
 def find_weights(
     method: str, descriptor: str, shared: bool, given: str | os.PathLike[str] | None
 ) -> Path:

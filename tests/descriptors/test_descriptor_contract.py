@@ -21,10 +21,10 @@ from invertdesc import (
     reconstruct,
 )
 from invertdesc.descriptors import Descriptor, descriptors
+from invertdesc.descriptors.base import JointUnfolding
 from invertdesc.errors import FileError, MissingDependencyError
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image
-from invertdesc.rasterizers.field import JointUnfolding
 from invertdesc.unfolding.unfolding import Unfolding
 
 NAMES = list_descriptors()

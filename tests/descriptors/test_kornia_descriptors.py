@@ -152,7 +152,7 @@ def test_learned_is_fitted_and_inverted(tmp_path: Path, astronaut: torch.Tensor)
         _ = adapter.unfolding
     fitted = fit_unfolding(adapter, [astronaut])
     batch = FeatureBatch.collate([adapter.extract(astronaut)])
-    assert FieldRasterizer(adapter, unfolding=fitted)(batch).isfinite().all()
+    assert FieldRasterizer(adapter, unfolding=fitted)(batch).picture.isfinite().all()
 
 
 def test_learned_without_weights(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc import FeatureBatch, Frame, LocalFeatures, Provenance, Unfolding
+from invertdesc import FeatureBatch, Frame, LocalFeatures, Method, Provenance, Unfolding
 from invertdesc.image import GrayMode, to_gray
 
 
@@ -46,16 +46,15 @@ class PatchGradients:
         return F.normalize(raw.float(), dim=1)
 
 
-class Dots:
+class Dots(Method):
     """A white dot for each keypoint."""
 
     name: ClassVar[str] = "dots"
-    needs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, descriptor: object = None) -> None:
-        pass
+        super().__init__()
 
-    def __call__(self, batch: FeatureBatch) -> Tensor:
+    def forward(self, batch: FeatureBatch) -> Tensor:
         height, width = batch.image_size
         x, y = batch.keypoints.round().long().unbind(1)
         picture = torch.zeros(len(batch), 3, height, width)

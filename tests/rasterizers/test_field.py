@@ -45,7 +45,8 @@ def changed(features: LocalFeatures, **fields) -> LocalFeatures:
 
 
 def rasterize(features: LocalFeatures, unfolding: Unfolding | None = None, **options) -> Tensor:
-    return FieldRasterizer(unfolding=unfolding, **options)(FeatureBatch.collate([features]))[0]
+    field = FieldRasterizer(unfolding=unfolding, **options)(FeatureBatch.collate([features]))
+    return torch.cat(field, 1)[0]  # picture, coverage, gx, gy
 
 
 def close(found: Tensor, expected: Tensor) -> None:
@@ -146,11 +147,11 @@ def test_a_lone_keypoint_by_hand():
     pieces = torch.zeros(1, 2, 4, 4)
     pieces[:, 0] = 1.0  # towards the frame's right
     batch = FeatureBatch.collate([lone(1.5, math.pi / 6)])
-    found = FieldRasterizer(unfolding=UNFOLDINGS["known"])(batch, pieces)[0]
+    found = torch.cat(FieldRasterizer(unfolding=UNFOLDINGS["known"])(batch, pieces), 1)[0]
     size = 4.5 ** -UNFOLDINGS["known"].falloff
     assert found[2:, 40, 30].tolist() == pytest.approx([size * math.sqrt(0.75), size * 0.5])
     pieces = pieces.flip(1)  # towards its down
-    found = FieldRasterizer(unfolding=UNFOLDINGS["known"])(batch, pieces)[0]
+    found = torch.cat(FieldRasterizer(unfolding=UNFOLDINGS["known"])(batch, pieces), 1)[0]
     assert found[2:, 40, 30].tolist() == pytest.approx([-size * 0.5, size * math.sqrt(0.75)])
 
 
@@ -165,7 +166,8 @@ def test_fine_keypoints_outweigh_coarse_ones():
         orientations=torch.zeros(2),
     )
     pieces = torch.tensor([2.0, -1.0]).view(2, 1, 1, 1).expand(2, 2, 4, 4)
-    found = FieldRasterizer(unfolding=UNFOLDINGS["known"])(FeatureBatch.collate([both]), pieces)[0]
+    batch = FeatureBatch.collate([both])
+    found = torch.cat(FieldRasterizer(unfolding=UNFOLDINGS["known"])(batch, pieces), 1)[0]
     falloff = UNFOLDINGS["known"].falloff
     weights = 1.5**-4, 4.5**-4
     mean = (weights[0] * 1.5**-falloff * 2 - weights[1] * 4.5**-falloff) / sum(weights)
@@ -180,7 +182,8 @@ def test_the_picture_of_a_ramp_is_a_ramp():
     pieces[:, 0] = 10.0
     batch = FeatureBatch.collate([lone(100.0)])
     rasterizer = FieldRasterizer(unfolding=UNFOLDINGS["known"], screening=0.0)
-    picture, _, gx, _ = rasterizer(batch, pieces)[0]
+    picture, _, gradients = rasterizer(batch, pieces)
+    picture, gx = picture[0, 0], gradients[0, 0]
     assert gx.min() == pytest.approx(gx.max())
     ramp = (torch.arange(90.0) - 44.5) * gx[0, 0]
     torch.testing.assert_close(picture, ramp.expand(70, -1), rtol=0, atol=1e-4)
@@ -193,17 +196,21 @@ def test_the_picture_is_not_half_a_pixel_off():
     pieces = torch.ones(1, 2, 1, 1) * torch.tensor([1.0, 0.0]).view(2, 1, 1)
     flat = Unfolding.from_histograms(cells=1, bins=8, frame=Frame(15.0, scaled=False))
     rasterizer = FieldRasterizer(unfolding=flat)
-    picture = rasterizer(FeatureBatch.collate([features]), pieces)[0, 0]
+    picture = rasterizer(FeatureBatch.collate([features]), pieces).picture[0, 0]
     torch.testing.assert_close(picture.flip(1), -picture, rtol=0, atol=1e-5)
     torch.testing.assert_close(picture.flip(0), picture, rtol=0, atol=1e-5)
     assert picture[20, 27] > 0.1
+
+
+def rasterizing(batch: FeatureBatch, pieces: Tensor | None = None) -> Tensor:
+    return torch.cat(FieldRasterizer()(batch, pieces), 1)
 
 
 def test_empty_images_give_zeros():
     none = random_features()[:0]
     assert torch.equal(rasterize(none), torch.zeros(4, *SIZE))
     batch = FeatureBatch.collate([random_features(), none])
-    found = FieldRasterizer()(batch)
+    found = torch.cat(FieldRasterizer()(batch), 1)
     assert torch.equal(found[1], torch.zeros(4, *SIZE))
     assert found[0].abs().amax((1, 2)).gt(0).all()
 
@@ -216,13 +223,12 @@ def given_pieces(count: int) -> Tensor:
 def test_an_image_does_not_depend_on_its_batch():
     images = [random_features(seed, count) for seed, count in ((1, 20), (2, 1), (3, 40))]
     pieces = [given_pieces(len(features)) for features in images]
-    rasterizer = FieldRasterizer()
-    found = rasterizer(FeatureBatch.collate(images))
-    given = rasterizer(FeatureBatch.collate(images), torch.cat(pieces))
+    found = rasterizing(FeatureBatch.collate(images))
+    given = rasterizing(FeatureBatch.collate(images), torch.cat(pieces))
     for k, features in enumerate(images):
         alone = FeatureBatch.collate([features])
-        close(found[k], rasterizer(alone)[0])
-        assert torch.equal(given[k, 1:], rasterizer(alone, pieces[k])[0, 1:])
+        close(found[k], rasterizing(alone)[0])
+        assert torch.equal(given[k, 1:], rasterizing(alone, pieces[k])[0, 1:])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -231,9 +237,8 @@ def test_the_order_of_keypoints_does_not_matter(seed):
     features, pieces = random_features(seed, 60), given_pieces(60)
     order = torch.randperm(60, generator=torch.Generator().manual_seed(seed))
     one, other = (FeatureBatch.collate([f]) for f in (features, features[order]))
-    rasterizer = FieldRasterizer()
-    close(rasterizer(other), rasterizer(one))
-    assert torch.equal(rasterizer(other, pieces[order]), rasterizer(one, pieces))
+    close(rasterizing(other), rasterizing(one))
+    assert torch.equal(rasterizing(other, pieces[order]), rasterizing(one, pieces))
 
 
 @pytest.mark.parametrize("missing", [("scales",), ("orientations",), ("scales", "orientations")])

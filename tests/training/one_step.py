@@ -6,14 +6,13 @@ from pathlib import Path
 
 import torch
 
+from invertdesc.methods.network import network_method
 from invertdesc.methods.networks.coarse import CoarseConfig
 from invertdesc.methods.networks.refiner import RefinedConfig, RefinerConfig
 from invertdesc.methods.networks.unet import UNetConfig
-from invertdesc.training.config import LossWeights, TrainConfig
+from invertdesc.methods.recipe import LossWeights, PatchGANConfig, TrainConfig
 from invertdesc.training.data import FeatureData
 from invertdesc.training.distributed import team
-from invertdesc.training.loop import METHODS
-from invertdesc.training.patchgan import PatchGANConfig
 from invertdesc.training.run import Run
 
 COMMON = TrainConfig(crop=64, batch=4, autocast=False, drop=0.5)
@@ -40,7 +39,7 @@ def main(method: str, pictures: str, cache: str, out: str) -> None:
     config = RECIPES[method]
     with team("cpu") as members:
         torch.manual_seed(0)
-        kind = METHODS[method]
+        kind = network_method(method)
         network = kind.build(asdict(config.network))
         if hasattr(network, "refiner"):
             torch.nn.init.normal_(network.refiner.layers[-1].weight, std=0.02)

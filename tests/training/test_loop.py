@@ -8,15 +8,15 @@ import pytest
 import torch
 from skimage import data
 
-from invertdesc import FieldRasterizer, create_method, extract, reconstruct
+from invertdesc import Field, FieldRasterizer, create_method, extract, reconstruct
 from invertdesc.errors import FileError, InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.changes import keep_random
 from invertdesc.image import to_image
 from invertdesc.methods.network import mirror_field, network_input
 from invertdesc.methods.networks.unet import UNetConfig
+from invertdesc.methods.recipe import TrainConfig
 from invertdesc.training.checkpoint import list_checkpoints
-from invertdesc.training.config import TrainConfig
 from invertdesc.training.data import FeatureData
 from invertdesc.training.loop import train
 from invertdesc.training.run import _decay
@@ -49,7 +49,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_last_bit(
     assert (tmp_path / "a" / "sheet.png").is_file()
     picture = reconstruct(data.coffee()[:99, :70], method=create_method("unfold", weights=whole))
     assert picture.shape == (3, 99, 70)
-    with pytest.raises(InputError, match="Add --resume"):
+    with pytest.raises(InputError, match="Resume that run"):
         train(pictures, tmp_path / "b", CONFIG, held_out=1, cache=cache)
     with pytest.raises(InputError, match="options of the run"):
         train(
@@ -97,7 +97,8 @@ def test_a_mirrored_field_is_that_of_the_mirrored_picture() -> None:
     picture = to_image(data.astronaut()[:128, 100:228])
     rasterizer = FieldRasterizer(stride=2)
     plain, mirrored = (
-        rasterizer(FeatureBatch.collate([extract(image)])) for image in (picture, picture.flip(-1))
+        torch.cat(rasterizer(FeatureBatch.collate([extract(image)])), 1)
+        for image in (picture, picture.flip(-1))
     )
     for channel in (0, 2, 3):
         a, b = mirror_field(plain)[0, channel].flatten(), mirrored[0, channel].flatten()
@@ -106,11 +107,11 @@ def test_a_mirrored_field_is_that_of_the_mirrored_picture() -> None:
 
 
 def test_network_input_does_not_depend_on_amplitudes_and_stays_finite_without_keypoints() -> None:
-    field = torch.randn(2, 4, 8, 8)
-    field[:, 1] = field[:, 1].abs()
-    louder = field * torch.tensor([7.0, 1.0, 7.0, 7.0])[:, None, None]
+    field = Field(torch.randn(2, 1, 8, 8), torch.rand(2, 1, 8, 8), torch.randn(2, 2, 8, 8))
+    louder = Field(7 * field.picture, field.coverage, 7 * field.gradients)
     torch.testing.assert_close(network_input(louder), network_input(field))
-    assert torch.equal(network_input(torch.zeros(1, 4, 8, 8)), torch.zeros(1, 4, 8, 8))
+    none = Field(*(torch.zeros_like(part[:1]) for part in field))
+    assert torch.equal(network_input(none), torch.zeros(1, 4, 8, 8))
 
 
 def test_dropping_keeps_a_share() -> None:

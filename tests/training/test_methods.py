@@ -16,14 +16,14 @@ from invertdesc import create_descriptor, create_method, extract, reconstruct
 from invertdesc.errors import FileError, InputError, MissingDependencyError
 from invertdesc.evaluation.vgg16 import VGG16
 from invertdesc.methods.coarse import Coarse
+from invertdesc.methods.network import preset
 from invertdesc.methods.networks.coarse import CoarseConfig
 from invertdesc.methods.networks.refiner import RefinedConfig, RefinerConfig
 from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.methods.networks.upconv import UpconvConfig
+from invertdesc.methods.recipe import JOINT, LossWeights, PatchGANConfig, TrainConfig
 from invertdesc.training import loop
-from invertdesc.training.config import JOINT, LossWeights, TrainConfig, preset
 from invertdesc.training.loop import make_method, train
-from invertdesc.training.patchgan import PatchGANConfig
 
 PART = data.astronaut()[30:160, 160:290]
 SMALL = {"crop": 64, "steps": 4, "batch": 2}
@@ -147,8 +147,8 @@ def test_rootsift_is_converted_and_not_retrained(stage_one: Path) -> None:
     [
         (replace(COARSE, descriptors=("sift", "orb")), "one descriptor"),
         (replace(COARSE, losses=LossWeights(adversarial=1)), "has no refiner"),
-        (GAN, r"Train 'coarse' first.*--start"),
-        (TrainConfig(method="poisson"), "a method among"),
+        (GAN, r"Train 'coarse' first.*as start"),
+        (TrainConfig(method="poisson"), "a method with a network, coarse, "),
     ],
 )
 def test_options_that_do_not_go_together_are_told(

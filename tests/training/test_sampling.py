@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from invertdesc.errors import InputError
+from invertdesc.methods.network import preset
 from invertdesc.methods.networks.coarse import CoarseConfig
 from invertdesc.methods.networks.unet import UNetConfig
-from invertdesc.training.config import TrainConfig, preset
+from invertdesc.methods.recipe import TrainConfig
 from invertdesc.training.data import FeatureData
 from invertdesc.training.distributed import team
 from invertdesc.training.loop import make_method

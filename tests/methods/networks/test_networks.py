@@ -12,7 +12,8 @@ from invertdesc.methods.networks.norm import BatchNorm
 from invertdesc.methods.networks.refiner import Refined, Refiner, RefinerConfig, picture_of
 from invertdesc.methods.networks.unet import UNet, UNetConfig
 from invertdesc.methods.networks.upconv import Upconv, UpconvConfig
-from invertdesc.training.patchgan import PatchGAN, PatchGANConfig
+from invertdesc.methods.recipe import PatchGANConfig
+from invertdesc.training.patchgan import PatchGAN
 
 
 @pytest.fixture(autouse=True)

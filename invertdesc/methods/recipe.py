@@ -1,4 +1,4 @@
-"""What a training run is told."""
+"""Recipes: how the network of a method is trained."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from typing import Any, Literal
 
 from invertdesc._options import check_choice, check_range
 from invertdesc.errors import InputError
-from invertdesc.methods.networks.coarse import CoarseConfig
-from invertdesc.methods.networks.refiner import RefinedConfig, RefinerConfig
-from invertdesc.methods.networks.unet import UNetConfig
-from invertdesc.methods.networks.upconv import UpconvConfig
-from invertdesc.training.patchgan import PatchGANConfig
 
 
 @dataclass(frozen=True)
@@ -62,14 +57,25 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
+class PatchGANConfig:
+    """Size of the discriminator D, a PatchGAN.
+
+    Attributes:
+        width: Channels after the first convolution; up to 8 times as many later.
+    """
+
+    width: int = 64
+
+
+@dataclass(frozen=True)
 class TrainConfig:
-    """Options of a training run; the defaults are the recipe of `unfold`.
+    """Options of a training run; the defaults are those of the method `unfold`.
 
     Attributes:
         method: Registry name of what is trained.
         descriptors: Registry names; each picture of a batch is shown through one of them. Methods
             on cell maps take one.
-        network: Size of the network: the config of the method's.
+        network: Size of the network, as its class takes it; None for the method's usual one.
         losses: Their weights.
         discriminator: Size of D, where there is an adversarial loss.
         discriminator_steps: Updates of D to one of the network.
@@ -93,7 +99,7 @@ class TrainConfig:
 
     method: str = "unfold"
     descriptors: tuple[str, ...] = ("sift",)
-    network: Any = field(default_factory=UNetConfig)
+    network: Any = None
     losses: LossWeights = field(default_factory=lambda: LossWeights(l1=1.0, ssim=0.2))
     discriminator: PatchGANConfig = field(default_factory=PatchGANConfig)
     discriminator_steps: int = 5
@@ -127,37 +133,5 @@ class TrainConfig:
 
 JOINT = LossWeights(l2=1.0, perceptual=1.0, style=1e-4)
 CGAN = LossWeights(l2=100.0, perceptual=100.0, style=0.01, adversarial=1.0)
-
-
-def preset(method: str) -> TrainConfig:
-    """Return a method's usual recipe; of the paper's methods, the paper's.
-
-    Raises:
-        InputError: A method without a network.
-
-    >>> preset("coarse").losses
-    LossWeights(l1=0.0, l2=1.0, ssim=0.0, perceptual=1.0, style=0.0001, adversarial=0.0)
-
-    Source: Wu, Zhou, Li 2019, section III-D.
-    """
-    seed: dict[str, Any] = {"rate": 1e-4, "schedule": "constant", "drop": 0.0}
-    recipes = {
-        "unfold": TrainConfig(),
-        "unfold+cgan": TrainConfig(
-            method="unfold+cgan",
-            network=RefinedConfig(UNetConfig(), RefinerConfig(width=32)),
-            losses=CGAN,
-            rate=1e-4,
-            schedule="constant",
-        ),
-        "coarse": TrainConfig(method="coarse", network=CoarseConfig(), losses=JOINT, **seed),
-        "coarse+cgan": TrainConfig(
-            method="coarse+cgan", network=RefinedConfig(CoarseConfig()), losses=CGAN, **seed
-        ),
-        "upconv": TrainConfig(
-            method="upconv", network=UpconvConfig(), losses=LossWeights(l2=1.0), **seed
-        ),
-    }
-    if method not in recipes:
-        raise InputError(f"Expected a method with a network, {', '.join(recipes)}; got {method!r}.")
-    return recipes[method]
+PAPER = TrainConfig(rate=1e-4, schedule="constant", drop=0.0)
+"""What the recipes of the paper's methods have in common."""
