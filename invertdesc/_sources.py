@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import Tensor
 
+from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.errors import FileError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.image import to_image
@@ -71,11 +72,16 @@ def read_one(source: object) -> LocalFeatures | Tensor:
 
 
 def _leads_to_store(source: str | os.PathLike[str]) -> bool:
-    """Say whether a path leads to features of several images; an .npz file holds those of one."""
+    """Say whether a path leads to features of several images.
+
+    An .npz file holds those of one, and a file named as an image is taken for one.
+    """
     from invertdesc.stores.open import is_store
 
     path = os.fspath(source)
-    return bool(path) and not path.lower().endswith(".npz") and is_store(Path(path))
+    if not path or path.lower().endswith((".npz", *IMAGE_SUFFIXES)):
+        return False
+    return is_store(Path(path))
 
 
 def _features_of(store: Store, *, close: bool = False) -> Iterator[LocalFeatures]:
