@@ -23,6 +23,43 @@ AWAY_BIT = tl.constexpr(62)
 FREE = tl.constexpr(2**63 - 1)
 
 
+@triton.jit
+def _image_of(keypoint, offsets, images, open_, HALVINGS: tl.constexpr):
+    """Find the image that each keypoint lies in, by halving."""
+    low = tl.zeros_like(keypoint)
+    high = low + images
+    for _ in range(HALVINGS):
+        middle = (low + high) // 2
+        searched = open_ & (low < high)
+        end = tl.load(offsets + middle + 1, mask=searched, other=0)
+        low = tl.where(searched & (end <= keypoint), middle + 1, low)
+        high = tl.where(searched & (end > keypoint), middle, high)
+    return low
+
+
+@triton.jit
+def _home(keypoint, points, side, mask):
+    """Return row and column of the cell under each keypoint."""
+    x = tl.load(points + 2 * keypoint, mask=mask, other=0.0)
+    y = tl.load(points + 2 * keypoint + 1, mask=mask, other=0.0)
+    row = tl.maximum(tl.floor(y).to(tl.int64), 0) // side
+    column = tl.maximum(tl.floor(x).to(tl.int64), 0) // side
+    return row, column
+
+
+@triton.jit
+def _key(keypoint, scores, away, mask, SCORED: tl.constexpr):
+    """Return the key by which each keypoint claims a cell: the smallest wins."""
+    key = keypoint
+    if SCORED:
+        score = tl.load(scores + keypoint, mask=mask, other=0.0)
+        bits = score.to(tl.int32, bitcast=True)
+        bits = tl.where(bits == -0x80000000, 0, bits)  # -0 ties with 0
+        rising = tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits).to(tl.int64)
+        key |= (0x7FFFFFFF - rising) << INDEX_BITS
+    return key | (away.to(tl.int64) << AWAY_BIT)
+
+
 # Numbers that change from batch to batch are not specialized, or some would wait for a compiler.
 @triton.jit(do_not_specialize=["total", "images", "candidates", "radius"])
 def _place(
@@ -50,42 +87,23 @@ def _place(
     base = tl.load(level + 3) * images
     carried = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     walking = carried < total
-    low = tl.zeros([BLOCK], tl.int64)
-    high = low + images
-    for _ in range(HALVINGS):  # the image that owns the row; whom a lane carries never leaves it
-        middle = (low + high) // 2
-        open_ = walking & (low < high)
-        end = tl.load(offsets + middle + 1, mask=open_, other=0)
-        low = tl.where(open_ & (end <= carried), middle + 1, low)
-        high = tl.where(open_ & (end > carried), middle, high)
-    first = base + low * rows * columns
+    # Looked up once: whom a lane carries never leaves its image.
+    first = base + _image_of(carried, offsets, images, walking, HALVINGS) * rows * columns
     step = tl.zeros([BLOCK], tl.int64)
     while tl.max(walking.to(tl.int32), 0) > 0:
-        x = tl.load(points + 2 * carried, mask=walking, other=0.0)
-        y = tl.load(points + 2 * carried + 1, mask=walking, other=0.0)
-        home_row = tl.maximum(tl.floor(y).to(tl.int64), 0) // side
-        home_column = tl.maximum(tl.floor(x).to(tl.int64), 0) // side
+        home_row, home_column = _home(carried, points, side, walking)
         row = home_row + tl.load(steps + 2 * step, mask=walking, other=0)
         column = home_column + tl.load(steps + 2 * step + 1, mask=walking, other=0)
         inside = walking & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-        key = carried
-        if SCORED:
-            score = tl.load(scores + carried, mask=walking, other=0.0)
-            bits = score.to(tl.int32, bitcast=True)
-            bits = tl.where(bits == -0x80000000, 0, bits)  # -0 ties with 0
-            rising = tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits).to(tl.int64)
-            key |= (0x7FFFFFFF - rising) << INDEX_BITS
-        key |= (step > 0).to(tl.int64) << AWAY_BIT
+        key = _key(carried, scores, step > 0, walking, SCORED)
         place = keys + first + row * columns + column
         before = tl.atomic_min(place, key, mask=inside, sem="relaxed")
         won = inside & (key < before)
         settled = won & (before == FREE)
         displaced = won & (before != FREE)
         other = before & INDEX
-        x = tl.load(points + 2 * other, mask=displaced, other=0.0)
-        y = tl.load(points + 2 * other + 1, mask=displaced, other=0.0)
-        down = row - tl.maximum(tl.floor(y).to(tl.int64), 0) // side + radius
-        right = column - tl.maximum(tl.floor(x).to(tl.int64), 0) // side + radius
+        other_row, other_column = _home(other, points, side, displaced)
+        down, right = row - other_row + radius, column - other_column + radius
         number = tl.load(numbers + down * (2 * radius + 1) + right, mask=displaced, other=0)
         carried = tl.where(displaced, other, carried)
         step = tl.where(displaced, number, step) + 1
