@@ -11,7 +11,7 @@ import invertdesc
 PACKAGE = Path(invertdesc.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # Files of functions that are still to be split.
-LONG = ("api", "compare", "evaluate", "loop", "store")
+LONG = ("api", "loop")
 MODULES = {
     ".".join(("invertdesc", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
         ".__init__"

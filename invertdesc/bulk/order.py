@@ -12,8 +12,10 @@ from torch import Tensor
 
 from invertdesc.api import reconstruct
 from invertdesc.bulk.jobs import Job, Loaded, Status, Work
-from invertdesc.bulk.places import Places, check_inside, is_there
+from invertdesc.bulk.log import log_path
+from invertdesc.bulk.places import Places, Shard, check_inside, is_there, plan_images
 from invertdesc.drawing import side_by_side
+from invertdesc.errors import InputError
 from invertdesc.evaluation.consistency import agreement, can_describe
 from invertdesc.features.guesses import Guesses
 from invertdesc.features.local import LocalFeatures
@@ -85,12 +87,32 @@ class Order:
         out: The folder that pictures go to.
         recipe: How they are made.
         guesses: Values for fields that the features lack.
+        names: Wildcard pattern that image names have to match; None for all.
+        shard: (number, count): every count-th of those images, from that number on.
     """
 
     open: Callable[[], Store]
     out: Path
     recipe: Recipe
     guesses: Guesses
+    names: str | None = None
+    shard: Shard = (0, 1)
+
+    @property
+    def log(self) -> Path:
+        """The file that gets a line for each image."""
+        return log_path(self.out, self.shard)
+
+    def places(self, store: Store) -> Callable[[], Places]:
+        """Return what yields the images that are wanted, with their targets, whenever it is called.
+
+        Raises:
+            InputError: No image has such a name.
+        """
+        places = partial(plan_images, list(store.names()), self.out, self.names, self.shard)
+        if self.names is not None and self.shard == (0, 1) and not any(True for _ in places()):
+            raise InputError(f"Expected images of names like {self.names!r} in {store.path}.")
+        return places
 
     def jobs(self, store: Store, places: Places) -> Iterator[Job]:
         """Yield a job for each image."""

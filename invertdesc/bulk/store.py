@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from invertdesc._options import check_range
 from invertdesc.bulk.jobs import StageTimes, run_jobs
-from invertdesc.bulk.log import Log, log_path
+from invertdesc.bulk.log import Log
 from invertdesc.bulk.order import Order, Recipe
-from invertdesc.bulk.places import Shard, check_inside, check_shard, plan_images
+from invertdesc.bulk.places import Shard, check_inside, check_shard
 from invertdesc.bulk.summary import OnOutcome, Summary, summarise
-from invertdesc.errors import InputError
 from invertdesc.features.guesses import Guesses
 from invertdesc.methods import MethodLike
 from invertdesc.stores.base import Store
@@ -51,23 +50,19 @@ def reconstruct_store(
     left out. `metrics.jsonl` in the folder gets a line for each image; each shard has its own file.
 
     Args:
-        store: An open store, which is not to be used elsewhere meanwhile, or the path of one as
-            `open_store` takes it.
+        store: Path as `open_store` takes it, or an open store, not to be used elsewhere meanwhile.
         folder: Where pictures go; nothing is written outside of it, whatever images are called.
         method: Name, or a method from `create_method`, which takes options.
         descriptor: Registry name of the vectors, where `store` is a path and does not tell.
         names: Wildcard pattern that image names have to match, such as `"cam0/*"`; None for all.
-        shard: (number, count): take every count-th of those images, from that number on. The runs
-            of all numbers from 0 to count - 1 together make what one run would.
+        shard: (number, count); (1, 4) takes the images 1, 5, 9, ... of those, counted from 0.
         assume: Guesses for scales or orientations that the store lacks.
         device: Where to compute, such as `"cuda"`; None for the CPU.
         batch_size: Images that are reconstructed together.
-        consistency: Whether to measure how well the pictures' own descriptors agree with those
-            stored.
+        consistency: Whether to measure how well descriptors of the pictures agree with those given.
         side_by_side: Whether to draw the keypoints beside each picture.
-        ray: Address of a Ray cluster that shares the work: `"local"` starts one on this machine,
-            `"auto"` finds one that runs here. A method that is given as an object is then pickled.
-            None for this process alone.
+        ray: Address of a Ray cluster that shares the work, `"local"` to start one here, `"auto"` to
+            find one that runs here, or None. A method that is given as an object is pickled.
         on_outcome: Called with the `Outcome` of each image, in this thread.
         progress: Show a bar, where there is a terminal.
 
@@ -77,45 +72,46 @@ def reconstruct_store(
         MissingDependencyError: Ray is not installed.
 
     >>> import tempfile
-    >>> from skimage.data import camera
     >>> from invertdesc import extract
+    >>> from invertdesc.sources import example_path
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     extract(camera()[::2, ::2]).save(f"{folder}/store/cam0/1.npz")
-    ...     first = reconstruct_store(f"{folder}/store", f"{folder}/out", method="poisson")
-    ...     again = reconstruct_store(f"{folder}/store", f"{folder}/out", method="poisson")
-    ...     (first.made, again.there, sorted(path.name for path in Path(folder, "out").iterdir()))
-    (1, 1, ['cam0', 'metrics.jsonl'])
+    ...     extract(example_path("camera")).save(f"{folder}/in/cam0/1.npz")
+    ...     reconstruct_store(f"{folder}/in", f"{folder}/out", method="poisson").made
+    1
     """
     check_shard(shard)
-    if batch_size < 1:
-        raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
-    guesses = Guesses.of(assume)
+    check_range("batch_size", batch_size, 1)
     recipe = Recipe(method, device, batch_size, side_by_side, consistency)
+    guesses = Guesses.of(assume)
     with opened(store, descriptor) as source:
-        check_readable(source)
-        order = Order(opener(source), Path(folder), recipe, guesses)
-        file = log_path(order.out, shard)
-        check_inside(file, order.out)
-        places = partial(plan_images, list(source.names()), order.out, names, shard)
-        if names is not None and shard == (0, 1) and not any(True for _ in places()):
-            raise InputError(f"Expected images of names like {names!r} in {source.path}.")
-        work = recipe.work()  # an unknown method is an error before there are processes
-        cluster, times = _cluster(order, ray), StageTimes()
-        if cluster is None:
-            jobs = order.jobs(source, places())
-            outcomes = run_jobs(jobs, work, size=batch_size, times=times)
-        else:
-            outcomes = cluster.run(places())
-        with Log(file) as log:
-            summary = summarise(
-                log.noting(outcomes),
-                places,
-                times,
-                title="reconstruct",
-                on_outcome=on_outcome,
-                progress=progress,
-                log=file,
-            )
+        order = Order(opener(source), Path(folder), recipe, guesses, names, shard)
+        return _carry_out(order, source, ray, on_outcome, progress)
+
+
+def _carry_out(
+    order: Order, store: Store, ray: str | None, on_outcome: OnOutcome | None, progress: bool
+) -> Summary:
+    """Make the pictures of an order that are not there yet, here or on a Ray cluster."""
+    check_readable(store)
+    check_inside(order.log, order.out)
+    places = order.places(store)
+    work = order.recipe.work()  # an unknown method is an error before there are processes
+    cluster, times = _cluster(order, ray), StageTimes()
+    if cluster is None:
+        jobs = order.jobs(store, places())
+        outcomes = run_jobs(jobs, work, size=order.recipe.batch_size, times=times)
+    else:
+        outcomes = cluster.run(places())
+    with Log(order.log) as log:
+        summary = summarise(
+            log.noting(outcomes),
+            places,
+            times,
+            title="reconstruct",
+            on_outcome=on_outcome,
+            progress=progress,
+            log=order.log,
+        )
     return summary if cluster is None else replace(summary, workers=cluster.workers)
 
 

@@ -15,7 +15,7 @@ from invertdesc._progress import watch
 from invertdesc.drawing import comparison_sheet
 from invertdesc.errors import InvertDescError
 from invertdesc.evaluation.baselines import MeanPicture
-from invertdesc.evaluation.evaluate import Row, evaluate, layout_table, save_table
+from invertdesc.evaluation.evaluate import Keep, Row, evaluate, layout_table, save_table
 from invertdesc.evaluation.memory import peak_memory
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import read_image, write_image
@@ -140,19 +140,7 @@ def compare(
         fit.try_all(names, first, options, result.left_out)
         for title, paths in data.items() if fit.methods else ():
             columns = {"original": [read_image(path) for path in paths[:shown]]}
-            rows = evaluate(
-                fit.watched(paths, title, "image"),
-                descriptor=adapter,
-                method=list(fit.methods.values()),
-                data=title,
-                floors=FLOORS,
-                mean=means[title],
-                batch_size=AT_ONCE,
-                device=device,
-                keep=_keeper(columns, shown),
-            )
-            rows += _own_floors(fit, paths, title, device, progress)
-            result.rows += [replace(row, peak_mib=fit.peaks.get(row.method)) for row in rows]
+            result.rows += fit.measure(title, paths, means[title], _keeper(columns, shown))
             result.blocks.append(Block(f"{title}, {adapter.name}", columns))
             if done is not None:
                 done(result)
@@ -206,27 +194,42 @@ class _Fit:
             run_method(method, batch, self.device)
         self.methods[name], self.options[name] = method, known
 
+    def measure(
+        self, title: str, paths: Sequence[Path], mean: MeanPicture | None, keep: Keep
+    ) -> Iterator[Row]:
+        """Yield what methods and floors give on images."""
+        rows = evaluate(
+            self.watched(paths, title, "image"),
+            descriptor=self.adapter,
+            method=list(self.methods.values()),
+            data=title,
+            floors=FLOORS,
+            mean=mean,
+            batch_size=AT_ONCE,
+            device=self.device,
+            keep=keep,
+        )
+        for row in (*rows, *self._own_floors(title, paths)):
+            yield replace(row, peak_mib=self.peaks.get(row.method))
 
-def _own_floors(
-    fit: _Fit, paths: Sequence[Path], title: str, device: str | None, progress: bool
-) -> Iterator[Row]:
-    """Measure the floors that methods name themselves: options that leave them without insight."""
-    for name, given in fit.options.items():
-        floors: dict[str, dict[str, Any]] = getattr(methods.get(name), "floors", {})
-        for knows, options in floors.items():
-            (row,) = evaluate(
-                fit.watched(paths, f"{title}, {name}, {knows}", "image"),
-                descriptor=fit.adapter,
-                method=create_method(name, **given | options),
-                data=title,
-                floors=False,
-                batch_size=AT_ONCE,
-                device=device,
-            )
-            yield replace(row, knows=knows)
+    def _own_floors(self, title: str, paths: Sequence[Path]) -> Iterator[Row]:
+        """Measure the floors that methods name: options that leave them without insight."""
+        for name, given in self.options.items():
+            floors: dict[str, dict[str, Any]] = getattr(methods.get(name), "floors", {})
+            for knows, options in floors.items():
+                (row,) = evaluate(
+                    self.watched(paths, f"{title}, {name}, {knows}", "image"),
+                    descriptor=self.adapter,
+                    method=create_method(name, **given | options),
+                    data=title,
+                    floors=False,
+                    batch_size=AT_ONCE,
+                    device=self.device,
+                )
+                yield replace(row, knows=knows)
 
 
-def _keeper(columns: dict[str, list[Tensor]], most: int) -> Callable[[str, str, Tensor], None]:
+def _keeper(columns: dict[str, list[Tensor]], most: int) -> Keep:
     def keep(method: str, knows: str, picture: Tensor) -> None:
         if knows == "everything" and len(columns.setdefault(method, [])) < most:
             columns[method].append(picture)

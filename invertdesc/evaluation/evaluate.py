@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ from invertdesc.ops import place_keypoints
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.methods import MethodLike
+
+Keep: TypeAlias = Callable[[str, str, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def evaluate(
     distances: Mapping[str, Distance] | None = None,
     batch_size: int = 32,
     device: str | torch.device | None = None,
-    keep: Callable[[str, str, Tensor], None] | None = None,
+    keep: Keep | None = None,
 ) -> list[Row]:
     """Measure methods on one descriptor.
 
@@ -144,15 +146,9 @@ def evaluate(
     tables: dict[tuple[str, str], list[tuple[Costs, Scores]]] = {}
     for chunk in _chunks(sources, adapter, batch_size):
         known = _knowledge(chunk.features, adapter, wanted, hole)
-        attempts = (*_attempts(chunk, runs, known, device), *_guesses(chunk, wanted, mean))
-        for name, knows, pictures, milliseconds in attempts:
-            measured = tables.setdefault((name, knows), [])
-            for feature, image, picture in zip(chunk.features, chunk.images, pictures, strict=True):
-                if keep is not None:
-                    keep(name, knows, picture)
-                two, four = _collisions(feature)
-                costs = Costs(len(feature), two, four, chunk.extract_ms, milliseconds)
-                measured.append((costs, ruler.full(feature, picture, image)))
+        for attempt in (*_attempts(chunk, runs, known, device), *_guesses(chunk, wanted, mean)):
+            measured = tables.setdefault((attempt.name, attempt.knows), [])
+            measured.extend(_measure(chunk, attempt, ruler, keep))
     if not tables:
         raise InputError("Expected at least one image to evaluate on, got none.")
     order = [name_of(run) for run in runs] + ["none"]
@@ -195,6 +191,20 @@ def _guesses(chunk: _Chunk, wanted: set[str], mean: MeanPicture | None) -> Itera
         yield _Attempt("none", "flat", flat, 0.0)
     if "mean picture" in wanted and mean is not None:
         yield _Attempt("none", "mean picture", [mean.without(one) for one in chunk.images], 0.0)
+
+
+def _measure(
+    chunk: _Chunk, attempt: _Attempt, ruler: Ruler, keep: Keep | None
+) -> Iterator[tuple[Costs, Scores]]:
+    """Yield the costs and scores of each picture of an attempt."""
+    for features, image, picture in zip(
+        chunk.features, chunk.images, attempt.pictures, strict=True
+    ):
+        if keep is not None:
+            keep(attempt.name, attempt.knows, picture)
+        two, four = _collisions(features)
+        costs = Costs(len(features), two, four, chunk.extract_ms, attempt.milliseconds)
+        yield costs, ruler.full(features, picture, image)
 
 
 def _row(names: tuple[str, str, str, str], measured: Sequence[tuple[Costs, Scores]]) -> Row:
