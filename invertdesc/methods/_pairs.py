@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from invertdesc.descriptors.base import encoding_of
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import to_gray
 from invertdesc.methods._merge import PatchMethod, Windows
-from invertdesc.methods.database import Database, Origin, extract_all
+from invertdesc.methods.database import Collection
 from invertdesc.unfolding.unfolding import LARGEST
 
 CONTRAST_FLOOR = 0.01  # a patch's deviation, of values in [0, 1], below which it counts as flat
@@ -21,11 +20,10 @@ CONTRAST = ("contrast", "contrast_bias")
 
 
 class Pairs(NamedTuple):
-    """Vectors (N, D'), patches (N, G * G) of mean 0, and how many pictures they come from."""
+    """Vectors (N, D') and patches (N, G * G) of mean 0."""
 
     vectors: Tensor
     patches: Tensor
-    images: int
 
 
 class PairedInverse(PatchMethod):
@@ -48,17 +46,14 @@ class PairedInverse(PatchMethod):
         return patches.view(-1, windows.grid, windows.grid)
 
 
-def gather_pairs(
-    images: Sequence[Path], windows: Windows, most: int, *, seed: int = 0, progress: bool = False
-) -> Pairs:
+def gather_pairs(collection: Collection, windows: Windows, most: int, *, seed: int = 0) -> Pairs:
     """Collect what descriptors say and what the pictures are there.
 
     Args:
-        images: Image files.
+        collection: Pictures.
         windows: To look through.
         most: Pairs of a picture, at most.
         seed: Of the choice among a picture's keypoints.
-        progress: Show a bar.
 
     Raises:
         InputError: An option is out of range, no pictures, or fewer than two keypoints in all.
@@ -68,9 +63,8 @@ def gather_pairs(
             f"Expected most >= 1 and blocks odd, got most={most}, blocks={windows.blocks}."
         )
     draw = torch.Generator().manual_seed(seed)
-    vectors, patches, count = [], [], 0
-    for image, features in extract_all(images, windows.adapter, progress=progress):
-        count += 1
+    vectors, patches = [], []
+    for image, features in collection:
         batch = FeatureBatch.collate([features])
         batch.require(windows.frame.needs, needed_by=f"the frame of {windows.adapter.name!r}")
         gray = to_gray(image, features.provenance.gray_mode)
@@ -83,16 +77,15 @@ def gather_pairs(
     found = torch.cat(vectors)
     vectors.clear()
     seen = torch.cat(patches)
-    return Pairs(found, seen - seen.mean(1, keepdim=True), count)
+    return Pairs(found, seen - seen.mean(1, keepdim=True))
 
 
 def save_pairs(
-    method: str,
-    output: Path,
+    collection: Collection,
     windows: Windows,
     pairs: Pairs,
     tensors: dict[str, Tensor],
-    **options: int | float,
+    options: dict[str, float],
 ) -> str:
     """Write what was fitted and how strong patches are; return a line that says what is in it."""
     from sklearn.linear_model import Ridge
@@ -105,11 +98,10 @@ def save_pairs(
         "contrast": torch.from_numpy(told.coef_).float(),
         "contrast_bias": torch.tensor(float(told.intercept_)),
     }
-    origin = Origin.of(method, windows.adapter, pairs.images, blocks=windows.blocks, **options)
-    Database(origin, tensors).save(output)
+    collection.save(tensors, {"blocks": windows.blocks, **options})
     return (
-        f"an inverse of {origin.descriptor!r}, fitted to {len(pairs.vectors)} patches of "
-        f"{pairs.images} pictures."
+        f"an inverse of {encoding_of(collection.adapter)!r}, fitted to {len(pairs.vectors)} "
+        f"patches of {collection.read} pictures."
     )
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc._optional import require
 from invertdesc._options import check_choice, check_range
 from invertdesc.descriptors import resolve_descriptor
+from invertdesc.descriptors.base import encoding_of
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import to_gray
@@ -27,7 +25,7 @@ from invertdesc.methods._arrange import (
 )
 from invertdesc.methods._merge import PatchMethod, Windows
 from invertdesc.methods.base import Needs
-from invertdesc.methods.database import Database, Origin, extract_all
+from invertdesc.methods.database import Collection, Database
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -100,37 +98,29 @@ class Bovw(PatchMethod):
     @classmethod
     def collect(
         cls,
-        images: Sequence[Path],
-        output: Path,
+        collection: Collection,
         *,
-        descriptor: str | Descriptor,
         words: int = 64,
         seed: int = 0,
-        progress: bool = False,
     ) -> str:
-        """Learn words from a folder of pictures, and where they stand, and write one file.
+        """Learn words and where they stand, write them, and return a line that says so.
 
         Args:
-            images: Image files; some hundred, of what is to be reconstructed.
-            output: A .safetensors file.
-            descriptor: Name or adapter, of features on a regular grid.
+            collection: Some hundred pictures of what is to be reconstructed, and a descriptor whose
+                features lie on a regular grid.
             words: In the vocabulary.
             seed: Of the clustering.
-            progress: Show a bar.
-
-        Returns:
-            A line that says what is in it.
 
         Raises:
             InputError: Features on no grid, or fewer than words.
             MissingDependencyError: scikit-learn is not installed.
         """
-        require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
+        collection.require("sklearn")
         from sklearn.cluster import MiniBatchKMeans
 
-        windows = Windows(resolve_descriptor(descriptor), 1)
+        windows = Windows(collection.adapter, 1)
         vectors, patches, shapes = [], [], []
-        for image, features in extract_all(images, windows.adapter, progress=progress):
+        for image, features in collection:
             batch = FeatureBatch.collate([features])
             shape, order = grid_order(batch.keypoints)
             gray = to_gray(image, features.provenance.gray_mode)
@@ -149,9 +139,8 @@ class Bovw(PatchMethod):
             "words": found.short(),
             "shapes": torch.tensor(shapes),
         }
-        origin = Origin.of(cls.name, windows.adapter, len(shapes), words=words, seed=seed)
-        Database(origin, tensors).save(output)
-        return f"{words} words of {origin.descriptor!r} in {len(shapes)} pictures."
+        collection.save(tensors, {"words": words, "seed": seed})
+        return f"{words} words of {encoding_of(collection.adapter)!r} in {len(shapes)} pictures."
 
     def find(self, windows: Windows, batch: FeatureBatch) -> Tensor:
         """Return a patch (M, G, G) for each row of a batch."""

@@ -8,11 +8,12 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
 from invertdesc._files import open_tensors, save_tensors
+from invertdesc._optional import require
 from invertdesc._options import check_options
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
@@ -34,19 +35,13 @@ VERSION = 1
 class Collector(Protocol):
     """A method, its class, that works from a database: `invertdesc index` calls `collect`."""
 
+    name: ClassVar[str]
+
     @classmethod
-    def collect(
-        cls,
-        images: Sequence[Path],
-        output: Path,
-        *,
-        descriptor: str | Descriptor,
-        progress: bool = False,
-        **options: Any,
-    ) -> str:
+    def collect(cls, collection: Collection, **options: Any) -> str:
         """Read pictures, write one file, and return a line that says what is in it.
 
-        Options of its own are numbers, by keyword, with a default.
+        Options are numbers, by keyword, with a default.
         """
 
 
@@ -159,6 +154,59 @@ class Database:
             )
 
 
+@dataclass
+class Collection:
+    """Pictures that a database is collected from, and the file that it goes to.
+
+    Going through it yields each picture, (3, H, W) in [0, 1], and its features; one at a time is in
+    memory. One that cannot be read is left out, with a warning.
+
+    Attributes:
+        method: Registry name of the method that the database is for.
+        images: Image files.
+        output: A .safetensors file.
+        adapter: Adapter of the descriptor.
+        progress: Whether to show a bar.
+        read: Number of pictures that could be read so far.
+    """
+
+    method: str
+    images: Sequence[Path]
+    output: Path
+    adapter: Descriptor
+    progress: bool = False
+    read: int = field(default=0, init=False)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, LocalFeatures]]:
+        if not self.images:
+            raise InputError("Expected pictures to collect a database from, got none.")
+        for path in watch(self.images, f"collect {self.adapter.name}", shown=self.progress):
+            try:
+                image = read_image(path)
+            except (FileError, InputError) as error:
+                warnings.warn(f"Left out a picture: {error}", BadImageWarning, stacklevel=2)
+                continue
+            self.read += 1
+            yield image, self.adapter.extract(image)
+
+    def require(self, module: str) -> Any:
+        """Return a module that collecting cannot do without.
+
+        Raises:
+            MissingDependencyError: It is not installed.
+        """
+        return require(module, "index", needed_by=f"collecting a database for {self.method!r}")
+
+    def save(self, tensors: Mapping[str, Tensor], options: Mapping[str, Any]) -> None:
+        """Write what was collected, with the options of the collecting.
+
+        Raises:
+            FileError: The place cannot be written.
+        """
+        origin = Origin.of(self.method, self.adapter, self.read, **options)
+        Database(origin, tensors).save(self.output)
+
+
 def collect_database(
     method: str,
     images: Sequence[Path],
@@ -194,9 +242,10 @@ def collect_database(
         raise InputError(
             f"Expected a method that works from a database ({', '.join(able)}), got {method!r}."
         )
-    fixed = ("images", "output", "descriptor", "progress")
-    check_options(f"collecting for {method!r}", factory.collect, options, fixed=fixed)
-    return factory.collect(images, output, descriptor=descriptor, progress=progress, **options)
+    check_options(f"collecting for {method!r}", factory.collect, options, fixed=("collection",))
+    adapter = resolve_descriptor(descriptor)
+    collection = Collection(factory.name, images, Path(output), adapter, progress)
+    return factory.collect(collection, **options)
 
 
 def open_database(
@@ -229,28 +278,6 @@ def open_database(
     if descriptor is not None:
         database.check(resolve_descriptor(descriptor))
     return database
-
-
-def extract_all(
-    images: Sequence[Path], adapter: Descriptor, *, progress: bool = False
-) -> Iterator[tuple[Tensor, LocalFeatures]]:
-    """Yield each picture, (3, H, W) in [0, 1], and its features; one at a time is in memory.
-
-    Raises:
-        InputError: No pictures are given.
-
-    Warns:
-        BadImageWarning: One cannot be read, and is left out.
-    """
-    if not images:
-        raise InputError("Expected pictures to collect a database from, got none.")
-    for path in watch(images, f"collect {adapter.name}", shown=progress):
-        try:
-            image = read_image(path)
-        except (FileError, InputError) as error:
-            warnings.warn(f"Left out a picture: {error}", BadImageWarning, stacklevel=2)
-            continue
-        yield image, adapter.extract(image)
 
 
 def _advice(method: str, descriptor: str) -> str:

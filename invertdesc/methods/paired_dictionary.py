@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from invertdesc._optional import require
 from invertdesc._options import check_range
-from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.methods._lasso import positive_lasso
 from invertdesc.methods._merge import Windows
@@ -28,7 +24,7 @@ from invertdesc.methods._pairs import (
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
-    from invertdesc.methods.database import Database
+    from invertdesc.methods.database import Collection, Database
 
 BATCH = 400  # as in the paper
 
@@ -81,42 +77,33 @@ class PairedDictionary(PairedInverse):
     @classmethod
     def collect(
         cls,
-        images: Sequence[Path],
-        output: Path,
+        collection: Collection,
         *,
-        descriptor: str | Descriptor,
         most: int = 30,
         blocks: int = 5,
         atoms: int = 512,
         penalty: float = 0.05,
         seed: int = 0,
-        progress: bool = False,
     ) -> str:
-        """Learn from a folder of pictures and write one file.
+        """Learn atoms, write them, and return a line that says from what.
 
         Args:
-            images: Image files; some hundred.
-            output: A .safetensors file.
-            descriptor: Name or adapter.
+            collection: Some hundred pictures.
             most: Patches of a picture, at most.
             blocks: Along a side of a window of HOG, odd.
             atoms: In the dictionary.
             penalty: On the sum of a code while learning, of vectors of length 1.
             seed: Of the choices.
-            progress: Show a bar.
-
-        Returns:
-            A line that says what is in it.
 
         Raises:
             InputError: An option is out of range, or there are fewer patches than atoms.
             MissingDependencyError: scikit-learn is not installed.
         """
-        require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
+        collection.require("sklearn")
         check_range("penalty", penalty, above=0, below=1)
         check_range("atoms", atoms, 1)
-        windows = Windows(resolve_descriptor(descriptor), blocks)
-        pairs = gather_pairs(images, windows, most, seed=seed, progress=progress)
+        windows = Windows(collection.adapter, blocks)
+        pairs = gather_pairs(collection, windows, most, seed=seed)
         if len(pairs.vectors) < atoms:
             raise InputError(
                 f"Expected at least {atoms} patches, one for each atom, got {len(pairs.vectors)}. "
@@ -125,16 +112,9 @@ class PairedDictionary(PairedInverse):
         halves = [_half(pairs.vectors), to_unit(pairs.patches, CONTRAST_FLOOR)]
         found = _learn(torch.cat(halves, 1), atoms, penalty, seed)
         vectors, patches = torch.split(found, [part.shape[1] for part in halves], 1)
-        return save_pairs(
-            cls.name,
-            output,
-            windows,
-            pairs,
-            {"vectors": vectors.half(), "patches": patches.half()},
-            penalty=penalty,
-            atoms=atoms,
-            seed=seed,
-        )
+        tensors = {"vectors": vectors.half(), "patches": patches.half()}
+        options = {"penalty": penalty, "atoms": atoms, "seed": seed}
+        return save_pairs(collection, windows, pairs, tensors, options)
 
     def infer(self, vectors: Tensor) -> Tensor:
         """Return patches (M, G * G) for vectors (M, D')."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,12 +16,13 @@ from torch import Tensor
 from invertdesc._optional import require
 from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
+from invertdesc.descriptors.base import encoding_of
 from invertdesc.errors import FileError, InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
 from invertdesc.methods._merge import LEAST_BLUR
 from invertdesc.methods.base import Method, Needs
-from invertdesc.methods.database import Database, Origin, extract_all, open_database
+from invertdesc.methods.database import Collection, Database, open_database
 from invertdesc.methods.poisson import FLAT
 from invertdesc.ops import solve_poisson
 from invertdesc.rasterizers.field import between_pixels, merge_pieces
@@ -91,30 +92,21 @@ class PatchDatabase(Method):
     @classmethod
     def collect(
         cls,
-        images: Sequence[Path],
-        output: Path,
+        collection: Collection,
         *,
-        descriptor: str | Descriptor,
         most: int = 500,
         side: int = 16,
-        progress: bool = False,
     ) -> str:
-        """Write the descriptors and patches of pictures to a file.
+        """Write the descriptors and patches of pictures, and return a line that says how many.
 
-        Pictures are read one at a time, and rows wait in files beside `output`, so that memory does
-        not grow with them.
+        Rows wait in files beside the output, so that memory does not grow with them. With SIFT the
+        output takes 1 kB a keypoint.
 
         Args:
-            images: Image files.
-            output: A .safetensors file; 1 kB a keypoint with SIFT.
-            descriptor: Name or adapter.
+            collection: Pictures, descriptor and output.
             most: Keypoints of a picture, those of the highest scores; without scores, evenly
                 spaced.
             side: Of a patch, in samples; it fills the descriptor's frame.
-            progress: Show a bar.
-
-        Returns:
-            A line that says what is in the file.
 
         Raises:
             InputError: A number is out of range, or no picture has a keypoint.
@@ -122,19 +114,18 @@ class PatchDatabase(Method):
         """
         check_range("most", most, 1)
         check_range("side", side, 2)
-        adapter, read = resolve_descriptor(descriptor), 0
-        with _spool(Path(output)) as (vectors, patches):
-            for image, features in extract_all(images, adapter, progress=progress):
+        adapter = collection.adapter
+        with _spool(collection.output) as (vectors, patches):
+            for image, features in collection:
                 chosen = _at_most(features, most)
                 vectors.add(_stored(_searched(adapter, chosen.descriptors)))
                 patches.add(_cut(image, chosen, adapter.frame, side))
-                read += 1
+            read = collection.read
             if not vectors.count:
                 raise InputError(f"Expected pictures with keypoints, found none in {read}.")
-            origin = Origin.of(cls.name, adapter, read, most=most, side=side)
             tensors = {"vectors": vectors.tensor(), "patches": patches.tensor()}
-            Database(origin, tensors).save(output)
-        return f"{vectors.count} patches of {read} pictures, for {origin.descriptor!r}."
+            collection.save(tensors, {"most": most, "side": side})
+        return f"{vectors.count} patches of {read} pictures, for {encoding_of(adapter)!r}."
 
     def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), RGB in [0, 1].

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
-from invertdesc._optional import require
 from invertdesc._options import check_range
-from invertdesc.descriptors import resolve_descriptor
 from invertdesc.methods._merge import Windows
 from invertdesc.methods._pairs import (
     CONTRAST,
@@ -24,7 +20,7 @@ from invertdesc.methods._pairs import (
 )
 
 if TYPE_CHECKING:
-    from invertdesc.descriptors import Descriptor
+    from invertdesc.methods.database import Collection
 
 
 class Ridge(PairedInverse):
@@ -46,39 +42,30 @@ class Ridge(PairedInverse):
     @classmethod
     def collect(
         cls,
-        images: Sequence[Path],
-        output: Path,
+        collection: Collection,
         *,
-        descriptor: str | Descriptor,
         most: int = 100,
         blocks: int = 5,
         penalty: float = 0.02,
-        progress: bool = False,
     ) -> str:
-        """Fit to a folder of pictures and write one file.
+        """Fit a map, write it, and return a line that says to what.
 
         Args:
-            images: Image files; some hundred.
-            output: A .safetensors file.
-            descriptor: Name or adapter.
+            collection: Some hundred pictures.
             most: Patches of a picture, at most.
             blocks: Along a side of a window of HOG, odd.
             penalty: On the map, relative to the variance of the vectors.
-            progress: Show a bar.
-
-        Returns:
-            A line that says what is in it.
 
         Raises:
             InputError: An option is out of range, or no keypoints are found.
             MissingDependencyError: scikit-learn is not installed.
         """
-        require("sklearn", "index", needed_by=f"collecting a database for {cls.name!r}")
+        collection.require("sklearn")
         from sklearn.linear_model import Ridge as Regression
 
         check_range("penalty", penalty, above=0)
-        windows = Windows(resolve_descriptor(descriptor), blocks)
-        pairs = gather_pairs(images, windows, most, progress=progress)
+        windows = Windows(collection.adapter, blocks)
+        pairs = gather_pairs(collection, windows, most)
         found = Regression(alpha=penalty_of(pairs.vectors, penalty)).fit(
             pairs.vectors.numpy(), to_unit(pairs.patches, CONTRAST_FLOOR).numpy()
         )
@@ -88,7 +75,7 @@ class Ridge(PairedInverse):
             "scale": scale,
             "bias": torch.from_numpy(found.intercept_).float(),
         }
-        return save_pairs(cls.name, output, windows, pairs, tensors, penalty=penalty)
+        return save_pairs(collection, windows, pairs, tensors, {"penalty": penalty})
 
     def infer(self, vectors: Tensor) -> Tensor:
         """Return patches (M, G * G) for vectors (M, D')."""

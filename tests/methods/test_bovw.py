@@ -19,6 +19,7 @@ from invertdesc.methods._arrange import (
     start_arrangement,
 )
 from invertdesc.methods.bovw import Bovw, grid_order
+from invertdesc.methods.database import collect_database
 
 
 def total_cost(words: torch.Tensor, places: torch.Tensor, beside: torch.Tensor) -> float:
@@ -131,7 +132,9 @@ def test_words_find_their_places_in_pictures_like_those_collected(tmp_path: Path
         noisy = picture + 0.02 * torch.randn(picture.shape, generator=draw)
         write_image(noisy.clamp(0, 1), tmp_path / f"{number}.png")
     dense = create_descriptor("sift-dense")
-    line = Bovw.collect(sorted(tmp_path.iterdir()), tmp_path / "words", descriptor=dense, words=48)
+    line = collect_database(
+        "bovw", sorted(tmp_path.iterdir()), tmp_path / "words", descriptor=dense, words=48
+    )
     assert line == "48 words of 'sift' in 6 pictures."
     batch = FeatureBatch.collate([extract(picture, descriptor=dense)])
     (found,) = Bovw(dense, database=tmp_path / "words").measure(batch)
@@ -172,7 +175,7 @@ def test_grids_are_told_from_what_is_none(method: Bovw, features: LocalFeatures)
 
 def test_hog_has_a_grid_too(pictures_folder: Path, tmp_path: Path) -> None:
     images = sorted(pictures_folder.iterdir())[:2]
-    Bovw.collect(images, tmp_path / "words", descriptor="hog", words=8)
+    collect_database("bovw", images, tmp_path / "words", descriptor="hog", words=8)
     batch = FeatureBatch.collate([extract(data.camera()[:64, :80], descriptor="hog")])
     picture = create_method("bovw", database=tmp_path / "words")(batch)
     assert picture.shape == (1, 3, 64, 80)
@@ -184,9 +187,9 @@ def test_what_it_cannot_work_with_is_told(
 ) -> None:
     images = sorted(pictures_folder.iterdir())[:1]
     with pytest.raises(InputError, match="regular grid"):
-        Bovw.collect(images, tmp_path / "x", descriptor="sift")
+        collect_database("bovw", images, tmp_path / "x", descriptor="sift")
     with pytest.raises(InputError, match="words from 2 to 225"):
-        Bovw.collect(images, tmp_path / "x", descriptor="sift-dense", words=999)
+        collect_database("bovw", images, tmp_path / "x", descriptor="sift-dense", words=999)
     with pytest.raises(InputError, match="arrangement among 'learned', 'random'"):
         Bovw("sift-dense", database=database("bovw"), arrangement="best")
     assert not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ from invertdesc.image import to_gray, to_image
 from invertdesc.methods._lasso import positive_lasso, residual
 from invertdesc.methods._merge import Windows
 from invertdesc.methods._pairs import gather_pairs
+from invertdesc.methods.database import Collection, collect_database
 from invertdesc.methods.paired_dictionary import PairedDictionary
 
 
@@ -69,7 +70,9 @@ def test_too_few_steps_stop() -> None:
 def test_hog_shows_the_picture(pictures_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "hog.safetensors"
     images = sorted(pictures_folder.iterdir())
-    line = PairedDictionary.collect(images, path, descriptor="hog", most=150, blocks=3, atoms=64)
+    line = collect_database(
+        "paired-dictionary", images, path, descriptor="hog", most=150, blocks=3, atoms=64
+    )
     assert line == "an inverse of 'hog', fitted to 900 patches of 6 pictures."
     image = to_image(data.astronaut()[40:168, 90:250])
     method = create_method("paired-dictionary", descriptor="hog", database=path)
@@ -86,7 +89,10 @@ def test_codes_carry_over_to_patches(
     """Patches that were learned from are given back by the codes of their vectors alone."""
     method = PairedDictionary("sift", database=database("paired-dictionary"))
     windows = Windows(create_descriptor("sift"))
-    pairs = gather_pairs(sorted(pictures_folder.iterdir()), windows, 50)
+    images = sorted(pictures_folder.iterdir())
+    pairs = gather_pairs(
+        Collection("paired-dictionary", images, Path("none"), windows.adapter), windows, 50
+    )
     found = method.infer(pairs.vectors)
     right = F.cosine_similarity(found, pairs.patches, dim=1).mean()
     wrong = F.cosine_similarity(found.roll(1, 0), pairs.patches, dim=1).mean()
@@ -99,9 +105,9 @@ def test_what_it_cannot_work_with_is_told(
 ) -> None:
     images = sorted(pictures_folder.iterdir())[:1]
     with pytest.raises(InputError, match="at least 512 patches, one for each atom, got 20"):
-        PairedDictionary.collect(images, tmp_path / "x", descriptor="hog", most=20)
+        collect_database("paired-dictionary", images, tmp_path / "x", descriptor="hog", most=20)
     with pytest.raises(InputError, match="penalty > 0 and < 1, got 0"):
-        PairedDictionary.collect(images, tmp_path / "x", descriptor="hog", penalty=0.0)
+        collect_database("paired-dictionary", images, tmp_path / "x", descriptor="hog", penalty=0.0)
     with pytest.raises(InputError, match="penalty > 0 and < 1, got 2"):
         PairedDictionary("sift", database=database("paired-dictionary"), penalty=2)
     assert not list(tmp_path.iterdir())

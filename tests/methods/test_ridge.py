@@ -13,7 +13,7 @@ from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image
 from invertdesc.methods._merge import Windows
 from invertdesc.methods._pairs import CONTRAST_FLOOR, gather_pairs, penalty_of, to_unit
-from invertdesc.methods.database import Database
+from invertdesc.methods.database import Collection, Database, collect_database
 from invertdesc.methods.ridge import Ridge
 from invertdesc.unfolding.sample import sample_frames
 
@@ -22,7 +22,7 @@ from invertdesc.unfolding.sample import sample_frames
 def hog_file(pictures_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("ridge") / "hog.safetensors"
     images = sorted(pictures_folder.iterdir())
-    line = Ridge.collect(images, path, descriptor="hog", most=200, blocks=3)
+    line = collect_database("ridge", images, path, descriptor="hog", most=200, blocks=3)
     assert line == "an inverse of 'hog', fitted to 1200 patches of 6 pictures."
     return path
 
@@ -68,7 +68,8 @@ def test_patches_are_sampled_in_the_keypoints_frame() -> None:
 
 def test_it_is_scikit_learns_regression(pictures_folder: Path, hog_file: Path) -> None:
     windows = Windows(create_descriptor("hog"), 3)
-    pairs = gather_pairs(sorted(pictures_folder.iterdir()), windows, 200)
+    images = sorted(pictures_folder.iterdir())
+    pairs = gather_pairs(Collection("ridge", images, Path("none"), windows.adapter), windows, 200)
     assert pairs.vectors.shape == (1200, 9 * 81)
     assert pairs.patches.shape == (1200, 20 * 20)
     assert float(pairs.patches.mean(1).abs().max()) < 1e-6
@@ -126,7 +127,7 @@ def test_what_it_cannot_work_with_is_told(
     images = sorted(pictures_folder.iterdir())[:1]
     for option in ({"blocks": 2}, {"most": 0}, {"penalty": 0.0}):
         with pytest.raises(InputError, match="Expected"):
-            Ridge.collect(images, tmp_path / "x", descriptor="hog", **option)
+            collect_database("ridge", images, tmp_path / "x", descriptor="hog", **option)
     assert not list(tmp_path.iterdir())
 
 
