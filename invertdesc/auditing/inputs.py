@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from torch import Tensor
 
 from invertdesc._files import IMAGE_SUFFIXES
+from invertdesc._sources import read_one
 from invertdesc.auditing.subjects import Subject, shrink_subject, with_original
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import check_descriptors
-from invertdesc.image import read_image, shrink_image, to_image
+from invertdesc.image import read_image, shrink_image
 from invertdesc.sources import spread, walk
 from invertdesc.stores.base import Store
 from invertdesc.stores.open import is_store, open_store
@@ -125,17 +126,12 @@ def _find(source: Source, descriptor: str | Descriptor | None) -> Store | Sequen
 
 
 def _read(number: int, one: Single) -> Entry:
-    path = Path(one) if isinstance(one, str | os.PathLike) else None
-    name = f"image {number}" if path is None else path.name
+    name = f"image {number}"
+    if isinstance(one, str | os.PathLike):
+        path = Path(one)
+        name = path.stem if path.suffix.lower() == ".npz" else path.name
     try:
-        if isinstance(one, LocalFeatures):
-            return name, one
-        if path is None:
-            return name, to_image(one)
-        if path.suffix.lower() == ".npz":
-            name = path.stem
-            return name, LocalFeatures.load(path)
-        return name, read_image(path)
+        return name, read_one(one)
     except InvertDescError as error:
         return name, error
 

@@ -16,7 +16,7 @@ from invertdesc.bulk.log import log_path
 from invertdesc.bulk.places import Places, Shard, check_inside, is_there, plan_images
 from invertdesc.drawing import side_by_side
 from invertdesc.errors import InputError
-from invertdesc.evaluation.consistency import agreement, can_describe
+from invertdesc.evaluation.consistency import agreement
 from invertdesc.features.guesses import Guesses
 from invertdesc.features.local import LocalFeatures
 from invertdesc.image import write_image
@@ -71,8 +71,7 @@ class Recipe:
 
 def _consistency(features: LocalFeatures, picture: Tensor) -> dict[str, float]:
     """Return how well a picture's own descriptors agree with the stored ones, where they can."""
-    adapter = adapter_of(features.descriptor)
-    found = agreement(adapter, features, picture) if can_describe(adapter) else None
+    found = agreement(adapter_of(features.descriptor), features, picture)
     if found is None:
         return {}
     return {"agreement": round(found[0], 4), "shuffled": round(found[1], 4)}

@@ -15,7 +15,13 @@ from invertdesc._progress import watch
 from invertdesc.drawing import comparison_sheet
 from invertdesc.errors import InvertDescError
 from invertdesc.evaluation.baselines import MeanPicture
-from invertdesc.evaluation.evaluate import Keep, Row, evaluate, layout_table, save_table
+from invertdesc.evaluation.evaluate import (
+    Keep,
+    Row,
+    evaluate,
+    layout_table,
+    save_table,
+)
 from invertdesc.evaluation.memory import peak_memory
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import read_image, write_image

@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from invertdesc.features.local import LocalFeatures
 
 
-def can_describe(adapter: Descriptor) -> bool:
-    """Say whether an adapter describes pictures at given keypoints."""
-    # Not isinstance: on Python 3.11 that reads every property, and one of them reads a file.
-    return hasattr(adapter, "describe")
-
-
 def agreement(
     adapter: Descriptor, features: LocalFeatures, picture: Tensor
 ) -> tuple[float, float] | None:
@@ -35,8 +29,11 @@ def agreement(
     Returns:
         Mean cosine, or for descriptors of bits the mean share of bits that agree; and the same with
         the stored descriptors dealt out among the keypoints by a fixed shuffle. None where the
-        picture cannot be described there.
+        adapter describes no pictures at given keypoints, or not this one there.
     """
+    # Not isinstance: on Python 3.11 that reads every property, and one of them reads a file.
+    if not hasattr(adapter, "describe") or not len(features):
+        return None
     numbered = replace(features, scores=torch.arange(len(features), dtype=torch.float32))
     try:
         again = cast("Any", adapter).describe(picture, numbered)

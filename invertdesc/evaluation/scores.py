@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from torch import Tensor
 
 from invertdesc.errors import InputError
-from invertdesc.evaluation.consistency import agreement, can_describe
+from invertdesc.evaluation.consistency import agreement
 from invertdesc.evaluation.faces import count_found, find_faces
 from invertdesc.evaluation.metrics import SSIM_WINDOW, gradient_correlation, ncc, psnr, ssim
 from invertdesc.image import as_seen, to_gray
@@ -53,9 +53,6 @@ class Scores:
     consistency_floor: float | None = None
     faces: float | None = None
     faces_seen: float | None = None
-
-
-MEASURES = tuple(one.name for one in fields(Scores))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +145,7 @@ class Ruler:
         return picture[..., y0:y1, x0:x1]
 
     def _consistency(self, features: LocalFeatures, picture: Tensor) -> dict[str, float]:
-        if self.adapter is None or not can_describe(self.adapter) or not len(features):
-            return {}
-        found = agreement(self.adapter, features, picture)
+        found = None if self.adapter is None else agreement(self.adapter, features, picture)
         return {} if found is None else {"consistency": found[0], "consistency_floor": found[1]}
 
 

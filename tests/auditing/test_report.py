@@ -25,7 +25,7 @@ from invertdesc.auditing.sweeps import Line, Sweep
 from invertdesc.auditing.threats import THREATS
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import FileError, InputError, MissingFieldError
-from invertdesc.evaluation.scores import MEASURES, Ruler, Scores
+from invertdesc.evaluation.scores import Ruler, Scores
 
 HOSTILE = '<script>alert(1)</script>"onload="x\u202e\x1b]0;\ud800.png'
 VOID = ("meta", "img", "line", "br")
@@ -180,7 +180,7 @@ def test_the_table_shows_the_numbers_of_the_json(found: Audit, tmp_path: Path) -
     for row in numbers["rows"]:
         key = row["name"] if row["value"] is None else f"{row['name']}={row['value']}"
         assert cells[key, "keypoints"] == number(row["keypoints"], 0)
-        for name in MEASURES:
+        for name in vars(Scores()):
             if (key, name) in cells:
                 assert cells[key, name] == number(row[name], digits[name])
                 checked += row[name] is not None
