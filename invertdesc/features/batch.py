@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Self
 
 import torch
@@ -86,7 +87,7 @@ class FeatureBatch:
         if not -len(self) <= image < len(self):
             raise IndexError(f"Expected an image among {len(self)}, got index {image}.")
         image %= len(self)
-        rows = slice(int(self.offsets[image]), int(self.offsets[image + 1]))
+        rows = slice(*self.offsets[image : image + 2].tolist())
         return LocalFeatures(
             image_size=self.image_size,
             descriptor=self.descriptor,
@@ -96,16 +97,20 @@ class FeatureBatch:
 
     def split(self) -> list[FeatureBatch]:
         """Return a batch of one for each image, with views of the rows."""
-        return [self._part(image) for image in range(len(self))]
+        return [self._part(image, rows) for image, rows in enumerate(self.rows)]
 
-    def _part(self, image: int) -> FeatureBatch:
-        rows = slice(int(self.offsets[image]), int(self.offsets[image + 1]))
+    def _part(self, image: int, rows: slice) -> FeatureBatch:
         return replace(
             self,
             offsets=self.offsets.new_tensor([0, rows.stop - rows.start]),
             provenances=self.provenances[image : image + 1],
             **changed_rows(self, lambda value: value[rows]),
         )
+
+    @property
+    def rows(self) -> list[slice]:
+        """The rows of each image's keypoints."""
+        return [slice(*ends) for ends in pairwise(self.offsets.tolist())]
 
     @property
     def device(self) -> torch.device:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -86,8 +85,8 @@ class Biht(Method):
         batch.require(pattern.frame.needs, needed_by=f"the pattern of {adapter.name!r}")
         bits = adapter.encode(batch.descriptors)
         # Image by image: rounding, which differs with the size of a product, decides what is kept.
-        ends = watch(list(pairwise(batch.offsets.tolist())), self.name, leave=False)
-        patches = torch.cat([self.patches(pattern, bits[a:b]) for a, b in ends])
+        images = watch(batch.rows, self.name, leave=False)
+        patches = torch.cat([self.patches(pattern, bits[rows]) for rows in images])
         pieces, frame = inner_gradients(patches, pattern.frame)
         size = pieces.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-9)
         unfolding = replace(adapter.unfolding, frame=frame)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -146,7 +145,7 @@ class Bovw(PatchMethod):
         """Return a patch (M, G, G) for each row of a batch."""
         patches = self.held("patches", batch.keypoints)
         words = batch.offsets.new_zeros(len(batch.keypoints))
-        for rows in _images(batch):
+        for rows in batch.rows:
             shape, order = grid_order(batch.keypoints[rows])
             arranged = self.arrange(self._words(windows, batch.descriptors[rows]), shape)
             words[rows.start + order] = arranged.flatten().to(words.device)
@@ -169,7 +168,7 @@ class Bovw(PatchMethod):
         adapter = resolve_descriptor(self.descriptor or batch.descriptor)
         self.database.check(adapter)
         scores = []
-        for rows in _images(batch):
+        for rows in batch.rows:
             shape, order = grid_order(batch.keypoints[rows])
             words = self._words(Windows(adapter, 1), batch.descriptors[rows])
             truth = words[order].cpu().view(shape)
@@ -233,11 +232,6 @@ def grid_order(keypoints: Tensor) -> tuple[tuple[int, int], Tensor]:
     if len(torch.unique(place)) < len(place):
         raise InputError("Expected one keypoint at each place of the grid, got several at one.")
     return (rows, columns), place.argsort()
-
-
-def _images(batch: FeatureBatch) -> list[slice]:
-    """Return the rows of each image."""
-    return [slice(a, b) for a, b in pairwise(batch.offsets.tolist())]
 
 
 def _split(database: Database) -> list[Tensor]:

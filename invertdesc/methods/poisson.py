@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -100,11 +99,10 @@ class Poisson(Method):
         adapter = resolve_descriptor(self.rasterizer.descriptor or batch.descriptor)
         unfolding = self.rasterizer.unfolding or adapter.unfolding
         vectors = adapter.encode(batch.descriptors)
-        ends = batch.offsets.tolist()
         return torch.cat(
             [
-                unfolding.sample(vectors[a:b], torch.Generator().manual_seed(self.seed))
-                for a, b in pairwise(ends)
+                unfolding.sample(vectors[rows], torch.Generator().manual_seed(self.seed))
+                for rows in batch.rows
             ]
         )
 

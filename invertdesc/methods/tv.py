@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -117,9 +116,9 @@ class Tv(Method):
                 f"Expected {len(pattern.boxes)} differences a vector, got {measured.shape[1]}."
             )
         matrix = pattern.matrix(grid).to(measured)
-        ends = watch(list(pairwise(batch.offsets.tolist())), self.name, leave=False)
+        images = watch(batch.rows, self.name, leave=False)
         return torch.cat(
-            [least_variation(matrix, measured[a:b], self.weight, self.steps) for a, b in ends]
+            [least_variation(matrix, measured[rows], self.weight, self.steps) for rows in images]
         )
 
     def _check(self, adapter: Descriptor, *, binary: bool) -> None:

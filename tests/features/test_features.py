@@ -472,6 +472,7 @@ def test_a_batch_splits_into_what_it_was_packed_from() -> None:
     features = [make(count) for count in (3, 0, 2)]
     batch = FeatureBatch.collate(features)
     parts = batch.split()
+    assert batch.rows == [slice(0, 3), slice(3, 3), slice(3, 5)]
     assert [part.offsets.tolist() for part in parts] == [[0, 3], [0, 0], [0, 2]]
     for part, one in zip(parts, features, strict=True):
         alone = FeatureBatch.collate([one])
