@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, overload
 import torch
 from torch import Tensor
 
+from invertdesc._inputs import read_one, several
 from invertdesc._options import check_range
 from invertdesc._progress import show_progress, watch
-from invertdesc._sources import read_one, several
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError, NoKeypointsWarning
 from invertdesc.features._checks import OPTIONAL_FIELDS
@@ -25,7 +25,7 @@ from invertdesc.methods._kept import kept_method
 from invertdesc.methods.base import run_method
 
 if TYPE_CHECKING:
-    from invertdesc._sources import Source, Sources
+    from invertdesc._inputs import Source, Sources
     from invertdesc.descriptors import Descriptor
     from invertdesc.methods import MethodLike
 

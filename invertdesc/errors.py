@@ -1,8 +1,34 @@
 """The errors that invertdesc raises on purpose: one family, each also a builtin of its kind."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What mends an error: a parameter to give, or a public function to call first.
+
+    Programs that have words of their own for parameters, as the shell has, translate it.
+
+    Attributes:
+        verb: Name of the function to call first, such as `"collect_database"`; None where the one
+            that failed is to be called again with the parameters.
+        options: Values of parameters, by name. A text in capitals, such as `"FILE"`, stands for
+            what the reader chooses.
+    """
+
+    verb: str | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+
 
 class InvertDescError(Exception):
     """Root of all errors that invertdesc raises on purpose.
+
+    Attributes:
+        hint: What mends it, where that can be said in parameters, or None.
 
     >>> from invertdesc import create_method
     >>> try:
@@ -11,6 +37,17 @@ class InvertDescError(Exception):
     ...     print(error)
     Unknown method 'unfolt'. Did you mean 'unfold'?
     """
+
+    hint: Hint | None = None
+
+    def with_hint(self, verb: str | None = None, **options: object) -> Self:
+        """Return this error, with a hint.
+
+        >>> InputError("Expected an empty folder.").with_hint(resume=True).hint
+        Hint(verb=None, options={'resume': True})
+        """
+        self.hint = Hint(verb, options)
+        return self
 
 
 class InputError(InvertDescError, ValueError):
@@ -56,9 +93,28 @@ def find_lack_of_memory(error: Exception) -> OutOfMemoryError | None:
         return None
     reason = next((line for line in lines if line), type(error).__name__).rstrip(".")
     return OutOfMemoryError(
-        f"Expected more memory than there is: {reason}. Take smaller pictures, fewer at a time "
-        "(--batch-size 1), or a method that needs less, such as poisson."
-    )
+        f"Expected more memory than there is: {reason}. Take smaller pictures, fewer at a time, or "
+        "a method that needs less, such as poisson."
+    ).with_hint(batch_size=1)
+
+
+def find_hint(error: BaseException | None) -> Hint | None:
+    """Return the hint of an error, or else of the nearest of its causes that has one.
+
+    >>> try:
+    ...     try:
+    ...         raise InputError("Expected a small image.").with_hint(max_side=512)
+    ...     except InputError as cause:
+    ...         raise FileError("Cannot use photo.png.") from cause
+    ... except FileError as error:
+    ...     print(find_hint(error))
+    Hint(verb=None, options={'max_side': 512})
+    """
+    while error is not None:
+        if isinstance(error, InvertDescError) and error.hint is not None:
+            return error.hint
+        error = error.__cause__
+    return None
 
 
 class NoKeypointsWarning(UserWarning):

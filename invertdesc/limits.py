@@ -112,5 +112,5 @@ def check_limit(name: str, wanted: int, what: str) -> None:
     if wanted > most:
         raise InputError(
             f"Expected {what} of at most {most} {UNITS[name]}, got {wanted}. If you trust it, "
-            f"raise the limit: --limit {name}={wanted}, in Python use_limits(Limits(...))."
-        )
+            f"raise the limit {name}: use_limits(Limits({name}={wanted}))."
+        ).with_hint(limits=f"{name}={wanted}")

@@ -68,6 +68,13 @@ class Registry(Generic[T]):
         self._search_plugins()
         return sorted(name for name in self._factories if fnmatchcase(name, pattern))
 
+    def summaries(self, pattern: str = "*") -> dict[str, str]:
+        """Return what the names that match a wildcard pattern stand for: a line each."""
+        return {
+            name: "".join((self.get(name).__doc__ or "").strip().splitlines()[:1])
+            for name in self.names(pattern)
+        }
+
     def get(self, name: str) -> Factory[T]:
         """Return the factory behind a name.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from invertdesc._files import IMAGE_SUFFIXES
+from invertdesc._text import printable
 from invertdesc.errors import FileError, InputError
 
 T = TypeVar("T")
@@ -46,6 +47,28 @@ def find_sources(
         FileError: A name leads to no file, or a folder cannot be read.
     """
     return list(locate_sources(names, suffixes))
+
+
+def find_images(folders: Iterable[str | os.PathLike[str]], most: int | None = None) -> list[Path]:
+    """Return the images of folders, one folder after the other.
+
+    Args:
+        folders: Folders; files and patterns too.
+        most: Images to take of each folder at most, evenly spaced; None for all.
+
+    Raises:
+        FileError: A folder has no image, or cannot be read.
+    """
+    return [path for folder in folders for path in spread(find_sources([folder]), most)]
+
+
+def title_of(folder: str | os.PathLike[str]) -> str:
+    """Return a folder's name and its parent's, to call its images in tables.
+
+    >>> title_of("/data/faces/test")
+    'faces/test'
+    """
+    return printable("/".join(Path(os.path.realpath(folder)).parts[-2:]))
 
 
 def locate_sources(

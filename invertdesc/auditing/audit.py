@@ -16,6 +16,7 @@ from invertdesc.auditing.result import Audit
 from invertdesc.auditing.run import Plan, run_plan
 from invertdesc.auditing.sweeps import default_sweeps
 from invertdesc.auditing.threats import THREATS
+from invertdesc.evaluation.identity import Identity, load_identity
 from invertdesc.evaluation.scores import Distance, Ruler
 from invertdesc.features.local import Box
 from invertdesc.methods import create_method
@@ -23,7 +24,6 @@ from invertdesc.methods import create_method
 if TYPE_CHECKING:
     from invertdesc.auditing.inputs import Inputs, Source
     from invertdesc.descriptors import Descriptor
-    from invertdesc.evaluation.identity import Identity
     from invertdesc.methods import MethodLike
 
 # The name of a threat or defence, alone or with its strength or region.
@@ -43,7 +43,7 @@ def audit(
     curves: bool = True,
     faces: bool = True,
     distances: Mapping[str, Distance] | None = None,
-    identity: Identity | None = None,
+    identity: Identity | str | os.PathLike[str] | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     progress: bool = False,
@@ -65,7 +65,7 @@ def audit(
         curves: Whether to measure how the leak changes with the strength of each.
         faces: Whether to look for faces.
         distances: `"vgg"` and `"lpips"`, as `evaluate` takes them.
-        identity: A distance of faces, such as `load_identity(path)`.
+        identity: A distance of faces, or the file of a model as `load_identity` takes it.
         seed: Random seed; the same one gives the same numbers.
         device: Where the method computes, such as `"cuda"`.
         progress: Show a bar.
@@ -85,6 +85,8 @@ def audit(
     """
     plan = _plan(threats, defences, curves, seed, device)
     inputs = read_inputs(source, descriptor, images=images, side=side, originals=originals)
+    if isinstance(identity, str | os.PathLike):
+        identity = load_identity(identity)
     ruler = Ruler(inputs.adapter, distances or {}, identity, faces)
     return _attack(inputs, method or "unfold", ruler, plan, progress)
 

@@ -151,7 +151,14 @@ def _run(
         title=title,
         on_outcome=on_outcome,
         progress=progress,
+        target=_common_target(list(plan.values())),
     )
+
+
+def _common_target(targets: Sequence[Path]) -> Path:
+    if len(targets) == 1:
+        return targets[0]
+    return Path(os.path.commonpath([target.parent for target in targets]))
 
 
 def _read_file(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
-from invertdesc.errors import InvertDescError
+from invertdesc.errors import Hint, InvertDescError, find_hint
 from invertdesc.features.local import LocalFeatures
 from invertdesc.limits import get_limits
 
@@ -70,6 +70,7 @@ class Outcome:
         milliseconds: Time to `read`, to `make` (an equal share of its batch) and to `write`.
         measures: Measures of the result, by name.
         error: Message of what went wrong, or None.
+        hint: What mends it, where the error has one; None with Ray.
     """
 
     image: str
@@ -78,10 +79,11 @@ class Outcome:
     milliseconds: dict[str, float] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     error: str | None = None
+    hint: Hint | None = None
 
     def fail(self, error: InvertDescError) -> None:
         """Note an error."""
-        self.status, self.error = Status.FAILED, str(error)
+        self.status, self.error, self.hint = Status.FAILED, str(error), find_hint(error)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

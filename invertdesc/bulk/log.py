@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -52,7 +52,8 @@ class Log:
         """
         if outcome.status is Status.THERE and outcome.image in self._known:
             return
-        fields = {name: value for name, value in asdict(outcome).items() if value not in (None, {})}
+        whole = asdict(replace(outcome, hint=None))
+        fields = {name: value for name, value in whole.items() if value not in (None, {})}
         line = json.dumps(fields, ensure_ascii=False).encode(errors="replace")
         try:
             if self._file is None:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.errors import InputError
-from invertdesc.sources import leads_to, locate_sources
+from invertdesc.sources import find_sources, leads_to, locate_sources
 
 Sources: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 Shard: TypeAlias = tuple[int, int]  # number, count
@@ -109,6 +109,56 @@ def plan_files(
         raise InputError("Expected sources to work on, got none.")
     check_apart(plan)
     return plan
+
+
+def plan_outputs(
+    sources: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None,
+    suffix: str,
+    *,
+    suffixes: Sequence[str] = IMAGE_SUFFIXES,
+    tail: str = "",
+) -> dict[Path, Path]:
+    """Say which file becomes which, where `output` may be a file, a folder or nothing.
+
+    Args:
+        sources: Files, folders and patterns.
+        output: A file, for a single source; a folder, for many or where it has no suffix; None for
+            new files in the current folder, or below it as `plan_files` has it.
+        suffix: Of results in a folder, such as `".png"`.
+        suffixes: Of the files to take from folders and patterns, in lower case.
+        tail: Put behind the stem of each result where `output` is None.
+
+    Raises:
+        FileError: A name leads to no file.
+        InputError: No source, many and one file, two with one result, or a result that would
+            replace a source, or without `output` any file.
+    """
+    if output is None:
+        plan = plan_files(sources, Path(), suffix, suffixes=suffixes, tail=tail)
+        _check_new(plan.values())
+        return plan
+    place = Path(output)
+    if not place.suffix or leads_to(place, Path.is_dir):
+        return plan_files(sources, place, suffix, suffixes=suffixes)
+    found = find_sources(sources, suffixes)
+    if len(found) > 1:
+        raise InputError(
+            f"Expected a folder to write {len(found)} results to, got the file {place}."
+        )
+    plan = dict.fromkeys(found, place)
+    check_apart(plan)
+    return plan
+
+
+def _check_new(targets: Iterable[Path]) -> None:
+    """Check that nothing is replaced that was not named: it may be of another source."""
+    for target in targets:
+        if os.path.lexists(target):
+            raise InputError(
+                f"Expected no file at {target}, found one. Name it as the output to replace it, or "
+                "choose another name."
+            ).with_hint(output=target)
 
 
 def _claim(taken: dict[Path, str], name: str, *places: Path) -> Path:

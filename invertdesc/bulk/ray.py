@@ -128,4 +128,8 @@ class Worker:
         places = ((str(name), Path(place)) for name, place in found)
         jobs = self._order.jobs(self._store, places)
         outcomes = list(run_jobs(jobs, self._work, size=self._order.recipe.batch_size))
-        return {"outcome": [{**asdict(one), "status": one.status.value} for one in outcomes]}
+        return {
+            "outcome": [
+                {**asdict(one), "status": one.status.value, "hint": None} for one in outcomes
+            ]
+        }

@@ -111,6 +111,7 @@ def _carry_out(
             on_outcome=on_outcome,
             progress=progress,
             log=order.log,
+            target=order.out,
         )
     return summary if cluster is None else replace(summary, workers=cluster.workers)
 

@@ -21,8 +21,8 @@ from invertdesc.unfolding.unfolding import Unfolding
 class HardNet(KorniaDescriptor):
     """HardNet: a network from a patch of 32 x 32 pixels to 128 numbers of length 1.
 
-    It ships without an unfolding, because its vectors depend on the weights; fit one:
-    `invertdesc fit --descriptor hardnet --data DIR`.
+    It ships without an unfolding, because its vectors depend on the weights; fit one
+    with `fit_unfolding`.
 
     Attributes:
         detector: Registry name of the descriptor whose keypoints are taken.
@@ -49,9 +49,8 @@ class HardNet(KorniaDescriptor):
         """
         raise FileError(
             f"Expected an unfolding for {self.name!r}, whose vectors depend on its weights; none "
-            f"ships. Fit one in seconds: invertdesc fit --descriptor {self.name} --data DIR, and "
-            "pass it as unfolding=Unfolding.load(FILE)."
-        )
+            "ships. Fit one in seconds with fit_unfolding, and pass it as unfolding=."
+        ).with_hint("fit_unfolding", descriptor=self.name)
 
     def _build(self, kornia_feature: Any) -> nn.Module:
         make = getattr(kornia_feature, self.kornia_class)

@@ -94,11 +94,12 @@ def load_vgg16(path: str | os.PathLike[str] | None = None, layer: str = "conv3_3
     """
     found = _downloaded() if path is None else Path(path)
     advice = (
-        " Give a file (--vgg16 FILE), or once run torchvision.models.vgg16(weights='DEFAULT'); or "
-        "train without it: --loss l2."
+        " Give a file, or once run torchvision.models.vgg16(weights='DEFAULT'); or train without "
+        "perceptual and style loss, by l2 alone."
     )
     if found is None:
-        raise FileError(f"Expected weights of VGG16, found none.{advice}")
+        error = FileError(f"Expected weights of VGG16, found none.{advice}")
+        raise error.with_hint(vgg16="FILE")
     existing_file(found, "weights of VGG16", advice)
     try:
         if found.suffix == ".safetensors":

@@ -145,9 +145,7 @@ class FeatureBatch:
         missing = [name for name in names if getattr(self, name) is None]
         if missing:
             guess = ", ".join(f"{name}=..." for name in missing)
-            options = " ".join(f"--assume {name}=..." for name in missing)
             raise MissingFieldError(
                 f"Expected features with {' and '.join(missing)}, which {needed_by} needs; got "
-                f"some without. Guess with features.assume({guess}) or choose another method. "
-                f"On the command line, for a store: {options}."
-            )
+                f"some without. Guess with features.assume({guess}) or choose another method."
+            ).with_hint(assume=[f"{name}=..." for name in missing])

@@ -134,8 +134,8 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
         foreign = whose(name)
         raise FileError(
             f"Expected an .npz file that invertdesc wrote, got {name}: {foreign or error}. "
-            "Make one with `invertdesc extract` or LocalFeatures.save."
-        ) from error
+            "Make one with extract_folder or LocalFeatures.save."
+        ).with_hint("extract_folder") from error
     try:
         _check_fields(meta, arrays)
         tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}

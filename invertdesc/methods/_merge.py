@@ -104,7 +104,7 @@ class PatchMethod(Method):
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            database: What `invertdesc index` wrote for this method and descriptor.
+            database: What `collect_database` wrote for this method and descriptor.
             merge: `"poisson"`, or `"average"` as in the paper.
             mean: Of the picture, in [0, 1].
             deviation: Of the picture, its standard deviation.
@@ -122,9 +122,9 @@ class PatchMethod(Method):
         missing = set(self.parts) - self.database.tensors.keys()
         if missing:
             raise FileError(
-                f"Expected a database that 'invertdesc index -m {self.name}' wrote, got one "
+                f"Expected a database that collect_database wrote for {self.name!r}, got one "
                 f"without {', '.join(sorted(missing))}. Collect it anew."
-            )
+            ).with_hint("collect_database", method=self.name)
         self.merge, self.mean, self.deviation = merge, mean, deviation
 
     def find(self, windows: Windows, batch: FeatureBatch) -> Tensor:

@@ -73,7 +73,7 @@ class Bovw(PatchMethod):
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            database: What `invertdesc index` wrote for this method and descriptor.
+            database: What `collect_database` wrote for this method and descriptor.
             arrangement: `"learned"`, or `"random"` to compare with.
             alike: Collected pictures to learn places from, those with the nearest bags.
             alpha: Weight of places beside neighbours.

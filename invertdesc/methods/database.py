@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 
 FORMAT = "invertdesc-database"
 VERSION = 1
+_ADVICE = "Collect one with collect_database, and give it as database=FILE."
 
 
 @runtime_checkable
 class Collector(Protocol):
-    """A method, its class, that works from a database: `invertdesc index` calls `collect`."""
+    """A method, its class, that works from a database: `collect_database` calls `collect`."""
 
     name: ClassVar[str]
 
@@ -109,16 +110,18 @@ class Database:
         Raises:
             FileError: Missing, broken, of another method, or of a later version.
         """
-        advice = f" Collect one: invertdesc index -m {method}"
+        advice = f" {_ADVICE}"
         what = f"a database for {method!r}"
-        with open_tensors(path, what=what, format=FORMAT, newest=VERSION, advice=advice) as (
-            header,
-            tensors,
-        ):
-            if header["method"] != method:
-                raise ValueError(f"it is one for {header['method']!r}")
-            known = {key: header[key] for key in Origin.__dataclass_fields__}
-            return cls(Origin(**known | {"frame": Frame(**known["frame"])}), tensors)
+        reading = open_tensors(path, what=what, format=FORMAT, newest=VERSION, advice=advice)
+        try:
+            with reading as (header, tensors):
+                if header["method"] != method:
+                    raise ValueError(f"it is one for {header['method']!r}")
+                known = {key: header[key] for key in Origin.__dataclass_fields__}
+                return cls(Origin(**known | {"frame": Frame(**known["frame"])}), tensors)
+        except FileError as error:
+            error.with_hint("collect_database", method=method)
+            raise
 
     def check(self, adapter: Descriptor) -> None:
         """Check that it was collected with a descriptor.
@@ -130,8 +133,8 @@ class Database:
         if origin.descriptor != key:
             raise InputError(
                 f"Expected a database for {origin.method!r} collected with {key!r}, got one "
-                f"collected with {origin.descriptor!r}. {_advice(origin.method, adapter.name)}"
-            )
+                f"collected with {origin.descriptor!r}. {_ADVICE}"
+            ).with_hint("collect_database", method=origin.method, descriptor=adapter.name)
         if origin.frame != adapter.frame:
             raise InputError(
                 f"Expected a database collected with {key!r} of {adapter.frame}, got one of "
@@ -267,9 +270,8 @@ def open_database(
     if given is None:
         name = "sift" if descriptor is None else resolve_descriptor(descriptor).name
         raise InputError(
-            f"Expected a database for the method {method!r}, got none. {_advice(method, name)} "
-            "Then give it as database=FILE."
-        )
+            f"Expected a database for the method {method!r}, got none. {_ADVICE}"
+        ).with_hint("collect_database", method=method, descriptor=name)
     database = given if isinstance(given, Database) else Database.load(given, method)
     if database.origin.method != method:
         raise InputError(
@@ -278,7 +280,3 @@ def open_database(
     if descriptor is not None:
         database.check(resolve_descriptor(descriptor))
     return database
-
-
-def _advice(method: str, descriptor: str) -> str:
-    return f"Collect one: invertdesc index -m {method} -d {descriptor} --data PICTURES -o FILE."

@@ -180,8 +180,8 @@ class NetworkMethod(Method, ABC):
             raise InputError(
                 f"Expected features of {self.trained.descriptor!r}, which these weights of "
                 f"{self.name!r} were trained on; got {key!r}. Choose method 'unfold', which serves "
-                "every descriptor, or train this one on yours: invertdesc train."
-            )
+                "every descriptor, or train this one on yours."
+            ).with_hint("train", method=self.name, descriptor=key)
         grays = {provenance.gray for provenance in batch.provenances} - {None, self.trained.gray}
         if self.trained.gray is not None and grays:
             raise InputError(

@@ -59,7 +59,7 @@ class PairedDictionary(PairedInverse):
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            database: What `invertdesc index` wrote for this method and descriptor.
+            database: What `collect_database` wrote for this method and descriptor.
             penalty: On the sum of a code. On 8 training faces NCC is 0.456, 0.483 and 0.484 with
                 0.05, 0.075 and 0.11, of a dictionary that was learned with 0.05.
             merge: `"poisson"`, or `"average"` as in the paper.

@@ -289,8 +289,8 @@ def _checked(database: Database) -> tuple[Tensor, Tensor]:
         raise FileError(
             "Expected a database of vectors (N, D) and patches (N, 3, P, P), got "
             + ", ".join(f"{k} {v.dtype} {tuple(v.shape)}" for k, v in database.tensors.items())
-            + ". Collect it anew: invertdesc index -m patch-database"
-        )
+            + ". Collect it anew with collect_database."
+        ).with_hint("collect_database", method="patch-database")
     return vectors, patches
 
 

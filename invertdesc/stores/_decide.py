@@ -74,7 +74,7 @@ def decide(sample: Sequence[Record], told: str | None) -> Decision:
         return _decide_surf(alike, scaling)
     others = f"; {', '.join(likely[1:])} have as many" if likely[1:] else ""
     what = f"{width} {'bytes' if bits else 'numbers'}"
-    note = f"{likely[0]!r} is a guess from {what}{others}: say which with descriptor=NAME or -d."
+    note = f"{likely[0]!r} is a guess from {what}{others}: say which with descriptor=NAME."
     return Decision(likely[0], scaling, (note,))
 
 
@@ -82,10 +82,10 @@ def _unknown(width: int, bits: bool) -> str:
     if not bits and width in LEARNED:
         return (
             f"Vectors of {width} numbers are {LEARNED[width]}'s as a rule, of which no picture can "
-            "be made yet. If they are others, say which with descriptor=NAME or -d NAME."
+            "be made yet. If they are others, say which with descriptor=NAME."
         )
     what = f"vectors of {width} {'bytes' if bits else 'numbers'}"
-    return f"Nothing known has {what}: say what they are, with descriptor=NAME or -d NAME."
+    return f"Nothing known has {what}: say what they are, with descriptor=NAME."
 
 
 def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
@@ -104,7 +104,7 @@ def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
         return Decision("kaze", scaling, (note,))
     note = (
         "64 numbers are KAZE's or SURF's, and these are too few or too unlike KAZE's to tell. If "
-        "they are KAZE's, say descriptor='kaze' or -d kaze; of SURF no picture can be made yet."
+        "they are KAZE's, say descriptor='kaze'; of SURF no picture can be made yet."
     )
     return Decision(UNKNOWN, scaling, (note,))
 
@@ -122,13 +122,13 @@ def doubts(found: Check, mend: bool) -> tuple[str, ...]:
         if found.count < ENOUGH or found.share < SUSPICIOUS:
             return ()
         what = f"do not look like {found.expected!r}, nor like an order known for it"
-        return (f"The vectors {what} ({sure}). {harm}: name theirs with descriptor= or -d.",)
+        return (f"The vectors {what} ({sure}). {harm}: name theirs with descriptor=NAME.",)
     if not found.faults or found.share < SUSPICIOUS:
         return ()
     if found.certain and mend:
-        return (f"Mended {found.faults} ({sure}); mend=False or --no-mend leaves them.",)
+        return (f"Mended {found.faults} ({sure}); mend=False leaves them.",)
     if found.certain:
-        return (f"Left as stored: {found.faults} ({sure}). {harm}: --mend mends them.",)
+        return (f"Left as stored: {found.faults} ({sure}). {harm}: mend=True mends them.",)
     told = f"Perhaps {found.faults} ({sure}), left so, as that is not certain"
     return (f"{told}. {harm}: in Python, check(features).mend(features) mends them.",)
 
@@ -138,7 +138,7 @@ def _decide_sift(vectors: Sequence[Array], told: str | None) -> Decision:
     if any(bool((part < 0).any()) for part in vectors):
         note = (
             "128 numbers, but some below 0, which SIFT has not, but learned descriptors and SURF "
-            "have: say what they are with descriptor=NAME or -d NAME."
+            "have: say what they are with descriptor=NAME."
         )
         return Decision(told or UNKNOWN, _lengths(vectors), (note,))
     total = float(np.mean([_sum_over_length(part) for part in vectors]))

@@ -65,8 +65,8 @@ class OxfordStore(FileStore):
             notes=(
                 "Regions are ellipses, of which only the size is kept: pieces of the picture come "
                 "out sheared.",
-                "hesaff's regions are upright, for which --assume orientations=0 is right; the "
-                "file does not tell.",
+                "hesaff's regions are upright, for which a guess of orientations=0 is right; "
+                "the file does not tell.",
             ),
         )
 

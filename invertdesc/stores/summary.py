@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from invertdesc._text import printable
 from invertdesc.descriptors import create_descriptor
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features.guesses import Guesses
@@ -62,6 +64,43 @@ class StoreSummary:
     costs: tuple[str, ...]
     guesses: Guesses
 
+    def __str__(self) -> str:
+        """Lay out what was found, a line each, but for the errors."""
+        told = self.description
+        guesses = [f"{k}={v:g}" for k, v in vars(self.guesses).items() if v is not None]
+        empty = f"{self.without:,} images without keypoints" if self.without else None
+        lines = [
+            ("images", self._images()),
+            ("keypoints", self._keypoints()),
+            ("descriptor", f"{told.descriptor}, {told.dim} long"),
+            ("looks like", told.looks_like),
+            ("normalisation", told.normalisation),
+            ("positions", told.positions),
+            ("image size", told.image_size),
+            ("missing", ", ".join(told.missing) or "nothing"),
+            ("empty", empty),
+            *(("cost", sentence) for sentence in self.costs),
+            ("guess", f"Helps a little: assume {' and '.join(guesses)}." if guesses else None),
+            *(("note", sentence) for sentence in told.notes),
+            *(("left out", sentence) for sentence in told.left_out),
+        ]
+        rows = [f"  {title:<14} {printable(value)}" for title, value in lines if value is not None]
+        return "\n".join([f"{told.kind}: {printable(self.path)}", *rows])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as JSON takes it, the description's fields among the rest."""
+        found = asdict(self)
+        return {**found.pop("description"), **found, "path": str(self.path)}
+
+    def _images(self) -> str:
+        every = self.read + len(self.errors) == self.images
+        return f"{self.images:,}" + ("" if every else f", of which {self.read:,} were read")
+
+    def _keypoints(self) -> str:
+        mean = self.keypoints / max(1, self.read)
+        span = f"{mean:,.0f} an image, {self.fewest or 0:,} to {self.most:,}"
+        return f"{self.keypoints:,} ({span})"
+
 
 def inspect_store(store: Store | str | os.PathLike[str], *, images: int = 1000) -> StoreSummary:
     """Say what is in a store of features, what was decided about it, and what is missing.
@@ -111,12 +150,20 @@ def inspect_store(store: Store | str | os.PathLike[str], *, images: int = 1000) 
 
 
 @contextmanager
-def opened(store: Store | str | os.PathLike[str], descriptor: str | None = None) -> Iterator[Store]:
+def opened(
+    store: Store | str | os.PathLike[str],
+    descriptor: str | None = None,
+    *,
+    image_size: tuple[int, int] | None = None,
+    mend: bool = True,
+) -> Iterator[Store]:
     """Open a store for a block; one that is open already stays so.
 
     Args:
         store: An open store, or the path of one.
         descriptor: Registry name of the vectors, where `store` is a path.
+        image_size: (H, W) of images, as `open_store` takes it, where `store` is a path.
+        mend: As `open_store` takes it, where `store` is a path.
 
     Raises:
         FileError: Missing, damaged, or of no kind that is known.
@@ -131,7 +178,7 @@ def opened(store: Store | str | os.PathLike[str], descriptor: str | None = None)
         return
     if descriptor is not None:
         create_descriptor(descriptor)  # an unknown name gets a suggestion
-    with open_store(store, descriptor=descriptor) as found:
+    with open_store(store, descriptor=descriptor, image_size=image_size, mend=mend) as found:
         yield found
 
 
@@ -152,7 +199,7 @@ def check_readable(store: Store) -> None:
         raise InputError(
             "Expected descriptors with an adapter, one of `list_descriptors()`, got "
             f"{told.descriptor!r} of {told.dim} numbers. {advice}"
-        )
+        ).with_hint(descriptor="NAME")
 
 
 def _needed(told: Description) -> list[str]:

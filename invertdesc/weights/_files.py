@@ -125,9 +125,9 @@ def find_weights(
         ship = f"They ship for {', '.join(sorted(others))}" if others else "None ship"
         raise FileError(
             f"Expected weights of {method!r} for {descriptor!r}, found none. {ship}; train your "
-            f"own with `invertdesc train -m {method} -d {descriptor}` and give them as weights, "
-            "or choose method 'unfold', which serves every descriptor."
-        )
+            "own with `train` and give them as weights, or choose method 'unfold', which serves "
+            "every descriptor."
+        ).with_hint("train", method=method, descriptor=descriptor)
     return path
 
 
