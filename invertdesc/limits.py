@@ -7,7 +7,7 @@ files that you trust.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
@@ -54,6 +54,26 @@ class Limits:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InputError(f"Expected a limit {field.name} of at least 1, got {value!r}.")
+
+    @classmethod
+    def of(cls, values: Mapping[str, object]) -> Limits:
+        """Return limits from a mapping; those that it does not name stay as they are by default.
+
+        Raises:
+            InputError: No such limit, or no whole number above 0.
+
+        >>> Limits.of({"pixels": 1e8}).pixels
+        100000000
+        """
+        names = [field.name for field in fields(cls)]
+        given: dict[str, int] = {}
+        for name, value in values.items():
+            if name not in names:
+                raise InputError(f"Expected a limit, one of {', '.join(names)}; got {name!r}.")
+            if not isinstance(value, int | float) or value != value // 1:
+                raise InputError(f"Expected a limit {name}=NUMBER, got {value!r}.")
+            given[name] = int(value)
+        return cls(**given)
 
 
 _current = Limits()

@@ -297,7 +297,7 @@ def test_pixels_are_counted_before_they_are_unpacked(
         read_image(path)
     assert str(caught.value).startswith(
         f"Cannot use {path}: Expected an image of at most 109 pixels, got 110. If you trust it, "
-        "raise the limit: --limit pixels=110"
+        "raise the limit pixels: use_limits(Limits(pixels=110))."
     )
 
 

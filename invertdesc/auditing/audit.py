@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from tqdm import tqdm
@@ -34,6 +34,7 @@ def audit(
     source: Source,
     *,
     method: str | MethodLike | None = None,
+    method_options: Mapping[str, Any] | None = None,
     descriptor: str | Descriptor | None = None,
     threats: Iterable[Choice] | None = None,
     defences: Iterable[Choice] | None = None,
@@ -54,6 +55,7 @@ def audit(
         source: An image, features, or a path to either; a sequence of those; a folder of images; or
             a store, or a path to one. A file that ends in `.npz` is read as features.
         method: Name or method of the attack; None for `"unfold"`.
+        method_options: Options of a method that is given by its name.
         descriptor: What to extract from images, or what a store's vectors are: a name or an
             adapter. None for what the features say, and SIFT for images.
         threats: Which threat models to try: names, or pairs of a name and its strength, such as
@@ -85,17 +87,21 @@ def audit(
     """
     plan = _plan(threats, defences, curves, seed, device)
     inputs = read_inputs(source, descriptor, images=images, side=side, originals=originals)
-    if isinstance(identity, str | os.PathLike):
-        identity = load_identity(identity)
-    ruler = Ruler(inputs.adapter, distances or {}, identity, faces)
-    return _attack(inputs, method or "unfold", ruler, plan, progress)
+    face = load_identity(identity) if isinstance(identity, str | os.PathLike) else identity
+    ruler = Ruler(inputs.adapter, distances or {}, face, faces)
+    return _attack(inputs, method or "unfold", method_options or {}, ruler, plan, progress)
 
 
 def _attack(
-    inputs: Inputs, method: str | MethodLike, ruler: Ruler, plan: Plan, progress: bool
+    inputs: Inputs,
+    method: str | MethodLike,
+    options: Mapping[str, Any],
+    ruler: Ruler,
+    plan: Plan,
+    progress: bool,
 ) -> Audit:
     if isinstance(method, str):
-        method = create_method(method, descriptor=inputs.adapter)
+        method = create_method(method, descriptor=inputs.adapter, **options)
     count = len(plan.table) + len(plan.drawn)
     hidden = None if progress else True  # None: shown where there is a terminal
     with tqdm(total=count, desc="audit", unit="scenario", disable=hidden) as bar:

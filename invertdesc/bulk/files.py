@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,6 +90,7 @@ def reconstruct_files(
     *,
     descriptor: str | Descriptor = "sift",
     method: str | MethodLike = "unfold",
+    method_options: Mapping[str, Any] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 16,
     side_by_side: bool = False,
@@ -100,7 +102,8 @@ def reconstruct_files(
     Args:
         plan: Image or .npz file to picture; `plan_files` makes one.
         descriptor: What to extract from images: a name, or an adapter.
-        method: Name, or a method from `create_method`, which takes options.
+        method: Name, or a method from `create_method`.
+        method_options: Options of a method that is given by its name.
         device: Where to compute, such as `"cuda"`; None for the CPU.
         batch_size: Images that are reconstructed together.
         side_by_side: Whether to draw original and keypoints beside each picture.
@@ -116,13 +119,14 @@ def reconstruct_files(
         image_format(target)
     adapter = resolve_descriptor(descriptor)
     if isinstance(method, str):
-        method = create_method(method, descriptor=common_descriptor(plan, adapter))
+        common = _common_descriptor(plan, adapter)
+        method = create_method(method, descriptor=common, **(method_options or {}))
     recipe = Recipe(method, device, batch_size, side_by_side)
     jobs = _jobs(plan, adapter, originals=side_by_side)
     return _run(jobs, recipe.work(), plan, "reconstruct", on_outcome, progress, batch_size)
 
 
-def common_descriptor(plan: Iterable[Path], adapter: Descriptor) -> Descriptor | None:
+def _common_descriptor(plan: Iterable[Path], adapter: Descriptor) -> Descriptor | None:
     """Return what all features come from; None where files of features name their own."""
     return None if any(path.suffix == ".npz" for path in plan) else adapter
 

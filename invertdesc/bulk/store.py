@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,7 +17,7 @@ from invertdesc.bulk.order import Order, Recipe
 from invertdesc.bulk.places import Shard, check_inside, check_shard
 from invertdesc.bulk.summary import OnOutcome, Summary, summarise
 from invertdesc.features.guesses import Guesses
-from invertdesc.methods import MethodLike
+from invertdesc.methods import MethodLike, create_method
 from invertdesc.stores.base import Store
 from invertdesc.stores.open import opener
 from invertdesc.stores.summary import check_readable, opened
@@ -31,6 +31,7 @@ def reconstruct_store(
     folder: str | os.PathLike[str],
     *,
     method: str | MethodLike = "unfold",
+    method_options: Mapping[str, Any] | None = None,
     descriptor: str | None = None,
     names: str | None = None,
     shard: Shard = (0, 1),
@@ -52,7 +53,8 @@ def reconstruct_store(
     Args:
         store: Path as `open_store` takes it, or an open store, not to be used elsewhere meanwhile.
         folder: Where pictures go; nothing is written outside of it, whatever images are called.
-        method: Name, or a method from `create_method`, which takes options.
+        method: Name, or a method from `create_method`.
+        method_options: Options of a method that is given by its name.
         descriptor: Registry name of the vectors, where `store` is a path and does not tell.
         names: Wildcard pattern that image names have to match, such as `"cam0/*"`; None for all.
         shard: (number, count); (1, 4) takes the images 1, 5, 9, ... of those, counted from 0.
@@ -81,6 +83,8 @@ def reconstruct_store(
     """
     check_shard(shard)
     check_range("batch_size", batch_size, 1)
+    if isinstance(method, str) and method_options:
+        method = create_method(method, **method_options)
     recipe = Recipe(method, device, batch_size, side_by_side, consistency)
     guesses = Guesses.of(assume)
     with opened(store, descriptor) as source:

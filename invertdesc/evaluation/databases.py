@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,27 @@ class CompareOptions:
                     f"Expected options for what is compared ({', '.join(names)}; "
                     f"{', '.join(descriptors)}), got some for {':'.join([name, *of])!r}."
                 )
+
+
+def parse_databases(texts: Iterable[str] | None) -> dict[str | tuple[str, str], Path]:
+    """Turn `method=file` and `method:descriptor=file` texts into files by what they are for.
+
+    Raises:
+        InputError: A text of another form.
+
+    >>> list(parse_databases(["ridge=a.safetensors", "ridge:orb=b.safetensors"]))
+    ['ridge', ('ridge', 'orb')]
+    """
+    files: dict[str | tuple[str, str], Path] = {}
+    for text in texts or ():
+        name, _, file = text.partition("=")
+        method, colon, descriptor = name.partition(":")
+        if not (name and file):
+            raise InputError(
+                f"Expected a database as METHOD=FILE or METHOD:DESCRIPTOR=FILE, got {text!r}."
+            )
+        files[(method, descriptor) if colon else method] = Path(file)
+    return files
 
 
 def provide_database(

@@ -214,36 +214,9 @@ def _check(config: TrainConfig, kind: type[NetworkMethod], start: Path | None) -
         )
     if kind.base is not None and start is None:
         raise InputError(
-<<<<<<< HEAD
             f"Expected weights of {kind.base.name!r} to start {kind.name!r} from, got none. Train "
             f"{kind.base.name!r} first and give its weights as start."
-        )
-=======
-            f"Expected weights of {kind.base!r} to start {kind.name!r} from, got none. Train "
-            f"{kind.base!r} first and give its weights: start=FILE."
         ).with_hint(start="FILE")
-    config = _sized(config, kind)
-    loaded = None
-    if start is not None:
-        try:
-            loaded, state, whole = *read_network(start, kind.name), True
-        except OSError:
-            if kind.base is None:
-                raise
-            loaded, state, whole = *read_network(start, kind.base), False
-        found = kind if whole else METHODS[kind.base or ""]
-        network = build_network(found.build, loaded.config, state, start)
-        size = network.config if whole else replace(config.network, base=network.config)
-        config = replace(config, network=size)
-    method = kind(
-        None if kind.shared else config.descriptors[0],
-        network=kind.build(asdict(config.network)),
-    )
-    if loaded is not None:
-        target = method.network if whole else method.network.base
-        target.load_state_dict(network.state_dict())  # type: ignore[union-attr]
-    return method, config
->>>>>>> efeb743 (Move what the shell knew into the rooms of the library)
 
 
 def _weights(kind: type[NetworkMethod], start: Path) -> tuple[type[NetworkMethod], Any, Any]:

@@ -199,7 +199,7 @@ def test_file_that_is_no_archive(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     expected = (
         f"Expected an .npz file that invertdesc wrote, got {path}: it is no zip archive. "
-        "Make one with `invertdesc extract` or LocalFeatures.save."
+        "Make one with extract_folder or LocalFeatures.save."
     )
     with pytest.raises(FileError, match=f"^{re.escape(expected)}$"):
         LocalFeatures.load(path)
