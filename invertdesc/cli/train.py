@@ -35,13 +35,13 @@ def train(
         torchrun --nproc-per-node 4 -m invertdesc train --data faces/ -o run/ --device cuda
     """
     import invertdesc
+    from invertdesc.methods.recipe import TrainConfig
+    from invertdesc.training.adjust import adjusted_recipe
     from invertdesc.training.checkpoint import list_checkpoints
-    from invertdesc.training.config import TrainConfig
-    from invertdesc.training.recipe import recipe
 
     changes = {one.name: given[one.name] for one in fields(TrainConfig) if one.name in given}
     changes["descriptors"] = tuple(descriptor or ["sift"])
-    config = call(context, recipe, losses=loss, changes=changes)
+    config = call(context, adjusted_recipe, losses=loss, changes=changes)
     end = time.monotonic() + 60 * (minutes or float("inf"))
     known: dict[str, Any] = {"paths": find_images(data, images), "out": output, "config": config}
     known["until"] = lambda: time.monotonic() > end

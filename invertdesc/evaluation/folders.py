@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.evaluation.scores import Distance
     from invertdesc.features.local import Box
-    from invertdesc.methods import Reconstructor
+    from invertdesc.methods import Method
 
 Folders: TypeAlias = Sequence[str | os.PathLike[str]]
 OnLeftOut: TypeAlias = Callable[[str, InvertDescError], None]
@@ -235,7 +235,7 @@ class _Group:
     def measure(
         self,
         adapter: Descriptor,
-        methods: Sequence[Reconstructor],
+        methods: Sequence[Method],
         distances: Mapping[str, Distance] | None,
     ) -> tuple[list[Row], list[Strip]]:
         """Measure methods on a descriptor; return rows, and pictures for the sheet."""
@@ -255,7 +255,7 @@ class _Group:
         return rows, list(_strips(rows, shown))
 
 
-def _make(ways: _Choice, adapter: Descriptor, options: Options) -> list[Reconstructor]:
+def _make(ways: _Choice, adapter: Descriptor, options: Options) -> list[Method]:
     made = []
     for name in ways.names(list_methods):
         with ways.unless_asked(name):

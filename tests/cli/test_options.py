@@ -14,8 +14,8 @@ from invertdesc.cli.app import app
 from invertdesc.cli.describing import TEXTS, describe
 from invertdesc.cli.messages import with_options
 from invertdesc.errors import FileError, Hint, InputError, find_hint
+from invertdesc.methods.recipe import TrainConfig
 from invertdesc.sources import EXAMPLES
-from invertdesc.training.config import TrainConfig
 
 Run = Callable[..., tuple[int, str, str]]
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from invertdesc._options import check_options
-from invertdesc.training.config import LossWeights, TrainConfig, preset
-from invertdesc.training.patchgan import PatchGANConfig
+from invertdesc.methods.network import preset
+from invertdesc.methods.recipe import LossWeights, PatchGANConfig, TrainConfig
 
 
-def recipe(
+def adjusted_recipe(
     method: str,
     *,
     losses: str | None = None,
@@ -33,7 +33,7 @@ def recipe(
     Raises:
         InputError: A method without a network, no such loss or field, or a value out of range.
 
-    >>> recipe("coarse", width=8, changes={"steps": 100, "rate": None}).rate
+    >>> adjusted_recipe("coarse", width=8, changes={"steps": 100, "rate": None}).rate
     0.0001
     """
     config = preset(method)
