@@ -83,13 +83,17 @@ def reconstruct_store(
     """
     check_shard(shard)
     check_range("batch_size", batch_size, 1)
-    if isinstance(method, str) and method_options:
-        method = create_method(method, **method_options)
-    recipe = Recipe(method, device, batch_size, side_by_side, consistency)
+    made = _made(method, method_options or {})
+    recipe = Recipe(made, device, batch_size, side_by_side, consistency)
     guesses = Guesses.of(assume)
     with opened(store, descriptor) as source:
         order = Order(opener(source), Path(folder), recipe, guesses, names, shard)
         return _carry_out(order, source, ray, on_outcome, progress)
+
+
+def _made(method: str | MethodLike, options: Mapping[str, Any]) -> str | MethodLike:
+    """Return a method with options as an object; one without is made where it is needed."""
+    return create_method(method, **options) if isinstance(method, str) and options else method
 
 
 def _carry_out(
