@@ -81,17 +81,14 @@ def reconstruct_store(
     ...     reconstruct_store(f"{folder}/in", f"{folder}/out", method="poisson").made
     1
     """
-    check_shard(shard)
     check_range("batch_size", batch_size, 1)
-    made = _made(method, method_options or {})
-    recipe = Recipe(made, device, batch_size, side_by_side, consistency)
-    guesses = Guesses.of(assume)
+    recipe = Recipe(_made(method, method_options), device, batch_size, side_by_side, consistency)
     with opened(store, descriptor) as source:
-        order = Order(opener(source), Path(folder), recipe, guesses, names, shard)
+        order = Order(opener(source), Path(folder), recipe, Guesses.of(assume), names, shard)
         return _carry_out(order, source, ray, on_outcome, progress)
 
 
-def _made(method: str | MethodLike, options: Mapping[str, Any]) -> str | MethodLike:
+def _made(method: str | MethodLike, options: Mapping[str, Any] | None) -> str | MethodLike:
     """Return a method with options as an object; one without is made where it is needed."""
     return create_method(method, **options) if isinstance(method, str) and options else method
 
@@ -100,6 +97,7 @@ def _carry_out(
     order: Order, store: Store, ray: str | None, on_outcome: OnOutcome | None, progress: bool
 ) -> Summary:
     """Make the pictures of an order that are not there yet, here or on a Ray cluster."""
+    check_shard(order.shard)
     check_readable(store)
     check_inside(order.log, order.out)
     places = order.places(store)
