@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from torch import Tensor
 
 from invertdesc._files import IMAGE_SUFFIXES
-from invertdesc._sources import read_one
+from invertdesc._inputs import read_one
 from invertdesc.auditing.subjects import Subject, shrink_subject, with_original
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError, InvertDescError
