@@ -79,7 +79,7 @@ def summarise(
         times: Stage times of the run.
         title: Title of the bar.
         on_outcome: Called with each outcome, in this thread.
-        progress: Show a bar, where there is a terminal.
+        progress: Show a progress bar, on a terminal.
         log: File that outcomes are logged to, or None.
     """
     total, start = sum(1 for _ in places()), time.perf_counter()

@@ -1,4 +1,4 @@
-"""What is checked when features are made or packed."""
+"""Check features when they are created or packed."""
 
 from __future__ import annotations
 

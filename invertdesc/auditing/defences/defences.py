@@ -1,4 +1,4 @@
-"""Defences: what can be done to features before they are stored or sent, attacked afterwards."""
+"""Define the defences that an audit attacks: changes of features before they are stored."""
 
 from __future__ import annotations
 
