@@ -121,7 +121,7 @@ def open_checked(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     if image is None:
         raise FileError(
             f"Expected an image file of the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got "
-            f"{name}, which is of none of them."
+            f"{name}, which has another format."
         )
     check_limit("pixels", image.width * image.height, "an image")
     return image
@@ -297,7 +297,7 @@ def _from_tensor(image: Tensor) -> Tensor:
     else:
         raise InputError(f"Expected an image of dtype uint8 or float, got {image.dtype}.")
     if image.is_meta:
-        raise InputError("Expected a tensor with values, got one on 'meta', without any.")
+        raise InputError("Expected a tensor with values, got one on 'meta', which has none.")
     low, high = (float(v) for v in image.detach().aminmax())
     if math.isnan(low):
         raise InputError("Expected a float image in [0, 1], got NaN. Fill those pixels first.")

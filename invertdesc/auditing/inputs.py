@@ -199,8 +199,8 @@ def _from_features(
     check_descriptors(features.descriptors.numpy())
     if features.descriptor != adapter.name:
         raise InputError(
-            f"Expected descriptors {adapter.name!r}, as this audit is of, got "
-            f"{features.descriptor!r}. Audit them apart."
+            f"Expected descriptors {adapter.name!r}, as in the rest of this audit, got "
+            f"{features.descriptor!r}. Audit them separately."
         )
     features, notes = _complete(features, adapter)
     subject = Subject(name, features)
@@ -220,8 +220,8 @@ def _complete(features: LocalFeatures, adapter: Descriptor) -> tuple[LocalFeatur
         return features, []
     guesses = {"scales": SCALE, "orientations": ORIENTATION}
     return features.assume(**{name: guesses[name] for name in missing}), [
-        f"{' and '.join(missing).capitalize()} are not stored. Where it needs them, the "
-        f"attack takes scales for {SCALE:g} pixels and orientations for {ORIENTATION:g}."
+        f"{' and '.join(missing).capitalize()} are not stored. If it needs them, the "
+        f"attack assumes scales of {SCALE:g} pixels and orientations of {ORIENTATION:g}."
     ]
 
 
@@ -233,14 +233,14 @@ def _remarks(subject: Subject, size: tuple[int, ...]) -> list[str]:
             f"{subject.name} of {size[1]} x {size[0]} pixels was audited at {width} x {height}."
         )
     if not len(subject.features):
-        found.append(f"{subject.name} has no keypoints: nothing of it leaks this way.")
+        found.append(f"{subject.name} has no keypoints, so nothing of it leaks in this way.")
     return found
 
 
 def _read_original(folder: Path, name: str) -> Tensor:
     path = find_original(folder, name)
     if path is None:
-        raise FileError("none of this name is in the folder of originals.")
+        raise FileError("the folder of originals has no file of this name.")
     return read_image(path)
 
 

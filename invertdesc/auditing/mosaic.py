@@ -33,8 +33,8 @@ def lay_out(features: LocalFeatures, adapter: Descriptor) -> LocalFeatures:
     """
     if isinstance(adapter, JointUnfolding):
         raise NotApplicableError(
-            f"The place of a vector of {adapter.name!r} follows from its number: without "
-            "positions nothing is hidden. See everything."
+            f"The index of a vector of {adapter.name!r} gives its position, so leaving out "
+            "positions hides nothing. See the result for everything that is stored."
         )
     count = min(len(features), MOST)
     if not count:

@@ -36,8 +36,8 @@ def _no_frame(features: LocalFeatures, guess: float, around: Surroundings) -> Lo
 def _check_needed(field: str, around: Surroundings) -> None:
     if field not in around.adapter.frame.needs:
         raise NotApplicableError(
-            f"No method needs the {field} of {around.adapter.name!r}: leaving them out helps "
-            "nobody. See everything."
+            f"No method needs the {field} of {around.adapter.name!r}, so leaving them out hides "
+            "nothing. See the result for everything that is stored."
         )
 
 
@@ -93,8 +93,8 @@ SHUFFLED = Kind(
     "shuffled",
     "floor",
     "Floor: descriptors shuffled",
-    "The attacker has all positions and all descriptors, but not which belongs to which, and deals "
-    "them out at random. What this scores, positions alone give.",
+    "The attacker has all positions and all descriptors, but not which belongs to which, and pairs "
+    "them at random. This score is what positions alone give.",
     _shuffled,
 )
 _KINDS: tuple[Kind | BoxKind, ...] = (

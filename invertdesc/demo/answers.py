@@ -148,9 +148,7 @@ class Answers:
             InputError: It is another file.
         """
         if not holds(self.uploads, path) and Path(path) not in map(example_path, EXAMPLES):
-            raise InputError(
-                "Expected a picture that was uploaded here or an example, got another."
-            )
+            raise InputError("Expected an uploaded picture or an example, got another file.")
 
     def without_folders(self, error: Exception) -> str:
         """Return an error message with file names but without the folders of this machine."""

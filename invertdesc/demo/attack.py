@@ -101,8 +101,8 @@ def store(path: str | os.PathLike[str], descriptor: str, side: int) -> Stored:
     features = extract(image, descriptor=descriptor)
     if not len(features):
         raise InputError(
-            f"Expected keypoints, {descriptor!r} found none: nothing of this picture leaks that "
-            "way. Is it flat, blurred or tiny?"
+            f"Expected keypoints, {descriptor!r} found none, so nothing of this picture leaks in "
+            "this way. Is it flat, blurred or tiny?"
         )
     return Stored(image, features)
 

@@ -46,7 +46,7 @@ def own_folder() -> Iterator[Path]:
                 shutil.rmtree(path)
         except OSError as error:
             raise FileError(
-                f"Cannot delete {path}, which holds what was uploaded: {error}. Delete it yourself."
+                f"Cannot delete {path}, which has uploaded files: {error}. Delete it yourself."
             ) from error
         finally:
             if lock is not None:

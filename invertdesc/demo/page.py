@@ -92,7 +92,7 @@ def _hold_to_uploads(page: Any, drawing: gr.ImageEditor, answers: Answers) -> No
     async def prepare_uploads(
         block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
     ) -> Any:
-        with _told():
+        with _reported():
             for block, sent in zip(block_fn.inputs, inputs, strict=False):  # gradio counts them
                 for path in _paths(sent):
                     answers.check_readable(path)
@@ -129,7 +129,7 @@ def _paths(sent: Any) -> Iterator[str]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _reported() -> Iterator[None]:
     """Show errors in the browser, not on the terminal."""
     try:
         yield
@@ -217,7 +217,7 @@ def _laid_out(view: View | None) -> list[Any]:
 
 def _example(event: gr.SelectData) -> tuple[str, None]:
     """Return the file of an example, and None for the upload."""
-    with _told():
+    with _reported():
         return example_at(event.index), None
 
 

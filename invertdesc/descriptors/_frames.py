@@ -65,7 +65,7 @@ class FrameChange:
         """Return a description of what is wrong; empty if nothing is."""
         turns = [
             "in degrees" if self.degrees else "",
-            "turning the other way" if self.negated else "",
+            "of the opposite direction" if self.negated else "",
             QUARTERS[self.quarters],
         ]
         words = " and ".join(part for part in turns if part)

@@ -182,7 +182,7 @@ class DenseHog:
         if batch.scales is not None and not bool((batch.scales == side).all()):
             raise InputError(
                 f"Expected one scale, the cells' side, in all rows of {self.name!r}; got several. "
-                "Reconstruct them apart."
+                "Reconstruct them separately."
             )
         column, row = ((batch.keypoints - (cells * side - 1) / 2) / side).round().long().unbind(1)
         height, width = (max(1, int(length / side) - cells + 1) for length in batch.image_size)

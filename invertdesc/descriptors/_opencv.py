@@ -265,7 +265,7 @@ def _detector(name: str) -> Any:
     # 0.929 with `poisson` for 16 pixels, and 0.879 for 31.
     adapter = create_descriptor(name, **({"edge_threshold": 16} if name == "orb" else {}))
     if not isinstance(adapter, OpenCVDescriptor):  # a user's adapter under a name of OpenCV
-        raise InputError(f"Expected {name!r} to be OpenCV's to detect with, got {adapter}.")
+        raise InputError(f"Expected {name!r} to be OpenCV's, to use its detector, got {adapter}.")
     return adapter._tool()
 
 

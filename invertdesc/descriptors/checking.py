@@ -137,7 +137,7 @@ class Check:
         (False, True)
         """
         if self.layout in (UNKNOWN, PLACEHOLDERS):
-            raise InputError(f"Expected vectors of an order that is known to mend. {self.advice}")
+            raise InputError(f"Expected vectors in a known order, to mend them. {self.advice}")
         vectors = features.descriptors
         if self.layout != NATURAL:
             vectors = readings(self.expected, vectors)[self.layout](vectors)
@@ -170,8 +170,8 @@ def check(
     >>> features = extract(camera()[::2, ::2])
     >>> check(features).ok
     True
-    >>> check(replace(features, orientations=-features.orientations)).advice
-    'Mend orientations turning the other way: check(features).mend(features).'
+    >>> check(replace(features, orientations=-features.orientations)).advice 'Mend orientations of
+    the opposite direction: check(features).mend(features).'
     """
     images = list(features) if isinstance(features, Sequence) else [features]
     if not images:
@@ -303,7 +303,7 @@ def _columns(raw: Tensor, name: str, layout: str) -> tuple[int, ...] | None:
 
 def _strange(expected: str, count: int, confidence: float) -> Check:
     few = f" {count} keypoints are few to judge by; give more." if count < 50 else ""
-    advice = f"These vectors do not look like {expected!r}, nor like an order known for it.{few}"
+    advice = f"These vectors do not look like {expected!r} in any known order.{few}"
     return Check(expected, expected, UNKNOWN, confidence, advice, count)
 
 

@@ -91,7 +91,7 @@ class Hog(DenseHog):
         if batch.scales is not None and not bool((batch.scales == side).all()):
             raise InputError(
                 f"Expected blocks of cells of {side} pixels, got others. Make the descriptor with "
-                "pixels_per_cell as they have."
+                "their pixels_per_cell."
             )
         picture = root(gray.clamp(min=0)) if self.transform_sqrt else gray
         right = F.pad(picture[:, 2:] - picture[:, :-2], (1, 1))

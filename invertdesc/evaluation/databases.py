@@ -74,7 +74,7 @@ class CompareOptions:
             name, *of = [key] if isinstance(key, str) else key
             if name not in names or not set(of) <= set(descriptors):
                 raise InputError(
-                    f"Expected options for what is compared ({', '.join(names)}; "
+                    f"Expected options for compared methods and descriptors ({', '.join(names)}; "
                     f"{', '.join(descriptors)}), got some for {':'.join([name, *of])!r}."
                 )
 
@@ -143,6 +143,6 @@ def _check_fresh(path: Path, record: Path, recipe: dict[str, object]) -> None:
     if stale:
         raise FileError(
             f"Expected {path} to be collected from these images, with this descriptor and these "
-            f"options; what it was collected from differs in: {', '.join(stale)}. Remove it, or "
+            f"options, but it differs in: {', '.join(stale)}. Remove it, or "
             "choose another folder."
         )

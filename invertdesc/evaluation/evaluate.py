@@ -211,7 +211,7 @@ def _row(names: tuple[str, str, str, str], measured: Sequence[tuple[Costs, Score
     costs, scores = zip(*measured, strict=True)
     known = {name: value for name, value in vars(mean_of(scores)).items() if value is not None}
     if "ssim" not in known:
-        raise InputError(f"Expected pictures of at least {SSIM_WINDOW} pixels a side to measure.")
+        raise InputError(f"Expected pictures with sides of at least {SSIM_WINDOW} pixels.")
     means: dict[str, Any] = vars(mean_of(costs)) | known
     return Row(*names, len(measured), **means)
 

@@ -60,7 +60,7 @@ def peak_memory(
             return future.result()
         except BrokenProcessPool as error:
             raise InputError(
-                f"Expected {name!r} to make a picture; its process died, perhaps for want of "
+                f"Expected {name!r} to make a picture; its process died, perhaps from too little "
                 "memory."
             ) from error
 

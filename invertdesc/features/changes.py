@@ -32,7 +32,7 @@ def keep_strongest(features: LocalFeatures, share: float) -> LocalFeatures:
         MissingFieldError: The features have no scores.
     """
     if features.scores is None:
-        raise MissingFieldError("These features have no scores, so none is known as strongest.")
+        raise MissingFieldError("These features have no scores, so the strongest are not known.")
     return strongest(features, count_of(features, share))
 
 
@@ -59,7 +59,7 @@ def quantise(features: LocalFeatures, bits: float) -> LocalFeatures:
         InputError: The descriptor is made of bits.
     """
     if features.descriptors.dtype == torch.uint8:
-        raise InputError("This descriptor is made of bits: one a value is what it has.")
+        raise InputError("This descriptor consists of bits: each value has only one bit.")
     values = features.descriptors
     if not values.numel():
         return features

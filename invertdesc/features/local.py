@@ -228,9 +228,7 @@ class LocalFeatures:
         try:
             return cls(**fields | {"provenance": Provenance(**fields["provenance"])})
         except (TypeError, ValueError) as error:
-            raise InputError(
-                f"Expected features that make sense in {path}, got: {error}"
-            ) from error
+            raise InputError(f"Expected valid features in {path}, got: {error}") from error
 
     @classmethod
     def from_opencv(

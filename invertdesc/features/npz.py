@@ -120,7 +120,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with name.open("rb") as file:
             if file.read(2) != b"PK":
-                raise ValueError("it is no zip archive")
+                raise ValueError("it is not a zip archive")
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
                 _check_room(archive.zip)
@@ -140,7 +140,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
         _check_fields(meta, arrays)
         tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
     except (TypeError, ValueError) as error:
-        raise InputError(f"Expected features that make sense in {name}, got: {error}") from error
+        raise InputError(f"Expected valid features in {name}, got: {error}") from error
     return {key: meta[key] for key in _REQUIRED} | tensors
 
 
@@ -156,7 +156,7 @@ def _check_room(archive: zipfile.ZipFile) -> None:
         with archive.open(info) as member:
             count, size = _claimed(member)
         if count * size > info.file_size:
-            raise ValueError(f"{info.filename!r} claims more values than are there")
+            raise ValueError(f"{info.filename!r} claims more values than it has")
         check_limit("values", count, "an array")
     packed = [info.file_size for info in found if info.compress_type != zipfile.ZIP_STORED]
     check_limit("unpacked", sum(packed), "arrays")

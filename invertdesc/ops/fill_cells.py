@@ -55,7 +55,7 @@ def fill_cells(
     """
     if (rows.dtype == torch.uint8) != (bits is not None) or (bits or 0) > 8 * rows.shape[1]:
         raise InputError(
-            "Expected bits=D with rows of bytes that hold as many, and only there; got "
+            "Expected bits=D for rows of packed bytes of this length, and only for these; got "
             f"bits={bits} and rows {tuple(rows.shape)} of {rows.dtype}."
         )
     length = rows.shape[1] if bits is None else bits

@@ -65,6 +65,6 @@ def _shape_notes(shapes: Array) -> tuple[str, ...]:
     if stretched.mean() < 0.01:
         return ()
     return (
-        "Keypoints have affine shapes, of which only scale and orientation are kept: pieces of the "
-        "picture come out sheared.",
+        "Keypoints have affine shapes. Only their scale and orientation are used, so pieces of the "
+        "picture are sheared.",
     )

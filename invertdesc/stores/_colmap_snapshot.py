@@ -86,8 +86,8 @@ class Snapshot:
         finally:
             if self._stamp not in (None, _stamp(self._main)):
                 raise FileError(
-                    f"Expected {self._path} to stay as it is while it is read, but another program "
-                    "has changed it. Try again when that has ended."
+                    f"Expected {self._path} not to change while it is read, but another program "
+                    "has changed it. Try again when that program has ended."
                 )
 
     def close(self) -> None:
@@ -226,8 +226,8 @@ def _copy(main: Path, folder: Path) -> Path:
         ) from error
     if before != [_stamp(file) for file in files]:
         raise FileError(
-            f"Expected {main} and its -wal to stay as they are while they are copied, but another "
-            "program has changed them. Try again when that has ended."
+            f"Expected {main} and its -wal not to change while they are copied, but another "
+            "program has changed them. Try again when that program has ended."
         )
     return folder / main.name
 
@@ -237,13 +237,13 @@ def _explain(error: Exception, path: Path) -> str:
     code = getattr(error, "sqlite_errorcode", 0)
     if code & 0xFF == sqlite3.SQLITE_BUSY:
         return (
-            f"Expected a COLMAP database that nobody is writing to at {path}, got: {error}. Try "
-            "again when the program that writes has ended."
+            f"Expected a COLMAP database at {path} without a writer, got: {error}. Try "
+            "again when the writing program has ended."
         )
     if code == sqlite3.SQLITE_READONLY_ROLLBACK:
         return (
             f"Expected a COLMAP database at {path} without unfinished changes, got one whose "
-            "writer was stopped. SQLite can undo them with the -journal beside it, here or in a "
+            "writer was stopped. SQLite can undo them with the -journal next to it, here or in a "
             f"copy of both files: {_remedy(path)}."
         )
     return f"Expected a COLMAP database at {path}, got: {error}."

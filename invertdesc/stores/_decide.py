@@ -81,8 +81,8 @@ def decide(sample: Sequence[Record], given: str | None) -> Decision:
 def _unknown(width: int, bits: bool) -> str:
     if not bits and width in LEARNED:
         return (
-            f"Vectors of {width} numbers are {LEARNED[width]}'s as a rule, of which no picture can "
-            "be made yet. If they are others, say which with descriptor=NAME or -d NAME."
+            f"Vectors of {width} numbers are usually {LEARNED[width]}'s, which cannot be inverted "
+            "yet. If they are others, say which with descriptor=NAME or -d NAME."
         )
     what = f"vectors of {width} {'bytes' if bits else 'numbers'}"
     return f"Nothing known has {what}: say what they are, with descriptor=NAME or -d NAME."
@@ -104,7 +104,7 @@ def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
         return Decision("kaze", scaling, (note,))
     note = (
         "64 numbers are KAZE's or SURF's, and these are too few or too unlike KAZE's to decide. If "
-        "they are KAZE's, say descriptor='kaze' or -d kaze; of SURF no picture can be made yet."
+        "they are KAZE's, say descriptor='kaze' or -d kaze; SURF cannot be inverted yet."
     )
     return Decision(UNKNOWN, scaling, (note,))
 
@@ -121,7 +121,7 @@ def doubts(found: Check, mend: bool) -> tuple[str, ...]:
     if found.layout == UNKNOWN:
         if found.count < ENOUGH or found.share < SUSPICIOUS:
             return ()
-        what = f"do not look like {found.expected!r}, nor like an order known for it"
+        what = f"do not look like {found.expected!r} in any known order"
         return (f"The vectors {what} ({sure}). {harm}: name theirs with descriptor= or -d.",)
     if not found.faults or found.share < SUSPICIOUS:
         return ()
@@ -129,7 +129,7 @@ def doubts(found: Check, mend: bool) -> tuple[str, ...]:
         return (f"Mended {found.faults} ({sure}); mend=False or --no-mend leaves them.",)
     if found.certain:
         return (f"Left as stored: {found.faults} ({sure}). {harm}: --mend mends them.",)
-    doubt = f"Perhaps {found.faults} ({sure}), left so, as that is not certain"
+    doubt = f"Perhaps {found.faults} ({sure}); not changed, since this is not certain"
     return (f"{doubt}. {harm}: in Python, check(features).mend(features) mends them.",)
 
 
@@ -137,8 +137,8 @@ def _decide_sift(vectors: Sequence[Array], given: str | None) -> Decision:
     # The mean over images of the mean over keypoints, as in the measurement.
     if any(bool((part < 0).any()) for part in vectors):
         note = (
-            "128 numbers, but some below 0, which SIFT has not, but learned descriptors and SURF "
-            "have: say what they are with descriptor=NAME or -d NAME."
+            "128 numbers, some below 0, as in learned descriptors and SURF but not in SIFT: "
+            "say what they are with descriptor=NAME or -d NAME."
         )
         return Decision(given or UNKNOWN, _lengths(vectors), (note,))
     total = float(np.mean([_sum_over_length(part) for part in vectors]))

@@ -100,7 +100,7 @@ class Store(ABC):
         image_size: tuple[int, int] | None = None,
     ) -> None:
         self.path = path
-        self._told = descriptor
+        self._given = descriptor
         self._image_size = image_size
 
     @abstractmethod
@@ -267,8 +267,8 @@ class Store(ABC):
             return ()
         total = sum(len(one.xy) for one in self._sample)
         return (
-            f"{count} of {total} keypoints of the first {len(self._sample)} images lie outside of "
-            "their image: such are left out, in all images.",
+            f"{count} of {total} keypoints of the first {len(self._sample)} images are outside "
+            "their image. Such keypoints are left out in all images.",
         )
 
     def _inside(self, record: Record) -> Record:
@@ -310,11 +310,11 @@ class Store(ABC):
 
     @cached_property
     def _decision(self) -> Decision:
-        return decide(self._sample, self._told)
+        return decide(self._sample, self._given)
 
     def _features(self, record: Record) -> LocalFeatures:
         name = self._decision.descriptor
-        if self._told is None and record.descriptor is not None:
+        if self._given is None and record.descriptor is not None:
             name = record.descriptor
         check_pixels(record.xy, self._image_size or record.image_size)
         size = sized(record, self._image_size)

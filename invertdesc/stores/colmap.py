@@ -76,7 +76,7 @@ class ColmapStore(Store):
             name, data = row
             if last is not None and data <= last:  # damaged pages may form an endless loop
                 raise FileError(
-                    f"Expected names of images in order in {self.path}, got {name!r} once more."
+                    f"Expected sorted names of images in {self.path}, got {name!r} again."
                 )
             last = data
             yield name
@@ -181,7 +181,7 @@ class ColmapStore(Store):
             return ()
         if points:
             return (
-                "It has keypoints but no descriptors; hloc keeps those in a file features*.h5.",
+                "It has keypoints but no descriptors; hloc stores these in a file features*.h5.",
             )
         return (
             "It has images but neither keypoints nor descriptors: features were not extracted yet, "

@@ -138,7 +138,9 @@ class HlocStore(Store):
             scores=scores,
             producer="hloc",
             origin="corner" if from_colmap else "centre",
-            notes=("Positions are float16: to half a pixel beyond 512, to one beyond 1024.",)
+            notes=(
+                "Positions are float16: precise to half a pixel above 512, one pixel above 1024.",
+            )
             if half
             else (),
         )
@@ -163,7 +165,7 @@ class HlocStore(Store):
         if group.get(name, getlink=True) is None:
             return None
         if not self._is_here(group, name):
-            raise InputError(f"Expected {name!r} in the file itself, got a link to elsewhere.")
+            raise InputError(f"Expected {name!r} in the file itself, got a link to another file.")
         data = group[name]
         shape = getattr(data, "shape", None)
         if (

@@ -113,7 +113,7 @@ class KaptureStore(Store):
             scales, turns = (points[:, 2], points[:, 3]) if columns == 4 else (None, None)
             if columns > 2:
                 notes = (
-                    f"Taken of {columns} columns of keypoints: x, y"
+                    f"Used of {columns} columns of keypoints: x, y"
                     + (", scale, orientation." if columns == 4 else "."),
                 )
         return Record(
@@ -208,7 +208,7 @@ def _kind(file: Path) -> _Kind:
     _, width = check_count(0, int(size[:9]))
     least = 2 if file.name == "keypoints.txt" else 1
     if width < least:
-        raise FileError(f"Expected at least {least} numbers a row in {file}, got {width}.")
+        raise FileError(f"Expected at least {least} numbers per row in {file}, got {width}.")
     tar = file.with_suffix(".tar")
     packed = Tar(tar) if tar.is_file() else None
     points = rows[0][3] if len(rows[0]) > 3 else None

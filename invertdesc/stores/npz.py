@@ -16,7 +16,7 @@ class NpzStore(FileStore):
 
     def _load(self, name: str) -> LocalFeatures:
         features = LocalFeatures.load(self._file(name))
-        return features if self._told is None else replace(features, descriptor=self._told)
+        return features if self._given is None else replace(features, descriptor=self._given)
 
     def _read(self, file: Path) -> Record:
         features = LocalFeatures.load(file)

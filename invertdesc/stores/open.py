@@ -79,7 +79,7 @@ def opener(store: Store) -> Callable[[], Store]:
     return partial(
         open_store,
         store.path.absolute(),
-        descriptor=store._told,
+        descriptor=store._given,
         image_size=store._image_size,
         mend=store.mend,
     )
@@ -106,7 +106,7 @@ def _open_single(file: Path, options: dict[str, Any]) -> Store:
     found = look_at(file)
     if found is None or found.kind is None:
         what = file if found is None else f"{file}, {found.words}"
-        raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {what}.")
+        raise FileError(f"Expected a store of a known kind ({KNOWN}), got {what}.")
     return _open(found, file, options)
 
 
@@ -120,8 +120,7 @@ def _open_folder(folder: Path, options: dict[str, Any]) -> Store:
     if not known:
         what = "; ".join(one.name_in(folder) for one in found) or "none"
         raise FileError(
-            f"Expected files of a kind that is known ({KNOWN}) in the folder {folder}, found "
-            f"{what}."
+            f"Expected files of a known kind ({KNOWN}) in the folder {folder}, found {what}."
         )
     return _open_best(known[:MOST], found, folder, options)
 

@@ -103,7 +103,7 @@ class OpencvStore(FileStore):
             scores=points[:, 4] if columns > 4 else None,
             producer="opencv",
             notes=(
-                "OpenCV's SIFT as it is by default puts keypoints a quarter pixel to the right and "
+                "By default, OpenCV's SIFT puts keypoints a quarter pixel to the right and "
                 "down; the file does not show whether this is the case, so they are not changed.",
             )
             if vectors.shape[1] == 128
@@ -161,7 +161,7 @@ def _table(node: Node) -> Array:
             raise InputError(f"Expected keypoints of 2 to 7 columns, got {points.shape[1]}.")
         return points.astype(np.float64)
     if len(node.values) % FIELDS:
-        raise InputError(f"Expected 7 numbers a keypoint, got {len(node.values)} in all.")
+        raise InputError(f"Expected 7 numbers per keypoint, got {len(node.values)} in all.")
     return node.values.reshape(-1, FIELDS)
 
 

@@ -63,9 +63,9 @@ class OxfordStore(FileStore):
             scales=_radii(table[:, 2:SHAPE], file) / RADIUS,
             producer="oxford",
             notes=(
-                "Regions are ellipses, of which only the size is kept: pieces of the picture come "
-                "out sheared.",
-                "hesaff's regions are upright, for which --assume orientations=0 is right; the "
+                "Regions are ellipses. Only their size is used, so pieces of the picture are "
+                "sheared.",
+                "hesaff's regions are upright, and --assume orientations=0 is right for them; the "
                 "file does not contain them.",
             ),
         )

@@ -148,7 +148,7 @@ def check_readable(store: Store) -> None:
         )
     if description.dim and adapter_of(description.descriptor) is None:
         guessed = description.descriptor == UNKNOWN and description.notes
-        advice = description.notes[0] if guessed else "Name the one that they are."
+        advice = description.notes[0] if guessed else "Name the right one."
         raise InputError(
             "Expected descriptors with an adapter, one of `list_descriptors()`, got "
             f"{description.descriptor!r} of {description.dim} numbers. {advice}"
@@ -171,8 +171,8 @@ def _costs(description: Description, needed: list[str]) -> Iterator[str]:
         return
     if adapter_of(description.descriptor) is None:
         yield (
-            f"No method can read {description.descriptor!r}, which has no adapter: name the one that they "
-            "are, or register your own (docs/guides/add-a-descriptor.md)."
+            f"No method can read {description.descriptor!r}, which has no adapter. Name the right "
+            "descriptor, or register your own (docs/guides/add-a-descriptor.md)."
         )
         return
     if needed:
@@ -182,4 +182,4 @@ def _costs(description: Description, needed: list[str]) -> Iterator[str]:
             f"{description.descriptor!r}, which {why} with its keypoint."
         )
     if "scores" in description.missing:
-        yield "Without scores, methods that give a cell to one keypoint take the first stored."
+        yield "Without scores, methods that use one keypoint per cell use the first stored one."

@@ -323,7 +323,7 @@ def test_meta_that_is_no_text(tmp_path: Path) -> None:
 )
 def test_meta_of_wrong_types_is_named(tmp_path: Path, key: str, value: Any) -> None:
     path = forge(tmp_path / "a.npz", meta(**{key: value}))
-    message = f"^Expected features that make sense in {re.escape(str(path))}, got: .*{key}"
+    message = f"^Expected valid features in {re.escape(str(path))}, got: .*{key}"
     with pytest.raises(InputError, match=re.compile(message, re.IGNORECASE)):
         LocalFeatures.load(path)
 
@@ -358,7 +358,7 @@ def test_arrays_that_make_no_sense_are_named(
     tmp_path: Path, name: str, array: np.ndarray, reason: str
 ) -> None:
     path = forge(tmp_path / "a.npz", stored=arrays(**{name: array}))
-    message = f"^Expected features that make sense in {re.escape(str(path))}, got: .*{reason}"
+    message = f"^Expected valid features in {re.escape(str(path))}, got: .*{reason}"
     with pytest.raises(InputError, match=message):
         LocalFeatures.load(path)
 

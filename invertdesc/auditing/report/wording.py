@@ -144,11 +144,11 @@ def unmeasured(audit: Audit) -> list[str]:
     """Return sentences about what was not measured."""
     scores = audit.row("everything").scores
     found = [
-        f"Other attacks. One method was tried; a network trained on pictures of just this kind may "
-        f"see more. Low numbers mean that {audit.method} failed, not that nobody can succeed.",
-        "What an attacker could guess of what is missing: orientations from neighbouring "
+        f"Other attacks. Only one method was tried; a network trained on pictures of this kind may "
+        f"see more. Low numbers mean that {audit.method} failed, not that every attack fails.",
+        "Guesses of an attacker about missing data: orientations from neighbouring "
         "keypoints, a secret order from statistics, descriptors in subspaces from overlapping "
-        "ones, positions from descriptors. Here they are assumed, or left as they are. Bare x "
+        "ones, positions from descriptors. Here they are assumed, or not changed. Bare x "
         "and y, without orientations, were not attacked.",
         "How well matching or localisation still works under a defence. Measure that with your own "
         "pipeline before choosing one.",
