@@ -170,8 +170,8 @@ def check(
     >>> features = extract(camera()[::2, ::2])
     >>> check(features).ok
     True
-    >>> check(replace(features, orientations=-features.orientations)).advice 'Mend orientations of
-    the opposite direction: check(features).mend(features).'
+    >>> check(replace(features, orientations=-features.orientations)).advice
+    'Mend orientations of the opposite direction: check(features).mend(features).'
     """
     images = list(features) if isinstance(features, Sequence) else [features]
     if not images:
