@@ -177,7 +177,7 @@ def save_tensors(
     version: int,
     header: Mapping[str, object],
 ) -> None:
-    """Write a .safetensors file, whole or not at all.
+    """Write a .safetensors file atomically.
 
     Args:
         path: Path of the file to write.

@@ -72,9 +72,9 @@ def read_one(source: object) -> LocalFeatures | Tensor:
 
 
 def _leads_to_store(source: str | os.PathLike[str]) -> bool:
-    """Say whether a path leads to features of several images.
+    """Return whether a path has features of several images.
 
-    An .npz file holds those of one, and a file named as an image is taken for one.
+    An .npz file has those of one image, and a file with the suffix of an image is read as an image.
     """
     from invertdesc.stores.open import is_store
 

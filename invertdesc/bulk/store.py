@@ -50,19 +50,21 @@ def reconstruct_store(
     left out. `metrics.jsonl` in the folder gets a line for each image; each shard has its own file.
 
     Args:
-        store: Path as `open_store` takes it, or an open store, not to be used elsewhere meanwhile.
+        store: A path for `open_store`, or an open store, which must not be used by other code
+            meanwhile.
         folder: Folder to write pictures to; nothing is written outside it.
         method: Name, or a method from `create_method`, which accepts options.
         descriptor: Registry name of the vectors, if `store` is a path and does not contain it.
         names: Wildcard pattern that image names have to match, such as `"cam0/*"`; None for all.
-        shard: (number, count); (1, 4) takes the images 1, 5, 9, ... of those, counted from 0.
+        shard: (number, count); (1, 4) selects the images 1, 5, 9, ... of these, counted from 0.
         assume: Guesses for scales or orientations that the store lacks.
         device: Device to compute on, such as `"cuda"`; None for the CPU.
         batch_size: Number of images that are reconstructed together.
-        consistency: Whether to measure how well descriptors of the pictures agree with those given.
+        consistency: Whether to measure how well descriptors of the pictures agree with the given
+            ones.
         side_by_side: Whether to show the keypoints next to each picture.
         ray: Address of a Ray cluster that shares the work, `"local"` to start one here, `"auto"` to
-            find one that runs here, or None. A method that is given as an object is pickled.
+            find a running one, or None for no Ray. A method that is passed as an object is pickled.
         on_outcome: Function that is called with the `Outcome` of each image, in this thread.
         progress: Show a progress bar, on a terminal.
 

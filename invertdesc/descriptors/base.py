@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Descriptor(Protocol):
     """One kind of local descriptor: how to compute it, and how to read its vectors.
 
-    `encode` and `unfolding` are for the attacker: they need no image and no extractor library. What
-    an adapter can do beyond this protocol it shows by further members, see `abilities`.
+    `encode` and `unfolding` are for the attacker: they need no image and no extractor library.
+    Further members of an adapter show its other abilities, see `abilities`.
 
     >>> from invertdesc import create_descriptor
     >>> isinstance(create_descriptor("orb"), Descriptor)
@@ -76,7 +76,7 @@ class Differentiable(Descriptor, Protocol):
 
 
 def is_packed(adapter: Descriptor) -> bool:
-    """Say whether vectors are emitted as bits, eight to a byte (`packed`)."""
+    """Return whether vectors are emitted as bits, eight to a byte (`packed`)."""
     return bool(getattr(adapter, "packed", False))
 
 

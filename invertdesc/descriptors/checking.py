@@ -302,7 +302,7 @@ def _columns(raw: Tensor, name: str, layout: str) -> tuple[int, ...] | None:
 
 
 def _strange(expected: str, count: int, confidence: float) -> Check:
-    few = f" {count} keypoints are few to judge by; give more." if count < 50 else ""
+    few = f" {count} keypoints are few; give more." if count < 50 else ""
     advice = f"These vectors do not look like {expected!r} in any known order.{few}"
     return Check(expected, expected, UNKNOWN, confidence, advice, count)
 

@@ -28,8 +28,8 @@ def agreement(
 
     Returns:
         Mean cosine, or for descriptors of bits the mean share of bits that agree; and the same with
-        the stored descriptors dealt out among the keypoints by a fixed shuffle. None where the
-        adapter describes no pictures at given keypoints, or not this one there.
+        the stored descriptors shuffled among the keypoints by a fixed seed. None if the adapter
+        cannot describe pictures, or this picture, at given keypoints.
     """
     # Not isinstance: on Python 3.11 it reads every property, and one of these reads a file.
     if not hasattr(adapter, "describe") or not len(features):

@@ -39,9 +39,9 @@ class PairedInverse(PatchMethod):
     def find(self, windows: Windows, batch: FeatureBatch) -> Tensor:
         """Return a patch (M, G, G) for each row of a batch."""
         vectors = windows.vectors(batch)
-        told = vectors @ self.held("contrast", vectors) + self.held("contrast_bias", vectors)
+        logarithm = vectors @ self.held("contrast", vectors) + self.held("contrast_bias", vectors)
         seen = windows.adapter.encode(batch.descriptors).any(1)  # flat ones give no patch
-        strength = told.clamp(-LARGEST, LARGEST).exp() * seen
+        strength = logarithm.clamp(-LARGEST, LARGEST).exp() * seen
         patches = self.infer(vectors) * strength[:, None]
         return patches.view(-1, windows.grid, windows.grid)
 
@@ -91,12 +91,12 @@ def save_pairs(
     from sklearn.linear_model import Ridge
 
     sizes = (pairs.patches.std(1) + CONTRAST_FLOOR).log()
-    told = Ridge(alpha=penalty_of(pairs.vectors, 0.02)).fit(
+    logarithm = Ridge(alpha=penalty_of(pairs.vectors, 0.02)).fit(
         pairs.vectors.numpy(), (sizes - sizes.mean()).numpy()
     )
     tensors |= {
-        "contrast": torch.from_numpy(told.coef_).float(),
-        "contrast_bias": torch.tensor(float(told.intercept_)),
+        "contrast": torch.from_numpy(logarithm.coef_).float(),
+        "contrast_bias": torch.tensor(float(logarithm.intercept_)),
     }
     collection.save(tensors, {"blocks": windows.blocks, **options})
     return (

@@ -104,11 +104,11 @@ class Bovw(PatchMethod):
         words: int = 64,
         seed: int = 0,
     ) -> str:
-        """Learn words and where they stand, write them, and return a line that says so.
+        """Learn words and their places, write them, and return a line that describes the file.
 
         Args:
-            collection: Some hundred pictures of what is to be reconstructed, and a descriptor whose
-                features lie on a regular grid.
+            collection: A few hundred pictures of the kind that will be reconstructed, and a
+                descriptor with features on a regular grid.
             words: Number of words in the vocabulary.
             seed: Random seed of the clustering.
 

@@ -156,17 +156,17 @@ class Database:
 
 @dataclass
 class Collection:
-    """Pictures that a database is collected from, and the file that it goes to.
+    """The pictures and the output file of a database that is collected.
 
-    Going through it yields each picture, (3, H, W) in [0, 1], and its features; one at a time is in
-    memory. One that cannot be read is left out, with a warning.
+    Iteration yields each picture, (3, H, W) in [0, 1], and its features, with one in memory at a
+    time. A picture that cannot be read is left out with a warning.
 
     Attributes:
         method: Registry name of the method that the database is for.
         images: Image files.
-        output: A .safetensors file.
+        output: Path of the .safetensors file.
         adapter: Adapter of the descriptor.
-        progress: Whether to show a bar.
+        progress: Whether to show a progress bar.
         read: Number of pictures that could be read so far.
     """
 
@@ -190,15 +190,15 @@ class Collection:
             yield image, self.adapter.extract(image)
 
     def require(self, module: str) -> Any:
-        """Return a module that collecting cannot do without.
+        """Return an optional module that is needed for collecting.
 
         Raises:
-            MissingDependencyError: It is not installed.
+            MissingDependencyError: The module is not installed.
         """
         return require(module, "index", needed_by=f"collecting a database for {self.method!r}")
 
     def save(self, tensors: Mapping[str, Tensor], options: Mapping[str, Any]) -> None:
-        """Write what was collected, with the options of the collecting.
+        """Write the collected tensors, with the options of the collecting.
 
         Raises:
             FileError: The file cannot be written.

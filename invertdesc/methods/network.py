@@ -48,9 +48,9 @@ class NetworkMethod(Method, ABC):
     """Whether one network serves every descriptor that has an unfolding."""
     mirrors: ClassVar[bool] = False
     """Whether `mirror` of the inputs gives those of the mirrored picture, as with fields. A vector
-    in a cell does not mirror: the mirrored picture's features are extracted anew."""
+    in a cell does not mirror, so features of the mirrored picture are extracted."""
     base: ClassVar[type[NetworkMethod] | None] = None
-    """The method whose network stands in front of the refiner."""
+    """The method whose network is in front of the refiner."""
 
     def __init__(
         self,
@@ -242,7 +242,7 @@ class CellMethod(NetworkMethod):
 
     shared: ClassVar[bool] = False
     geometry: ClassVar[bool] = False
-    """Whether a cell holds its keypoint's position, scale and orientation beside the vector."""
+    """Whether cells have position, scale and orientation in addition to the vector."""
 
     def __init__(
         self,

@@ -86,10 +86,10 @@ class PairedDictionary(PairedInverse):
         penalty: float = 0.05,
         seed: int = 0,
     ) -> str:
-        """Learn atoms, write them, and return a line that says from what.
+        """Learn atoms, write them, and return a line that describes the file.
 
         Args:
-            collection: Some hundred pictures.
+            collection: A few hundred pictures.
             most: Maximum number of patches per picture.
             blocks: Number of blocks per side of a window of HOG, odd.
             atoms: Number of atoms in the dictionary.

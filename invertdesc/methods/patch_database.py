@@ -101,10 +101,10 @@ class PatchDatabase(Method):
         most: int = 500,
         side: int = 16,
     ) -> str:
-        """Write the descriptors and patches of pictures, and return a line that says how many.
+        """Write the descriptors and patches of pictures, and return a line that describes the file.
 
-        Rows wait in files beside the output, so that memory does not grow with them. With SIFT the
-        output takes 1 kB a keypoint.
+        Rows are stored in temporary files next to the output, so memory does not grow with their
+        number. With SIFT the output takes 1 kB per keypoint.
 
         Args:
             collection: Pictures, descriptor and output.
@@ -114,7 +114,7 @@ class PatchDatabase(Method):
 
         Raises:
             InputError: A number is out of range, or no picture has a keypoint.
-            FileError: The place cannot be written.
+            FileError: A file cannot be written.
         """
         check_range("most", most, 1)
         check_range("side", side, 2)

@@ -50,10 +50,10 @@ class Ridge(PairedInverse):
         blocks: int = 5,
         penalty: float = 0.02,
     ) -> str:
-        """Fit a map, write it, and return a line that says to what.
+        """Fit a map, write it, and return a line that describes the file.
 
         Args:
-            collection: Some hundred pictures.
+            collection: A few hundred pictures.
             most: Maximum number of patches per picture.
             blocks: Number of blocks per side of a window of HOG, odd.
             penalty: Penalty on the map, relative to the variance of the vectors.

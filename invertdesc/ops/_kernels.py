@@ -87,7 +87,7 @@ def _place(
     base = tl.load(level + 3) * images
     carried = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     walking = carried < total
-    # Looked up once: whom a lane carries never leaves its image.
+    # Looked up once: all keypoints of a lane belong to one image.
     first = base + _image_of(carried, offsets, images, walking, HALVINGS) * rows * columns
     step = tl.zeros([BLOCK], tl.int64)
     while tl.max(walking.to(tl.int32), 0) > 0:
@@ -168,14 +168,16 @@ def _fill(
     tl.store(target + channel, value.to(out.dtype.element_ty), mask=inside & (channel < LENGTH))
     if CHANNELS > LENGTH:
         extra = tl.arange(0, 8)[None, :]
-        told = (owner >= 0) & (extra < CHANNELS - LENGTH)
-        number = tl.load(geometry + owner * (CHANNELS - LENGTH) + extra, mask=told, other=0.0)
+        is_geometry = (owner >= 0) & (extra < CHANNELS - LENGTH)
+        number = tl.load(
+            geometry + owner * (CHANNELS - LENGTH) + extra, mask=is_geometry, other=0.0
+        )
         column, row = cell % width, cell // width % height
         middle = (tl.where(extra == 0, column, row).to(tl.float32) + 0.5) * side - 0.5
         apart = number - middle
         # For float32, / is not rounded to nearest.
         apart = tl.div_rn(apart, side) if apart.dtype == tl.float32 else apart / side
-        value = tl.where(told, tl.where(extra < 2, apart, number), 0.0)
+        value = tl.where(is_geometry, tl.where(extra < 2, apart, number), 0.0)
         tl.store(
             target + LENGTH + extra,
             value.to(out.dtype.element_ty),

@@ -118,7 +118,7 @@ def _shipped(descriptor: str) -> Path:
 
 
 def has_pattern(adapter: Descriptor) -> bool:
-    """Say whether an adapter's bits are known comparisons."""
+    """Return whether an adapter's bits are known comparisons."""
     return getattr(adapter, "pattern", None) is not None or _shipped(adapter.name).is_file()
 
 

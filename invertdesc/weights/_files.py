@@ -103,7 +103,7 @@ def read_network(path: str | os.PathLike[str], method: str) -> tuple[Trained, di
 
 
 def has_weights(method: str, descriptor: str | None = None) -> bool:
-    """Say whether weights of a method ship: those for a descriptor, or any."""
+    """Return whether the package has weights of a method, for a descriptor or for any."""
     if descriptor is not None:
         return (FOLDER / f"{method}-{descriptor}.safetensors").is_file()
     return any(FOLDER.glob(f"{method}.safetensors")) or any(FOLDER.glob(f"{method}-*.safetensors"))
