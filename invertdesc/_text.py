@@ -15,10 +15,10 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def printable(value: object) -> str:
-    r"""Return a value as text in which what cannot be printed stands as a code.
+    r"""Return a value as text, with escape codes for characters that cannot be printed.
 
-    Names may hold line ends, what moves a terminal's cursor or turns the direction of writing
-    round, and bytes that are no UTF-8.
+    Names may contain line ends, control codes of the terminal, characters that change the direction
+    of writing, and bytes that are not UTF-8.
 
     >>> printable("a\x1b[2J\nb")
     'a\\x1b[2J\\nb'
@@ -29,7 +29,7 @@ def printable(value: object) -> str:
 
 
 def one_line(value: object) -> str:
-    r"""Return a text of several lines as one that can be printed.
+    r"""Return a text of several lines as a single printable line.
 
     >>> one_line("Expected this,\n  got \x07.")
     'Expected this, got \\x07.'

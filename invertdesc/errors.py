@@ -1,4 +1,4 @@
-"""The errors that invertdesc raises on purpose: one family, each also a builtin of its kind."""
+"""The errors of invertdesc: one family; each is also a builtin error of its kind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Hint:
 
 
 class InvertDescError(Exception):
-    """Root of all errors that invertdesc raises on purpose.
+    """Base class of all errors of invertdesc.
 
     Attributes:
         hint: What mends it, where that can be said in parameters, or None.
@@ -51,19 +51,19 @@ class InvertDescError(Exception):
 
 
 class InputError(InvertDescError, ValueError):
-    """A value that a function cannot work with: wrong shape, dtype, range or content."""
+    """An invalid value: wrong shape, dtype, range or content."""
 
 
 class UnknownNameError(InputError):
-    """A name that no registry knows."""
+    """A name that is not in the registry."""
 
 
 class MissingFieldError(InputError):
-    """Features lack a field (scales, orientations, ...) that a method cannot do without."""
+    """Features lack a field (scales, orientations, ...) that a method needs."""
 
 
 class NotApplicableError(InputError):
-    """A change of features that does nothing here, or that no method can attack."""
+    """A change of features that has no effect here, or that no method can attack."""
 
 
 class FileError(InvertDescError, OSError):
@@ -75,10 +75,10 @@ class MissingDependencyError(InvertDescError, ImportError):
 
 
 class OutOfMemoryError(InvertDescError, MemoryError):
-    """Something needs more memory than there is."""
+    """An operation needs more memory than there is."""
 
 
-_NO_MEMORY = (  # in what libraries raise that have no type for it, or one of their own
+_NO_MEMORY = (  # parts of messages of libraries, which have no common type for this error
     "DefaultCPUAllocator",  # PyTorch
     "not enough memory",  # PyTorch on Windows
     "out of memory",  # CUDA
@@ -87,7 +87,7 @@ _NO_MEMORY = (  # in what libraries raise that have no type for it, or one of th
 
 
 def find_lack_of_memory(error: Exception) -> OutOfMemoryError | None:
-    """Return what to say where an error means that memory is short, or None where it does not."""
+    """Return a message if an error means too little memory, otherwise None."""
     lines = [line.strip() for line in str(error).splitlines()]
     if not isinstance(error, MemoryError) and not any(word in str(error) for word in _NO_MEMORY):
         return None
@@ -118,7 +118,7 @@ def find_hint(error: BaseException | None) -> Hint | None:
 
 
 class NoKeypointsWarning(UserWarning):
-    """Features hold no keypoint or no descriptor: the picture made from them shows nothing."""
+    """Features have no keypoints or no descriptors, so their picture shows nothing."""
 
 
 class BadImageWarning(UserWarning):

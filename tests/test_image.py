@@ -237,7 +237,7 @@ def test_folder_is_no_image(tmp_path: Path) -> None:
 def test_file_that_is_no_image(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
-    with pytest.raises(FileError, match=rf"got {path}, which is of none of them"):
+    with pytest.raises(FileError, match=rf"got {path}, which has another format"):
         read_image(path)
 
 

@@ -127,7 +127,7 @@ def test_lack_of_memory_is_a_line_and_a_status(
     monkeypatch.setattr("invertdesc.bulk.files.read_image", fail)
     status, _, err = run("extract", photo)
     assert (status, err.count("\n")) == (2, 1)
-    assert err.startswith("error: Expected more memory than there is: ")
+    assert err.startswith("error: Expected more free memory: ")
 
 
 def test_other_errors_are_no_lack_of_memory() -> None:

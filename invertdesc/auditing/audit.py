@@ -1,4 +1,4 @@
-"""The verb: attack images or a store under many threat models and defences."""
+"""The public function `audit`: attack images or a store under threat models and defences."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.methods import MethodLike
 
-# The name of a threat or defence, alone or with its strength or region.
+# The name of a threat model or defence, alone or with its strength or region.
 Choice: TypeAlias = str | tuple[str, float | Box | None]
 
 
@@ -49,7 +49,7 @@ def audit(
     device: str | torch.device | None = None,
     progress: bool = False,
 ) -> Audit:
-    """Attack what is stored of images under many threat models and defences, and measure the leak.
+    """Attack stored features under threat models and defences, and measure what they reveal.
 
     Args:
         source: An image, features, or a path to either; a sequence of those; a folder of images; or
@@ -57,28 +57,28 @@ def audit(
         method: Name or method of the attack; None for `"unfold"`.
         method_options: Options of a method that is given by its name.
         descriptor: What to extract from images, or what a store's vectors are: a name or an
-            adapter. None for what the features say, and SIFT for images.
-        threats: Which threat models to try: names, or pairs of a name and its strength, such as
+            adapter. None for the descriptor that the features name, and SIFT for images.
+        threats: Threat models to try: names, or pairs of a name and its strength, such as
             `("strongest", 0.1)` or `("outside", (80, 80, 176, 176))`. None for all.
-        defences: Which defences to try, likewise, such as `("ldp-noise", 30)`. None for all.
-        images: Number of images to audit at most, evenly spaced.
-        side: Pixels of the longer side that pictures are attacked at, at most.
-        originals: Folder of the images that a store was made from, by their names.
-        curves: Whether to measure how the leak changes with the strength of each.
+        defences: Defences to try, in the same form, such as `("ldp-noise", 30)`. None for all.
+        images: Maximum number of images to audit, evenly spaced.
+        side: Maximum length in pixels of the longer side of attacked pictures.
+        originals: Folder of the images that the store was made from, with the same names.
+        curves: Whether to measure how the results change with the strength of threats and defences.
         faces: Whether to look for faces.
         distances: `"vgg"` and `"lpips"`, as `evaluate` takes them.
         identity: A distance of faces, or the file of a model as `load_identity` takes it.
         seed: Random seed; the same one gives the same numbers.
         device: Where the method computes, such as `"cuda"`.
-        progress: Show a bar.
+        progress: Show a progress bar.
 
     Returns:
         All numbers and pictures; `save("report.html")` writes the report.
 
     Raises:
         FileError: The folder or store cannot be read.
-        InputError: No image with keypoints, a name that is unknown, or a strength out of range.
-        InvertDescError: The method cannot attack even everything that is stored.
+        InputError: No image has keypoints, a name is unknown, or a strength is out of range.
+        InvertDescError: The method cannot be used even with everything that is stored.
 
     >>> from skimage.data import camera
     >>> found = audit(camera()[::4, ::4], threats=["random"], defences=[], curves=False)
@@ -103,7 +103,7 @@ def _attack(
     if isinstance(method, str):
         method = create_method(method, descriptor=inputs.adapter, **options)
     count = len(plan.table) + len(plan.drawn)
-    hidden = None if progress else True  # None: shown where there is a terminal
+    hidden = None if progress else True  # None: show it on a terminal
     with tqdm(total=count, desc="audit", unit="scenario", disable=hidden) as bar:
         return run_plan(inputs, method=method, ruler=ruler, plan=plan, tick=bar.update)
 

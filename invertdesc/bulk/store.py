@@ -57,20 +57,22 @@ def reconstruct_store(
         method_options: Options of a method that is given by its name.
         descriptor: Registry name of the vectors, where `store` is a path and does not tell.
         names: Wildcard pattern that image names have to match, such as `"cam0/*"`; None for all.
-        shard: (number, count); (1, 4) takes the images 1, 5, 9, ... of those, counted from 0.
+        shard: (number, count); (1, 4) selects the images 1, 5, 9, ... of these, counted from 0.
         assume: Guesses for scales or orientations that the store lacks.
-        device: Where to compute, such as `"cuda"`; None for the CPU.
-        batch_size: Images that are reconstructed together.
-        consistency: Whether to measure how well descriptors of the pictures agree with those given.
-        side_by_side: Whether to draw the keypoints beside each picture.
+        device: Device to compute on, such as `"cuda"`; None for the CPU.
+        batch_size: Number of images that are reconstructed together.
+        consistency: Whether to measure how well descriptors of the pictures agree with the given
+            ones.
+        side_by_side: Whether to show the keypoints next to each picture.
         ray: Address of a Ray cluster that shares the work, `"local"` to start one here, `"auto"` to
-            find one that runs here, or None. A method that is given as an object is pickled.
-        on_outcome: Called with the `Outcome` of each image, in this thread.
-        progress: Show a bar, where there is a terminal.
+            find a running one, or None for no Ray. A method that is passed as an object is pickled.
+        on_outcome: Function that is called with the `Outcome` of each image, in this thread.
+        progress: Show a progress bar, on a terminal.
 
     Raises:
         FileError: The store or the log cannot be read, or there is no such cluster.
-        InputError: An invalid argument, no image of such a name, or vectors that no method reads.
+        InputError: An argument is invalid, no image name matches, or no method can read the
+            vectors.
         MissingDependencyError: Ray is not installed.
 
     >>> import tempfile

@@ -129,7 +129,7 @@ def summarise(
         times: Stage times of the run.
         title: Title of the bar.
         on_outcome: Called with each outcome, in this thread.
-        progress: Show a bar, where there is a terminal.
+        progress: Show a progress bar, on a terminal.
         log: File that outcomes are logged to, or None.
         target: The folder that results go to, or the only file.
     """

@@ -1,4 +1,4 @@
-"""What the vectors of a store are, where the store does not say."""
+"""Decide which descriptor the vectors of a store have."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from invertdesc.features.local import LocalFeatures
 from invertdesc.stores.record import Array, Record
 
 UNKNOWN = "unknown"
-SUSPICIOUS = 0.7  # how sure a fault must be to be told of
-# The likeliest first; the rest is named to the user.
+SUSPICIOUS = 0.7  # confidence from which a fault is reported
+# The most likely one first; the others are named in the note.
 BITS = {
     32: ("orb", "brief", "latch", "boostdesc", "beblid", "teblid"),
     61: ("akaze",),
     64: ("brisk", "freak", "beblid", "teblid"),
 }
 NUMBERS = {64: ("kaze",), 120: ("vgg",), 200: ("daisy",), 238: ("mkd",)}
-# Of which there is no adapter.
+# Descriptors without an adapter.
 LEARNED = {256: "SuperPoint", 512: "D2-Net"}
-SURF, MOST = 64, 3000  # numbers of a vector, and vectors that are looked at
-# SURF's vectors, written by hand from its paper, come near enough to KAZE's to be called that: by
-# `check`'s measure 0.43 to 0.50, and KAZE's of 50 keypoints and more 0.64 to 0.86 (4 pictures).
-# This confidence is that of 0.58.
+SURF, MOST = 64, 3000  # values of a vector, and maximum number of checked vectors
+# Vectors of SURF, computed by an implementation from its paper, are similar to those of KAZE: by
+# the measure of `check` they have 0.43 to 0.50, and KAZE with at least 50 keypoints has 0.64 to
+# 0.86 (4 pictures). This confidence corresponds to 0.58.
 SURE = 0.9999
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the vectors were taken for.
+    """The decision about vectors.
 
     Attributes:
         descriptor: Registry name, or `"unknown"`.
-        normalisation: How they are scaled, and what tells so.
-        notes: What speaks against it, a sentence each.
+        normalisation: How the vectors are scaled, and how this was found.
+        notes: Sentences about doubts.
     """
 
     descriptor: str
@@ -45,22 +45,22 @@ class Decision:
     notes: tuple[str, ...] = ()
 
 
-def decide(sample: Sequence[Record], told: str | None) -> Decision:
+def decide(sample: Sequence[Record], given: str | None) -> Decision:
     """Name the descriptor of a store.
 
-    SIFT and RootSIFT have the same width and length; the mean sum of their vectors tells them
-    apart, in images of photographs (see `invertdesc.descriptors.checking`).
+    SIFT and RootSIFT have the same width and length. The mean sum of their vectors distinguishes
+    them in photographs (see `invertdesc.descriptors.checking`).
 
     Args:
         sample: Images with keypoints.
-        told: What the user says; it is believed.
+        given: Descriptor given by the user, which has priority, or None.
     """
     if not sample:
-        return Decision(told or UNKNOWN, "no vectors found")
+        return Decision(given or UNKNOWN, "no vectors found")
     first = sample[0]
     width = first.vectors.shape[1]
     alike = [r.vectors for r in sample if r.vectors.shape[1] == width]
-    name = told or first.descriptor
+    name = given or first.descriptor
     if width == 128 and (name in (None, "sift", "rootsift")):
         return _decide_sift(alike, name)
     bits = first.vectors.dtype == np.uint8
@@ -89,7 +89,7 @@ def _unknown(width: int, bits: bool) -> str:
 
 
 def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
-    """Tell KAZE's 64 numbers from SURF's, of which there is no adapter."""
+    """Decide between KAZE and SURF for 64 numbers; there is no adapter for SURF."""
     joined = torch.from_numpy(np.concatenate(vectors).astype(np.float32))[:MOST]
     seen = check(
         LocalFeatures(
@@ -110,11 +110,11 @@ def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
 
 
 def doubts(found: Check, mend: bool) -> tuple[str, ...]:
-    """Say what speaks against reading images as the store's kind has them, and what was done.
+    """Return notes about an unexpected order or unit of a store, and about its correction.
 
     Args:
-        found: What the images look like, read so.
-        mend: Whether they are mended where that is certain.
+        found: Result of the check of the images, as they are stored.
+        mend: Whether certain faults are corrected.
     """
     sure = f"{100 * found.share:.0f} % sure from {found.count:,} vectors"
     harm = "Pictures may then be noise, and an audit may show less than leaks"
@@ -133,24 +133,24 @@ def doubts(found: Check, mend: bool) -> tuple[str, ...]:
     return (f"{told}. {harm}: in Python, check(features).mend(features) mends them.",)
 
 
-def _decide_sift(vectors: Sequence[Array], told: str | None) -> Decision:
-    # The mean over images of the mean over keypoints, as it was measured.
+def _decide_sift(vectors: Sequence[Array], given: str | None) -> Decision:
+    # The mean over images of the mean over keypoints, as in the measurement.
     if any(bool((part < 0).any()) for part in vectors):
         note = (
             "128 numbers, but some below 0, which SIFT has not, but learned descriptors and SURF "
             "have: say what they are with descriptor=NAME."
         )
-        return Decision(told or UNKNOWN, _lengths(vectors), (note,))
+        return Decision(given or UNKNOWN, _lengths(vectors), (note,))
     total = float(np.mean([_sum_over_length(part) for part in vectors]))
     rooted = total > ROOT_SUM
     found = "rootsift" if rooted else "sift"
     name = {"rootsift": "L1 root (RootSIFT)", "sift": "L2 (SIFT)"}
     side = "above" if rooted else "not above"
     measured = f"sum over length is {total:.2f} on average, {side} {ROOT_SUM:g}"
-    if told is None or told == found:
+    if given is None or given == found:
         return Decision(found, f"{name[found]}: {measured}")
     note = f"The vectors look like {found!r}: their {measured}."
-    return Decision(told, f"{name[told]}, as the caller says", (note,))
+    return Decision(given, f"{name[given]}, as the caller says", (note,))
 
 
 def _sum_over_length(vectors: Array) -> float:

@@ -1,7 +1,8 @@
-"""AliceVision's and Meshroom's `<viewId>.<describer>.feat` and `.desc`.
+"""Read `<viewId>.<describer>.feat` and `.desc` of AliceVision and Meshroom.
 
-Vectors are in VLFeat's order, RootSIFT as bytes, 512 times. A scene file (.sfm) tells the pictures'
-sizes; Meshroom keeps it in another folder of its cache. Images go by their view's number.
+Vectors are in VLFeat's order, RootSIFT as bytes, multiplied by 512. A scene file (.sfm) has the
+sizes of the pictures; Meshroom stores it in another folder of its cache. The name of an image is
+the number of its view.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ KNOWN = ("sift", "dspsift", "sift_upright")
 
 
 class AlicevisionStore(FileStore):
-    """Read SIFT from AliceVision's files, one or a folder of them with one describer."""
+    """Read SIFT from a file of AliceVision, or from a folder of files of one describer."""
 
     kind: ClassVar[str] = "AliceVision .feat and .desc"
 

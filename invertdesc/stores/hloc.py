@@ -1,4 +1,4 @@
-"""hloc's `features.h5`: a group an image, with `keypoints`, `descriptors` (D, N) and more."""
+"""Read hloc's `features.h5`: one group per image, with `keypoints`, `descriptors` (D, N) etc."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from invertdesc.stores.record import Array, Record, check_count, check_rows_alik
 
 PARTS = ("keypoints", "descriptors", "scales", "oris", "scores", "image_size")
 MAGIC = b"\x89HDF\r\n\x1a\n"
-BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError)  # h5py's own
+BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError)  # errors of h5py
 
 
 def recognise(head: bytes) -> bool:
-    """Say whether a file that begins so is HDF5."""
+    """Return whether a file with this beginning is HDF5."""
     return head.startswith(MAGIC)
 
 
 class HlocStore(Store):
     """Read an hloc file. Needs h5py, the extra `hloc`.
 
-    Positions have integers at pixel centres; but hloc passes on those of COLMAP's detector, which
-    come with `scales` and `oris`, as they are: half a pixel off, which is undone here.
+    Whole numbers are pixel centres. The positions of COLMAP's detector, which come with `scales`
+    and `oris`, are an exception: hloc does not convert them, and half a pixel is subtracted here.
     """
 
     kind: ClassVar[str] = "hloc features"
@@ -47,7 +47,7 @@ class HlocStore(Store):
 
         Raises:
             MissingDependencyError: h5py is not installed.
-            FileError: Unreadable, or no file of hloc's.
+            FileError: The file is unreadable, or is not a file of hloc.
         """
         super().__init__(path, descriptor=descriptor, image_size=image_size)
         self._h5py: Any = require("h5py", "hloc", needed_by=f"reading {path}")
@@ -85,14 +85,14 @@ class HlocStore(Store):
         found: list[str] = []
         self._globals = False
 
-        def visit(name: str, item: Any) -> None:  # returning anything would end the walk
+        def visit(name: str, item: Any) -> None:  # returning a value would end the visit
             parent, _, last = name.rpartition("/")
             if last == "keypoints" and parent and isinstance(item, self._h5py.Dataset):
                 found.append(parent)
             self._globals = self._globals or last == "global_descriptor"
 
         try:
-            self._file.visititems(visit)  # hard links only: soft ones may lead anywhere
+            self._file.visititems(visit)  # only hard links, since soft links may lead anywhere
         except BROKEN as error:
             raise FileError(f"Expected a whole HDF5 file at {self.path}, got: {error}.") from error
         return sorted(found)
@@ -138,7 +138,9 @@ class HlocStore(Store):
             scores=scores,
             producer="hloc",
             origin="corner" if from_colmap else "centre",
-            notes=("Positions are float16: to half a pixel beyond 512, to one beyond 1024.",)
+            notes=(
+                "Positions are float16: precise to half a pixel above 512, one pixel above 1024.",
+            )
             if half
             else (),
         )
@@ -159,11 +161,11 @@ class HlocStore(Store):
         return found
 
     def _array(self, group: Any, name: str, axes: int) -> Array | None:
-        """Return a small enough dataset of numbers with so many axes; None where there is none."""
+        """Return a dataset of numbers with this number of axes, within limits; None if missing."""
         if group.get(name, getlink=True) is None:
             return None
         if not self._is_here(group, name):
-            raise InputError(f"Expected {name!r} in the file itself, got a link to elsewhere.")
+            raise InputError(f"Expected {name!r} in the file itself, got a link to another file.")
         data = group[name]
         shape = getattr(data, "shape", None)
         if (
@@ -180,15 +182,15 @@ class HlocStore(Store):
         return np.asarray(data[()])
 
     def _is_here(self, group: Any, name: str) -> bool:
-        """Say whether there is something of that name, and no link to elsewhere."""
+        """Return whether there is an item of this name that is not a link to another file."""
         return isinstance(group.get(name, getlink=True), self._h5py.HardLink)
 
 
 def _unpacked(data: Any) -> int:
-    """Return the bytes that a dataset unpacks to; 0 where it takes as many in the file.
+    """Return the unpacked size of a dataset in bytes; 0 if it has the same size in the file.
 
-    A file of a few bytes can claim any shape: what was never written takes no room in it. And a
-    chunk, which is unpacked as a whole, can be larger than its dataset.
+    A file of a few bytes can claim any shape, since unwritten values take no space. A chunk is
+    unpacked as a whole, and can be larger than its dataset.
     """
     if data.shape is None:
         return 0

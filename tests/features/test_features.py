@@ -457,7 +457,7 @@ def test_features_are_of_one_image_and_no_list() -> None:
 
 
 def test_tensors_without_values_are_refused() -> None:
-    with pytest.raises(InputError, match="on 'meta', without any"):
+    with pytest.raises(InputError, match="on 'meta', which have none"):
         make().to("meta")
 
 

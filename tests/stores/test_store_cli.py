@@ -234,7 +234,7 @@ def test_store_of_unknown_descriptors_is_told_once(
     status, out, err = run("reconstruct", path, "-o", "out")
     assert (status, out) == (2, "")
     assert err.count("error") == 1
-    assert "SuperPoint's as a rule, of which no picture can be made yet" in err
+    assert "SuperPoint's, which cannot be inverted yet" in err
     assert run("inspect", path)[0] == 0
 
 
@@ -289,7 +289,7 @@ def test_damaged_database_is_told(run: Run, tmp_path: Path, images: Images) -> N
     for command in (("reconstruct", "empty.db", "-o", "out"), ("inspect", "empty.db")):
         status, _, err = run(*command)
         assert status == 2
-        assert "of a kind that is known" in err
+        assert "of a known kind" in err
 
 
 def start(store: Path, folder: str, *options: str) -> subprocess.Popen[bytes]:

@@ -55,7 +55,7 @@ def test_inspect_of_a_database_without_descriptors(
     _, out, _ = run("inspect", write_colmap(tmp_path, images, descriptors=False))
     assert "missing        descriptors" in out
     assert "Without descriptors there is nothing to reconstruct from" in out
-    assert "hloc keeps those" in out
+    assert "hloc stores these" in out
 
 
 def test_inspect_reads_as_many_as_it_is_told(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
