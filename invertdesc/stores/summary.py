@@ -198,7 +198,7 @@ def check_readable(store: Store) -> None:
         advice = description.notes[0] if guessed else "Name the right one."
         raise InputError(
             "Expected descriptors with an adapter, one of `list_descriptors()`, got "
-            f"{told.descriptor!r} of {told.dim} numbers. {advice}"
+            f"{description.descriptor!r} of {description.dim} numbers. {advice}"
         ).with_hint(descriptor="NAME")
 
 
