@@ -127,8 +127,8 @@ def plan_outputs(
         sources: Files, folders and patterns.
         output: A file, for a single source; a folder, for many or where it has no suffix; None for
             new files in the current folder, or below it as `plan_files` has it.
-        suffix: Of results in a folder, such as `".png"`.
-        suffixes: Of the files to take from folders and patterns, in lower case.
+        suffix: Suffix of results in a folder, such as `".png"`.
+        suffixes: Suffixes of the files to use from folders and patterns, in lower case.
         tail: Put behind the stem of each result where `output` is None.
 
     Raises:

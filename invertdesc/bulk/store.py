@@ -52,17 +52,16 @@ def reconstruct_store(
 
     Args:
         store: Path as `open_store` takes it, or an open store, not to be used elsewhere meanwhile.
-        folder: Where pictures go; nothing is written outside of it, whatever images are called.
+        folder: Folder to write pictures to; nothing is written outside it.
         method: Name, or a method from `create_method`.
         method_options: Options of a method that is given by its name.
-        descriptor: Registry name of the vectors, where `store` is a path and does not tell.
+        descriptor: Registry name of the vectors, if `store` is a path and does not contain it.
         names: Wildcard pattern that image names have to match, such as `"cam0/*"`; None for all.
         shard: (number, count); (1, 4) selects the images 1, 5, 9, ... of these, counted from 0.
         assume: Guesses for scales or orientations that the store lacks.
         device: Device to compute on, such as `"cuda"`; None for the CPU.
         batch_size: Number of images that are reconstructed together.
-        consistency: Whether to measure how well descriptors of the pictures agree with the given
-            ones.
+        consistency: Whether to measure how well descriptors of the pictures agree with those given.
         side_by_side: Whether to show the keypoints next to each picture.
         ray: Address of a Ray cluster that shares the work, `"local"` to start one here, `"auto"` to
             find a running one, or None for no Ray. A method that is passed as an object is pickled.
@@ -71,8 +70,7 @@ def reconstruct_store(
 
     Raises:
         FileError: The store or the log cannot be read, or there is no such cluster.
-        InputError: An argument is invalid, no image name matches, or no method can read the
-            vectors.
+        InputError: An invalid argument, no matching name, or vectors that no method can read.
         MissingDependencyError: Ray is not installed.
 
     >>> import tempfile

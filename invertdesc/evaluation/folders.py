@@ -102,8 +102,8 @@ def evaluate_folders(
         folders: Folders of images; files and patterns too.
         descriptors: Registry names or wildcards.
         methods: Registry names or wildcards.
-        descriptor_options: Of every descriptor.
-        method_options: Of every method.
+        descriptor_options: Options of every descriptor.
+        method_options: Options of every method.
         images: Images to take of each folder at most, evenly spaced; None for all.
         floors: Whether to add what the measures give for nothing.
         hole: (x0, y0, x1, y1) in whole pixels; see `evaluate`.
@@ -159,7 +159,7 @@ def compare_folders(
         output: Folder for table.md, table.csv, table.json and sheet.png.
         descriptors: Registry names or wildcards.
         methods: Registry names or wildcards.
-        options: Of methods, and their databases.
+        options: Options of methods, and their databases.
         images: Images to take of each folder at most, evenly spaced; None for all.
         memory: Whether to measure memory.
         shown: Images of a folder on the sheet.

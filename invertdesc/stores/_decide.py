@@ -129,8 +129,8 @@ def doubts(found: Check, mend: bool) -> tuple[str, ...]:
         return (f"Mended {found.faults} ({sure}); mend=False leaves them.",)
     if found.certain:
         return (f"Left as stored: {found.faults} ({sure}). {harm}: mend=True mends them.",)
-    told = f"Perhaps {found.faults} ({sure}), left so, as that is not certain"
-    return (f"{told}. {harm}: in Python, check(features).mend(features) mends them.",)
+    doubt = f"Perhaps {found.faults} ({sure}), left so, as that is not certain"
+    return (f"{doubt}. {harm}: in Python, check(features).mend(features) mends them.",)
 
 
 def _decide_sift(vectors: Sequence[Array], given: str | None) -> Decision:

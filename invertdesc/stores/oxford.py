@@ -66,7 +66,7 @@ class OxfordStore(FileStore):
                 "Regions are ellipses, of which only the size is kept: pieces of the picture come "
                 "out sheared.",
                 "hesaff's regions are upright, for which a guess of orientations=0 is right; "
-                "the file does not tell.",
+                "the file does not contain them.",
             ),
         )
 

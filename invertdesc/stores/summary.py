@@ -66,26 +66,26 @@ class StoreSummary:
 
     def __str__(self) -> str:
         """Lay out what was found, a line each, but for the errors."""
-        told = self.description
+        description = self.description
         guesses = [f"{k}={v:g}" for k, v in vars(self.guesses).items() if v is not None]
         empty = f"{self.without:,} images without keypoints" if self.without else None
         lines = [
             ("images", self._images()),
             ("keypoints", self._keypoints()),
-            ("descriptor", f"{told.descriptor}, {told.dim} long"),
-            ("looks like", told.looks_like),
-            ("normalisation", told.normalisation),
-            ("positions", told.positions),
-            ("image size", told.image_size),
-            ("missing", ", ".join(told.missing) or "nothing"),
+            ("descriptor", f"{description.descriptor}, {description.dim} long"),
+            ("looks like", description.looks_like),
+            ("normalisation", description.normalisation),
+            ("positions", description.positions),
+            ("image size", description.image_size),
+            ("missing", ", ".join(description.missing) or "nothing"),
             ("empty", empty),
             *(("cost", sentence) for sentence in self.costs),
             ("guess", f"Helps a little: assume {' and '.join(guesses)}." if guesses else None),
-            *(("note", sentence) for sentence in told.notes),
-            *(("left out", sentence) for sentence in told.left_out),
+            *(("note", sentence) for sentence in description.notes),
+            *(("left out", sentence) for sentence in description.left_out),
         ]
         rows = [f"  {title:<14} {printable(value)}" for title, value in lines if value is not None]
-        return "\n".join([f"{told.kind}: {printable(self.path)}", *rows])
+        return "\n".join([f"{description.kind}: {printable(self.path)}", *rows])
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON takes it, the description's fields among the rest."""

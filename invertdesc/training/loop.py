@@ -61,13 +61,12 @@ def train(
             the losses have the same bits as those of an uninterrupted run.
         device: Device to train on.
         cache: Folder for extracted features; None for one inside `out`.
-        workers: Number of processes that extract features; use 0 if the main module cannot be
-            imported again.
+        workers: Number of extracting processes; 0 if the main module cannot be imported again.
         held_out: Number of pictures that are not used for training.
         tensorboard: Whether to write losses and sheets for TensorBoard into `out` too.
         progress: Show progress bars.
-        until: Function that is called after each step; if it returns True, the run is saved and
-            ends.
+        until: Function that is called after each step; the run is saved and ends if it returns
+            True.
 
     Returns:
         The file of weights, `METHOD.safetensors` in `out`.
