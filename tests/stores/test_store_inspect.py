@@ -32,7 +32,7 @@ def test_inspect_says_what_missing_orientations_cost(
     assert "missing        scales, orientations, scores" in out
     assert "Without scales and orientations, `poisson` and `unfold` cannot unfold" in out
     assert "which grows and turns with its keypoint" in out
-    assert "--assume scales=2 --assume orientations=0" in out
+    assert "assume scales=2 and orientations=0" in out
 
 
 def test_inspect_prints_json(run: Run, tmp_path: Path, images: Images) -> None:
