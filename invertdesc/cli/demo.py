@@ -24,5 +24,5 @@ def demo(
     from invertdesc.demo.serve import serve
 
     words = "Serving {} to this machine; Ctrl-C ends it."
-    told = {"told": lambda address: typer.echo(words.format(address))}
-    call(context, serve, open_browser=browser, **told)
+    announce = {"announce": lambda address: typer.echo(words.format(address))}
+    call(context, serve, open_browser=browser, **announce)

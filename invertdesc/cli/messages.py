@@ -37,11 +37,11 @@ def complain_of(outcome: Outcome) -> None:
         tqdm.write(f"error: {one_line(words)}", file=sys.stderr)
 
 
-def tell(told: Description) -> None:
+def describe_store(description: Description) -> None:
     """Print what was decided about a store, and what of it is not read."""
-    for note in told.notes:
+    for note in description.notes:
         complain("note", note)
-    for sentence in told.left_out:
+    for sentence in description.left_out:
         complain("warning", sentence)
 
 

@@ -8,7 +8,7 @@ import typer
 from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc._text import parse_numbers, parse_options
 from invertdesc.cli.calling import call, make_descriptor, method_options, names_of, store_of
-from invertdesc.cli.messages import finish, tell
+from invertdesc.cli.messages import describe_store, finish
 from invertdesc.errors import InputError
 
 
@@ -41,7 +41,7 @@ def reconstruct(
         if store is not None:
             if output is None or output.suffix.lower() in IMAGE_SUFFIXES:
                 raise InputError(f"Expected a folder to write to, -o DIR, got {output}.")
-            tell(store.description)
+            describe_store(store.description)
             common |= {"store": store, "descriptor": None, "folder": output}
             common["shard"] = parse_numbers(shard or "0/1", 2, "/", "a shard I/N, such as 0/4")
             common["assume"] = parse_options(assume)

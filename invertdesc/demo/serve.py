@@ -32,7 +32,7 @@ def serve(
     token: str | None,
     max_upload: int,
     open_browser: bool,
-    told: Callable[[str], None],
+    announce: Callable[[str], None],
 ) -> None:
     """Serve the page until it is stopped; then delete all uploads.
 
@@ -43,7 +43,7 @@ def serve(
         token: Token in the address; None for a random one, empty for no token.
         max_upload: Maximum size of an uploaded file in megabytes.
         open_browser: Whether to open the page in the user's browser.
-        told: Function that is called with the address of the page when it can be opened.
+        announce: Function that is called with the address of the page when it can be opened.
 
     Raises:
         FileError: There is no folder for temporary files.
@@ -62,7 +62,7 @@ def serve(
         address = f"http://{HOST}:{listener.getsockname()[1]}/"
         if token:
             address += f"?token={quote(token, safe='')}"
-        told(address)
+        announce(address)
         if open_browser:
             webbrowser.open(address)
         server.run(sockets=[listener])
