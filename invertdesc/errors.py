@@ -93,7 +93,7 @@ def find_lack_of_memory(error: Exception) -> OutOfMemoryError | None:
         return None
     reason = next((line for line in lines if line), type(error).__name__).rstrip(".")
     return OutOfMemoryError(
-        f"Expected more memory than there is: {reason}. Take smaller pictures, fewer at a time, or "
+        f"Expected more free memory: {reason}. Use smaller pictures, fewer at a time, or "
         "a method that needs less, such as poisson."
     ).with_hint(batch_size=1)
 

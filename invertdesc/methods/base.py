@@ -66,6 +66,10 @@ class Method(nn.Module):
     """Registry name."""
     needs: ClassVar[Needs] = Needs()
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.eval()
+
     def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), RGB in [0, 1]."""
         raise NotImplementedError

@@ -139,7 +139,7 @@ def _flat(path: Path) -> None:
     ("make", "words"),
     [
         (lambda path: None, "found none at"),
-        (_text, "which is of none of them"),
+        (_text, "which has another format"),
         (_truncated, "truncated"),
         (_tiny, "Expected keypoints, got none"),
         (_flat, "Expected keypoints, got none"),
@@ -186,7 +186,7 @@ def _features(**changes: object) -> dict[str, object]:
         ({"descriptors": np.ones((2, 64), np.float32)}, "(N, 128) for 'sift', got (2, 64)"),
         ({"descriptors": np.ones((3, 128), np.float32)}, "N = 2 keypoints"),
         ({"descriptor": "sfit"}, "Did you mean 'sift'"),
-        ({"format": "other"}, "not ours"),
+        ({"format": "other"}, "not that of invertdesc"),
         ({"orientations": None}, "orientations"),
         ({"scales": np.array([2, -1], np.float32)}, "scales above 0"),
     ],

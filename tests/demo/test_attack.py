@@ -301,9 +301,7 @@ def test_only_uploads_and_examples_are_read(answers: Answers, sent: Path, photo:
         assert seen is None
         assert view is not None
         assert view.bad
-        assert view.words == (
-            "Expected a picture that was uploaded here or an example, got another."
-        )
+        assert view.words == ("Expected an uploaded picture or an example, got another file.")
     for path in (str(sent), example_at(1)):
         _, view = shown(answers(None, path, method="poisson"))
         assert not view.bad

@@ -23,7 +23,7 @@ from invertdesc.demo.guard import MEGABYTE
 pytest.importorskip("gradio", reason="gradio is not installed: pip install -e '.[demo]'")
 httpx = pytest.importorskip("httpx")
 
-REFUSED = "Expected a picture that was uploaded here or an example, got another."
+REFUSED = "Expected an uploaded picture or an example, got another file."
 CHOICES = ["sift", "poisson", 100, []]
 DRAW, ATTACK = ("imageeditor", "input"), (None, "success")  # by component and event
 

@@ -219,7 +219,7 @@ def test_no_keypoints_are_described_as_none(astronaut: Tensor) -> None:
 
 def test_somebody_elses_detector_is_not_opencvs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("invertdesc.descriptors.create_descriptor", lambda *_, **__: "a stranger")
-    with pytest.raises(InputError, match="OpenCV's to detect with"):
+    with pytest.raises(InputError, match="to be OpenCV's, to use its detector"):
         _opencv._detector("sift")
 
 

@@ -198,7 +198,7 @@ def test_file_that_is_no_archive(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.npz"
     path.write_bytes(content)
     expected = (
-        f"Expected an .npz file that invertdesc wrote, got {path}: it is no zip archive. "
+        f"Expected an .npz file that invertdesc wrote, got {path}: it is not a zip archive. "
         "Make one with extract_folder or LocalFeatures.save."
     )
     with pytest.raises(FileError, match=f"^{re.escape(expected)}$"):

@@ -333,7 +333,7 @@ def test_broken_files_are_refused(own: Path, tmp_path: Path) -> None:
     later = header | {"version": 2, "library": "invertdesc 99"}
     headless = {key: value for key, value in header.items() if key != "frame"}
     for meta, told in (
-        (None, "not ours"),
+        (None, "not that of an invertdesc file"),
         ({FORMAT: json.dumps(later)}, "invertdesc 99, later"),
         ({FORMAT: json.dumps(headless)}, "'frame'"),
         ({FORMAT: "["}, "Expecting"),

@@ -54,7 +54,7 @@ def test_bits_become_signs_lowest_first() -> None:
 @pytest.mark.parametrize("rows", [torch.zeros(2, 3, dtype=torch.uint8), torch.zeros(2, 3)])
 def test_bits_that_do_not_fit_are_told(rows: Tensor) -> None:
     bits = 25 if rows.dtype == torch.uint8 else 3
-    with pytest.raises(InputError, match="rows of bytes"):
+    with pytest.raises(InputError, match="rows of packed bytes"):
         fill_cells(rows, OWNERS, cell_size=2, bits=bits)
 
 

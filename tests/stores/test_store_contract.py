@@ -337,7 +337,7 @@ def test_oxford_hand_made_case(tmp_path: Path) -> None:
     with open_store(tmp_path, descriptor="sift", image_size=(20, 30)) as store:
         assert list(store.names()) == ["a.ppm", "b.ppm"]
         features = store.load("a.ppm")
-        assert any("--assume orientations=0" in note for note in store.description.notes)
+        assert any("orientations=0 is right" in note for note in store.description.notes)
         assert len(store.load("b.ppm")) == 0
     assert features.keypoints.tolist() == [[12.5, 9.0]]
     assert features.scales is not None

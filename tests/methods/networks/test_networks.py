@@ -172,7 +172,7 @@ def test_vgg16_is_found_where_torchvision_keeps_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(FileError, match=r"--vgg16 FILE.*--loss l2"):
+    with pytest.raises(FileError, match=r"Give a file.*by l2 alone"):
         load_vgg16()
     (tmp_path / "checkpoints").mkdir()
     torch.save(_vgg_state("conv3_3", oxford=False), tmp_path / "checkpoints" / "vgg16-1234.pth")
