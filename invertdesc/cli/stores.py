@@ -101,10 +101,21 @@ def _warn_of_stores_in(folder: Path) -> None:
                 complain("warning", f"Also found, not read: {path}. Pass it by itself.")
 
 
+def _is_foreign(file: Path) -> bool:
+    """Say whether an .npz file is another program's, of a kind that is read."""
+    from invertdesc.stores._search import look_at
+    from invertdesc.stores.npz import NpzStore
+
+    found = look_at(file)
+    return found is not None and found.kind not in (None, NpzStore)
+
+
 def _is_store(path: Path, several: bool) -> bool:
     try:
-        if not path.exists() or path.suffix.lower() in (*IMAGE_SUFFIXES, ".npz"):
+        if not path.exists() or path.suffix.lower() in IMAGE_SUFFIXES:
             return False
+        if path.is_file() and path.suffix.lower() == ".npz":
+            return _is_foreign(path)
         if path.is_file() and path.suffix.lower() in STORES:
             return True
         files = (*IMAGE_SUFFIXES, ".npz") if several else IMAGE_SUFFIXES

@@ -10,6 +10,7 @@ import torch
 
 from invertdesc.descriptors.checking import ENOUGH, ROOT_SUM, Check, check
 from invertdesc.features.local import LocalFeatures
+from invertdesc.stores import _learned
 from invertdesc.stores.record import Array, Record
 
 UNKNOWN = "unknown"
@@ -21,8 +22,6 @@ BITS = {
     64: ("brisk", "freak", "beblid", "teblid"),
 }
 NUMBERS = {64: ("kaze",), 120: ("vgg",), 200: ("daisy",), 238: ("mkd",)}
-# Of which there is no adapter.
-LEARNED = {256: "SuperPoint", 512: "D2-Net"}
 SURF, MOST = 64, 3000  # numbers of a vector, and vectors that are looked at
 # SURF's vectors, written by hand from its paper, come near enough to KAZE's to be called that: by
 # `check`'s measure 0.43 to 0.50, and KAZE's of 50 keypoints and more 0.64 to 0.86 (4 pictures).
@@ -69,7 +68,7 @@ def decide(sample: Sequence[Record], told: str | None) -> Decision:
         return Decision(name, scaling)
     likely = (BITS if bits else NUMBERS).get(width, ())
     if not likely:
-        return Decision(UNKNOWN, scaling, (_unknown(width, bits),))
+        return _decide_unknown(alike, bits, scaling)
     if width == SURF and not bits:
         return _decide_surf(alike, scaling)
     others = f"; {', '.join(likely[1:])} have as many" if likely[1:] else ""
@@ -78,18 +77,20 @@ def decide(sample: Sequence[Record], told: str | None) -> Decision:
     return Decision(likely[0], scaling, (note,))
 
 
-def _unknown(width: int, bits: bool) -> str:
-    if not bits and width in LEARNED:
-        return (
-            f"Vectors of {width} numbers are {LEARNED[width]}'s as a rule, of which no picture can "
-            "be made yet. If they are others, say which with descriptor=NAME or -d NAME."
-        )
-    what = f"vectors of {width} {'bytes' if bits else 'numbers'}"
-    return f"Nothing known has {what}: say what they are, with descriptor=NAME or -d NAME."
+def _decide_unknown(vectors: Sequence[Array], bits: bool, scaling: str) -> Decision:
+    width = vectors[0].shape[1]
+    if not bits:
+        name, note = _learned.guess(np.concatenate(vectors))
+        return Decision(name or UNKNOWN, scaling, (note,))
+    note = f"Nothing known has vectors of {width} bytes: say what they are, with descriptor=NAME."
+    return Decision(UNKNOWN, scaling, (f"{note} {_learned.FIT}",))
 
 
 def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
-    """Tell KAZE's 64 numbers from SURF's, of which there is no adapter."""
+    """Tell KAZE's 64 numbers from SURF's, of which there is no adapter, and from learned ones."""
+    learned = _learned.guess(np.concatenate(vectors))
+    if learned.name is not None:
+        return Decision(learned.name, scaling, (learned.note,))
     joined = torch.from_numpy(np.concatenate(vectors).astype(np.float32))[:MOST]
     seen = check(
         LocalFeatures(
@@ -103,9 +104,9 @@ def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
         note = "'kaze' is a guess from what the 64 numbers look like; SURF has as many, and alike."
         return Decision("kaze", scaling, (note,))
     note = (
-        "64 numbers are KAZE's or SURF's, and these are too few or too unlike KAZE's to tell. If "
-        "they are KAZE's, say descriptor='kaze' or -d kaze; of SURF no picture can be made yet."
-    )
+        "64 numbers are KAZE's or SURF's, XFeat's or ALIKED's, and these are too few or too unlike "
+        "KAZE's to tell. If they are KAZE's, say descriptor='kaze' or -d kaze. "
+    ) + _learned.FIT
     return Decision(UNKNOWN, scaling, (note,))
 
 
@@ -136,12 +137,9 @@ def doubts(found: Check, mend: bool) -> tuple[str, ...]:
 def _decide_sift(vectors: Sequence[Array], told: str | None) -> Decision:
     # The mean over images of the mean over keypoints, as it was measured.
     if any(bool((part < 0).any()) for part in vectors):
-        note = (
-            "128 numbers, but some below 0, which SIFT has not, but learned descriptors and SURF "
-            "have: say what they are with descriptor=NAME or -d NAME."
-        )
-        return Decision(told or UNKNOWN, _lengths(vectors), (note,))
-    total = float(np.mean([_sum_over_length(part) for part in vectors]))
+        learned = _learned.guess(np.concatenate(vectors))
+        return Decision(told or learned.name or UNKNOWN, _lengths(vectors), (learned.note,))
+    total = float(np.mean([mean_sum_over_length(part) for part in vectors]))
     rooted = total > ROOT_SUM
     found = "rootsift" if rooted else "sift"
     name = {"rootsift": "L1 root (RootSIFT)", "sift": "L2 (SIFT)"}
@@ -153,7 +151,8 @@ def _decide_sift(vectors: Sequence[Array], told: str | None) -> Decision:
     return Decision(told, f"{name[told]}, as the caller says", (note,))
 
 
-def _sum_over_length(vectors: Array) -> float:
+def mean_sum_over_length(vectors: Array) -> float:
+    """Return the mean sum of vectors (N, D) over their lengths; 0 where none has a length."""
     values = vectors.astype(np.float64)
     lengths = np.linalg.norm(values, axis=1)
     kept = (lengths > 0) & np.isfinite(lengths)

@@ -10,7 +10,18 @@ from pathlib import Path
 
 from invertdesc.features import npz
 from invertdesc.sources import walk
-from invertdesc.stores import _feat, colmap, hloc, lowe, opencv, oxford, visualsfm, vlfeat
+from invertdesc.stores import (
+    _feat,
+    colmap,
+    dumps,
+    hloc,
+    lowe,
+    opencv,
+    opensfm,
+    oxford,
+    visualsfm,
+    vlfeat,
+)
 from invertdesc.stores._files import FileStore
 from invertdesc.stores.alicevision import NAMES, AlicevisionStore
 from invertdesc.stores.base import Store
@@ -32,6 +43,10 @@ _FILES: list[tuple[Callable[[bytes], bool], type[FileStore]]] = [
     (visualsfm.recognise, visualsfm.VisualsfmStore),
     (oxford.recognise, oxford.OxfordStore),
     (vlfeat.recognise, vlfeat.VlfeatStore),
+]
+_ARCHIVES: list[tuple[set[str], type[FileStore]]] = [  # by the arrays in them
+    (opensfm.ARRAYS, opensfm.OpensfmStore),
+    (dumps.ARRAYS, dumps.DumpStore),
 ]
 
 
@@ -57,6 +72,8 @@ class Found:
     @property
     def suffix(self) -> str:
         """The end of the file's name that all files of the store share."""
+        if self.kind is opensfm.OpensfmStore and self.file.name.endswith(opensfm.SUFFIX):
+            return opensfm.SUFFIX
         parts = self.file.suffixes
         packed = len(parts) > 1 and parts[-1] == ".gz"
         # .sift.feat, .hesaff.sift
@@ -77,8 +94,7 @@ def look_at(file: Path) -> Found | None:
         if recognise(head):
             return Found(file, store, store.kind)
     if npz.recognise(head, file.suffix):
-        stranger = npz.whose(file)
-        return Found(file, None if stranger else NpzStore, stranger or NpzStore.kind)
+        return _look_at_npz(file)
     if file.suffix == ".feat" and _feat.recognise(head):
         kind = AlicevisionStore if NAMES.fullmatch(file.name) else OpenmvgStore
         return Found(file, kind, kind.kind)
@@ -87,6 +103,16 @@ def look_at(file: Path) -> Found | None:
     if oxford.lacks_vectors(head):
         return Found(file, None, "Oxford's regions without vectors")
     return None
+
+
+def _look_at_npz(file: Path) -> Found | None:
+    arrays = set(npz.arrays_in(file) or ())
+    if "meta" not in arrays:
+        for needed, kind in _ARCHIVES:
+            if needed <= arrays:
+                return Found(file, kind, kind.kind)
+    stranger = npz.whose(file)
+    return Found(file, None if stranger else NpzStore, stranger or NpzStore.kind)
 
 
 def search(folder: Path) -> Iterator[Found]:

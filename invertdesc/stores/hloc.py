@@ -14,6 +14,7 @@ import numpy as np
 from invertdesc._optional import require
 from invertdesc.errors import FileError, InputError
 from invertdesc.limits import check_limit
+from invertdesc.stores import _learned
 from invertdesc.stores.base import Store
 from invertdesc.stores.record import Array, Record, check_count, check_rows_alike
 
@@ -136,6 +137,7 @@ class HlocStore(Store):
             scales=scales,
             orientations=None if turns is None else np.deg2rad(turns.astype(np.float64)),
             scores=scores,
+            descriptor=_learned.name_in_file(self.path.name, vectors),
             producer="hloc",
             origin="corner" if from_colmap else "centre",
             notes=("Positions are float16: to half a pixel beyond 512, to one beyond 1024.",)

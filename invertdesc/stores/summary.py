@@ -13,6 +13,7 @@ from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features.guesses import Guesses
 from invertdesc.sources import spread
 from invertdesc.stores._decide import UNKNOWN
+from invertdesc.stores._learned import FIT
 from invertdesc.stores.base import Description, Store
 from invertdesc.stores.open import open_store
 from invertdesc.stores.record import adapter_of
@@ -148,7 +149,7 @@ def check_readable(store: Store) -> None:
         )
     if told.dim and adapter_of(told.descriptor) is None:
         guessed = told.descriptor == UNKNOWN and told.notes
-        advice = told.notes[0] if guessed else "Name the one that they are."
+        advice = told.notes[0] if guessed else FIT
         raise InputError(
             "Expected descriptors with an adapter, one of `list_descriptors()`, got "
             f"{told.descriptor!r} of {told.dim} numbers. {advice}"
@@ -167,8 +168,8 @@ def _costs(told: Description, needed: list[str]) -> Iterator[str]:
         return
     if adapter_of(told.descriptor) is None:
         yield (
-            f"No method can read {told.descriptor!r}, which has no adapter: name the one that they "
-            "are, or register your own (docs/guides/add-a-descriptor.md)."
+            f"No method can read {told.descriptor!r}, which has no adapter. {FIT} Or register an "
+            "adapter of your own (docs/guides/add-a-descriptor.md)."
         )
         return
     if needed:

@@ -195,8 +195,6 @@ def test_only_some_of_many_others_are_named(tmp_path: Path, images: Images) -> N
 
 
 FOREIGN = {
-    "OpenSfM's features": ("points", "descriptors", "colors"),
-    "D2-Net and R2D2": ("keypoints", "scores", "descriptors"),
     "OpenSfM's vocabulary": ("words", "frequencies"),
     "other arrays": ("a", "b"),
 }
