@@ -27,6 +27,7 @@ from invertdesc.cli.options import (
     UnfoldingFile,
     make_descriptor,
     make_method,
+    vectors_of,
 )
 from invertdesc.cli.sources import BAD_INPUT
 from invertdesc.cli.stores import find_store, open_named, tell
@@ -123,7 +124,8 @@ def audit(
         invertdesc audit features.h5 --no-curves --vgg16 vgg16.safetensors
     """
     _check(output)
-    with _open(sources, descriptor, descriptor_option, gray, image_size, mend) as (source, adapter):
+    told = vectors_of(descriptor, unfolding)
+    with _open(sources, told, descriptor_option, gray, image_size, mend) as (source, adapter):
         found = invertdesc.audit(
             source,
             method=make_method(method, method_option, unfolding, adapter),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from invertdesc.cli.sources import parse_options
+from invertdesc.errors import FileError
 from invertdesc.sources import EXAMPLES
 
 if TYPE_CHECKING:
@@ -143,6 +144,18 @@ def make_descriptor(name: str, options: list[str] | None, gray: str | None) -> D
 
     known = parse_options(options or [])
     return create_descriptor(name, **(known if gray is None else known | {"gray": gray}))
+
+
+def vectors_of(descriptor: str | None, unfolding: Path | None) -> str | None:
+    """Return what a store's vectors are called: as typed, or the map's file if it tells of them."""
+    from invertdesc.descriptors import create_descriptor
+
+    if descriptor is not None or unfolding is None or unfolding.suffix != ".safetensors":
+        return descriptor
+    try:
+        return create_descriptor(str(unfolding)).name
+    except FileError:  # of a map whose vectors have a name; what else there is, loading it tells
+        return None
 
 
 def make_method(

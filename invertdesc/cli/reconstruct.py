@@ -27,6 +27,7 @@ from invertdesc.cli.options import (
     UnfoldingFile,
     make_descriptor,
     make_method,
+    vectors_of,
 )
 from invertdesc.cli.sources import parse_options, plan_outputs
 from invertdesc.cli.stores import find_store, open_named, parse_shard, tell, warn_of_left_out
@@ -98,7 +99,7 @@ def reconstruct(
         if descriptor_option or gray is not None:
             raise InputError(f"Expected -D and --gray for images only, got them for {path}.")
         chosen = make_method(method, method_option, unfolding)
-        with open_named(path, descriptor, image_size, mend=mend) as store:
+        with open_named(path, vectors_of(descriptor, unfolding), image_size, mend=mend) as store:
             check_readable(store)
             tell(store.description.notes)
             warn_of_left_out(store)

@@ -18,6 +18,7 @@ from invertdesc.unfolding.unfolding import FALLOFF, Unfolding
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
+    from invertdesc.features.local import LocalFeatures
     from invertdesc.unfolding.frame import Frame
 LEAST_BLUR = 0.8  # pixels, before gradients are taken
 
@@ -56,8 +57,34 @@ def fit_unfolding(
     torch.Size([128, 32])
     """
     images = watch(images, f"fit {descriptor.name}", shown=progress)
+    return fit_described(
+        descriptor, _described(descriptor, images), grid=grid, ridge=ridge, bins=bins
+    )
+
+
+def fit_described(
+    descriptor: Descriptor,
+    described: Iterable[tuple[Tensor, LocalFeatures]],
+    *,
+    grid: int = 8,
+    ridge: float = 0.02,
+    bins: int | None = None,
+) -> Unfolding:
+    """Fit as `fit_unfolding` does, to pictures whose features are there already.
+
+    Args:
+        descriptor: An adapter; its `frame` and `encode` are used.
+        described: Pictures of shape (3, H, W), RGB in [0, 1], each with its features.
+        grid: As of `fit_unfolding`.
+        ridge: As of `fit_unfolding`.
+        bins: As of `fit_unfolding`.
+
+    Raises:
+        InputError: No keypoint in any image.
+        MissingFieldError: The features have no scales or orientations, and the frame has them.
+    """
     sums = _Sums(descriptor.dim, 2 * grid * grid)
-    for vectors, targets, cell in _patches(descriptor, images, descriptor.frame, grid):
+    for vectors, targets, cell in _patches(descriptor, described, descriptor.frame, grid):
         sums.add(vectors, targets, cell)
     matrix, bias, mean = sums.gradients(ridge)
     contrast, falloff = sums.contrast(ridge)
@@ -102,7 +129,8 @@ def measure_unfolding(
         InputError: No keypoint in any image.
     """
     products, told, true = torch.zeros(3, dtype=torch.float64), [], []
-    for vectors, targets, cell in _patches(descriptor, images, unfolding.frame, unfolding.grid):
+    described = _described(descriptor, images)
+    for vectors, targets, cell in _patches(descriptor, described, unfolding.frame, unfolding.grid):
         size = _sizes(targets)
         one, other = unfolding(vectors).flatten(1), targets / size
         told.append(_sizes(one).log()[:, 0] - unfolding.falloff * cell)
@@ -119,13 +147,22 @@ def measure_unfolding(
     )
 
 
-def _patches(
-    descriptor: Descriptor, images: Iterable[object], frame: Frame, grid: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield encoded vectors (N, D), gradients (N, 2 * G * G), and log cell widths (N,)."""
+def _described(
+    descriptor: Descriptor, images: Iterable[object]
+) -> Iterator[tuple[Tensor, LocalFeatures]]:
     for source in images:
         image = to_image(source)
-        features = descriptor.extract(image)
+        yield image, descriptor.extract(image)
+
+
+def _patches(
+    descriptor: Descriptor,
+    described: Iterable[tuple[Tensor, LocalFeatures]],
+    frame: Frame,
+    grid: int,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield encoded vectors (N, D), gradients (N, 2 * G * G), and log cell widths (N,)."""
+    for image, features in described:
         if len(features):
             batch = FeatureBatch.collate([features])
             batch.require(frame.needs, needed_by=f"the frame of {descriptor.name!r}")
