@@ -56,6 +56,10 @@ class ProgramFit:
         keypoints: Of all of them.
         ncc: Mean NCC of pictures with the Poisson pictures of their features, in luma, for those
             pictures that were kept out of the choice's fit; None where the square was given.
+
+    >>> adapter = Stored(name="mine", width=64, frame=Frame(16.0, scaled=False, rotated=False))
+    >>> ProgramFit(adapter, ("program", "{images}", "{out}"), 100, 50_000, None).descriptor.dim
+    64
     """
 
     descriptor: Stored
@@ -128,6 +132,16 @@ def fit_program(
         InputError: A command without `{images}` or `{out}`, one that fails, or features that are
             not those of the pictures.
         FileError: It wrote nothing that can be read.
+
+    >>> import sys
+    >>> from skimage.data import camera
+    >>> code = (
+    ...     "import sys, numpy as np; n = np.arange(99.); np.savez(sys.argv[2] + '/000000.npz', "
+    ...     "keypoints=np.c_[n, n], descriptors=np.sin(np.c_[n, n * n]))"
+    ... )
+    >>> command = [sys.executable, "-c", code, "{images}", "{out}"]
+    >>> fit_program(command, [camera()], frame=Frame(9.0, scaled=False, rotated=False)).keypoints
+    99
     """
     words = _words(command)
     with tempfile.TemporaryDirectory(prefix="invertdesc-") as name:
