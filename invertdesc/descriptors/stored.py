@@ -35,6 +35,7 @@ class Stored:
         frame: The square of the picture that a vector describes.
         map: The fitted unfolding; None before there is one.
 
+    >>> import torch
     >>> adapter = Stored(name="mine", width=64, frame=Frame(16.0, scaled=False, rotated=False))
     >>> adapter.encode(torch.full((1, 64), 2.0))[0, :2]
     tensor([0.1250, 0.1250])

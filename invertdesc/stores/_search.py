@@ -14,6 +14,7 @@ from invertdesc.stores import (
     _feat,
     colmap,
     dumps,
+    flat,
     hloc,
     lowe,
     opencv,
@@ -90,6 +91,9 @@ class Found:
 def look_at(file: Path) -> Found | None:
     """Say what a file is; None where it is of no kind that is known."""
     head = _head(file)
+    if flat.recognise(file, head):
+        first = file.with_name(f"{flat.REQUIRED[0]}.h5")
+        return Found(first, flat.FlatStore, flat.FlatStore.kind)
     for recognise, store in (*_WHOLE, *_FILES):
         if recognise(head):
             return Found(file, store, store.kind)
@@ -119,6 +123,7 @@ def search(folder: Path) -> Iterator[Found]:
     """Yield what is in a folder and below, once for files that one store reads together."""
     endings: set[str] = set()  # of the stores that were found
     strangers: set[str] = set()
+    seen: set[Path] = set()
     opened: Counter[str] = Counter()
     for name in walk(folder):
         file = folder / name
@@ -127,8 +132,9 @@ def search(folder: Path) -> Iterator[Found]:
             continue
         opened[file.suffix] += 1
         found = look_at(file)
-        if found is None or found.words in strangers:
+        if found is None or found.words in strangers or found.file in seen:
             continue
+        seen.add(found.file)
         if found.kind is None:
             strangers.add(found.words)
         elif not found.is_whole:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import h5py
 import numpy as np
 from forms import Array, fields, file_of, root_bytes, to_vlfeat
 
@@ -84,9 +85,24 @@ def write_dump(folder: Path, images: Images, *, suffix: str = ".npz") -> Path:
     return folder
 
 
-MORE = {"opensfm": write_opensfm, "dump": write_dump}
+def write_flat(folder: Path, images: Images) -> Path:
+    """Write what the Image Matching Benchmark keeps of OpenCV's SIFT."""
+    parts = ("keypoints", "descriptors", "scales", "angles", "scores")
+    files = {part: h5py.File(folder / f"{part}.h5", "w") for part in parts}
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        values = (xy, vectors, 2 * scale, np.rad2deg(turn) % 360, np.ones(len(xy)))
+        for part, value in zip(parts, values, strict=True):
+            files[part][name] = value.astype(np.float32)
+    for file in files.values():
+        file.close()
+    return folder
+
+
+MORE = {"flat": write_flat, "opensfm": write_opensfm, "dump": write_dump}
 MORE_SIZES_STORED = ("opensfm", "dump")
 MORE_FILES = {
+    "flat": [f"{part}.h5" for part in ("keypoints", "descriptors", "scales", "angles")],
     "opensfm": ["features/101.features.npz", "exif/101.exif"],
     "dump": ["101.npz"],
 }
