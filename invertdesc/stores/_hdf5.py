@@ -15,6 +15,7 @@ from invertdesc.limits import check_limit
 from invertdesc.stores.record import Array
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
+BLOCK = 512  # bytes that MATLAB puts in front
 BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError)  # h5py's own
 
 
@@ -30,6 +31,15 @@ def open_hdf5(path: Path) -> tuple[Any, Any]:
         return h5py, h5py.File(path, "r")
     except BROKEN as error:
         raise FileError(f"Expected a whole HDF5 file at {path}, got: {error}.") from error
+
+
+def is_hdf5(path: Path) -> bool:
+    """Say whether a file is HDF5, behind the block of MATLAB's that may come first."""
+    try:
+        with path.open("rb") as file:
+            return MAGIC in (file.read(len(MAGIC)), file.seek(BLOCK) and file.read(len(MAGIC)))
+    except OSError:
+        return False
 
 
 def read_dataset(h5py: Any, group: Any, name: str, axes: int | None) -> Array | None:

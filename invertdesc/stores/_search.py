@@ -17,11 +17,15 @@ from invertdesc.stores import (
     flat,
     hloc,
     lowe,
+    mat,
     opencv,
     opensfm,
     oxford,
+    siftgeo,
+    siftgpu,
     visualsfm,
     vlfeat,
+    vlfeat_pair,
 )
 from invertdesc.stores._files import FileStore
 from invertdesc.stores.alicevision import NAMES, AlicevisionStore
@@ -44,6 +48,11 @@ _FILES: list[tuple[Callable[[bytes], bool], type[FileStore]]] = [
     (visualsfm.recognise, visualsfm.VisualsfmStore),
     (oxford.recognise, oxford.OxfordStore),
     (vlfeat.recognise, vlfeat.VlfeatStore),
+    (mat.recognise, mat.MatStore),
+]
+_SIZED: list[tuple[Callable[[bytes, int], bool], type[FileStore]]] = [  # by their bytes' number too
+    (siftgpu.recognise, siftgpu.SiftgpuStore),
+    (siftgeo.recognise, siftgeo.SiftgeoStore),
 ]
 _ARCHIVES: list[tuple[set[str], type[FileStore]]] = [  # by the arrays in them
     (opensfm.ARRAYS, opensfm.OpensfmStore),
@@ -99,9 +108,16 @@ def look_at(file: Path) -> Found | None:
             return Found(file, store, store.kind)
     if npz.recognise(head, file.suffix):
         return _look_at_npz(file)
+    size = file.stat().st_size if head else 0
+    for recognise_sized, kind in _SIZED:
+        if recognise_sized(head, size):
+            return Found(file, kind, kind.kind)
+    if vlfeat_pair.recognise(file):
+        return Found(file, vlfeat_pair.VlfeatPairStore, vlfeat_pair.VlfeatPairStore.kind)
     if file.suffix == ".feat" and _feat.recognise(head):
-        kind = AlicevisionStore if NAMES.fullmatch(file.name) else OpenmvgStore
-        return Found(file, kind, kind.kind)
+        named = NAMES.fullmatch(file.name) is not None
+        pair: type[FileStore] = AlicevisionStore if named else OpenmvgStore
+        return Found(file, pair, pair.kind)
     if head.startswith(POINTER):
         return Found(file, None, "a pointer of Git LFS: `git lfs pull` fetches the file itself")
     if oxford.lacks_vectors(head):

@@ -26,6 +26,7 @@ BYTE_LENGTH = 512.0  # of SIFT as bytes: COLMAP, OpenMVG and AliceVision alike
 ORIGINS = {
     "centre": "whole numbers are pixel centres, as here",
     "corner": "the first pixel's centre is at (0.5, 0.5): moved by half a pixel",
+    "first": "the first pixel's centre is at (1, 1): moved by a pixel",
     "parts": "parts of the longer side, from the image's middle: turned into pixels",
 }
 

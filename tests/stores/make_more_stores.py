@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
-from forms import Array, fields, file_of, root_bytes, to_vlfeat
+from forms import Array, fields, file_of, root_bytes, sift_bytes, to_vlfeat
+from scipy.io import savemat
 
 from invertdesc import LocalFeatures
 
@@ -99,9 +101,86 @@ def write_flat(folder: Path, images: Images) -> Path:
     return folder
 
 
-MORE = {"flat": write_flat, "opensfm": write_opensfm, "dump": write_dump}
+def write_siftgpu_binary(folder: Path, images: Images) -> Path:
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        table = np.column_stack([xy[:, ::-1] + 0.5, scale, turn % (2 * np.pi), unit])
+        head = np.array([len(xy), 128], "<i4").tobytes()
+        file_of(folder, name, ".sift").write_bytes(head + table.astype("<f4").tobytes())
+    return folder
+
+
+def write_siftgeo(folder: Path, images: Images) -> Path:
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        rows = b""
+        vlfeat = to_vlfeat(sift_bytes(vectors))
+        for (x, y), sigma, angle, vector in zip(xy, scale, turn, vlfeat, strict=True):
+            rows += np.array([x, y, sigma, angle, 1, 0, 0, 1, 7], "<f4").tobytes()
+            rows += np.array([128], "<i4").tobytes() + vector.tobytes()
+        file_of(folder, name, ".siftgeo").write_bytes(rows)
+    return folder
+
+
+def write_vlfeat_pair(folder: Path, images: Images, *, binary: bool = False) -> Path:
+    """Write what `sift --frames=bin://%.frame --descriptors=bin://%.descr` does, or without bin."""
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        table, vlfeat = np.column_stack([xy, scale, turn]), to_vlfeat(sift_bytes(vectors))
+        frames, others = (file_of(folder, name, end) for end in (".frame", ".descr"))
+        if binary:
+            frames.write_bytes(table.astype(">f8").tobytes())
+            others.write_bytes(vlfeat.tobytes())
+            continue
+        frames.write_text("".join("{:g} {:g} {:g} {:g} \n".format(*row) for row in table.tolist()))
+        others.write_text("".join(" ".join(map(str, row)) + " \n" for row in vlfeat.tolist()))
+    return folder
+
+
+def write_mat(folder: Path, images: Images, *, packed: bool = False) -> Path:
+    """Write what `[f, d] = vl_sift(image); save(name)` leaves."""
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        parts = {"f": np.vstack([xy.T + 1, scale, turn]), "d": to_vlfeat(sift_bytes(vectors)).T}
+        savemat(file_of(folder, name, ".mat"), parts, do_compression=packed)
+    return folder
+
+
+def write_mat73(folder: Path, images: Images) -> Path:
+    """Write what `save(name, '-v7.3')` leaves: HDF5 behind a block of text, axes turned round."""
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        path = file_of(folder, name, ".mat")
+        with h5py.File(path, "w", userblock_size=512) as file:
+            file["f"] = np.column_stack([xy + 1, scale, turn])
+            file["d"] = to_vlfeat(sift_bytes(vectors))
+        with path.open("r+b") as block:
+            block.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM")
+    return folder
+
+
+MORE = {
+    "siftgpu-binary": write_siftgpu_binary,
+    "siftgeo": write_siftgeo,
+    "vlfeat-pair": write_vlfeat_pair,
+    "vlfeat-binary": partial(write_vlfeat_pair, binary=True),
+    "mat": write_mat,
+    "mat-packed": partial(write_mat, packed=True),
+    "mat73": write_mat73,
+    "flat": write_flat,
+    "opensfm": write_opensfm,
+    "dump": write_dump,
+}
 MORE_SIZES_STORED = ("opensfm", "dump")
 MORE_FILES = {
+    "siftgpu-binary": ["101.sift"],
+    "siftgeo": ["101.siftgeo"],
+    "vlfeat-pair": ["101.frame", "101.descr"],
+    "vlfeat-binary": ["101.frame", "101.descr"],
+    "mat": ["101.mat"],
+    "mat-packed": ["101.mat"],
+    "mat73": ["101.mat"],
     "flat": [f"{part}.h5" for part in ("keypoints", "descriptors", "scales", "angles")],
     "opensfm": ["features/101.features.npz", "exif/101.exif"],
     "dump": ["101.npz"],

@@ -52,11 +52,9 @@ def test_description_tells_what_was_decided(kind: str, tmp_path: Path, images: I
     assert (told.image_size == "stored") == (kind in SIZES_STORED)
     moved = kind.startswith(("colmap", "hloc", "kapture", "siftgpu", "visualsfm"))
     assert ("moved by half a pixel" in told.positions) == moved
-    lacking: dict[str, tuple[str, ...]] = dict.fromkeys(
-        ("hloc", "npz", "opencv", "dump", "flat"), ()
-    )
-    lacking["oxford"] = ("orientations", "scores")
-    assert told.missing == lacking.get(kind, ("scores",))
+    lacking = ("orientations", "scores") if kind == "oxford" else ("scores",)
+    scored = ("hloc", "npz", "opencv", "dump", "flat", "siftgeo")
+    assert told.missing == (() if kind in scored else lacking)
 
 
 @EVERY
