@@ -102,6 +102,29 @@ def read_arrays(
     return found
 
 
+def read_array(path: Path) -> NDArray[Any]:
+    """Read an .npy file, whose bytes are as many as it claims; nothing is unpickled.
+
+    Raises:
+        FileError: Missing, damaged, or of Python's objects.
+        InputError: Beyond the limits.
+    """
+    try:
+        with path.open("rb") as file:
+            count, size = _claimed(file)
+            there = path.stat().st_size - file.tell()
+            if count * size != there:
+                raise ValueError(f"{there} bytes where {count * size} belong")
+            check_limit("values", count, "an array")
+            file.seek(0)
+            found: NDArray[Any] = np.load(file, allow_pickle=False)
+            return found
+    except InputError as error:
+        raise InputError(f"Cannot use {path}: {error}") from error
+    except _BROKEN as error:
+        raise FileError(f"Expected a whole .npy file at {path}, got: {error}.") from error
+
+
 def write_npz(path: str | os.PathLike[str], fields: Mapping[str, Any]) -> None:
     """Write the fields of features to an .npz file, whole or not at all.
 

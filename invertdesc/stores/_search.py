@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from invertdesc.features import npz
+from invertdesc.features import npz as archives
 from invertdesc.sources import walk
 from invertdesc.stores import (
     _feat,
@@ -18,6 +18,7 @@ from invertdesc.stores import (
     hloc,
     lowe,
     mat,
+    npy,
     opencv,
     opensfm,
     oxford,
@@ -100,13 +101,15 @@ class Found:
 def look_at(file: Path) -> Found | None:
     """Say what a file is; None where it is of no kind that is known."""
     head = _head(file)
+    if npy.recognise(file, head):
+        return Found(file, npy.NpyStore, npy.NpyStore.kind)
     if flat.recognise(file, head):
         first = file.with_name(f"{flat.REQUIRED[0]}.h5")
         return Found(first, flat.FlatStore, flat.FlatStore.kind)
     for recognise, store in (*_WHOLE, *_FILES):
         if recognise(head):
             return Found(file, store, store.kind)
-    if npz.recognise(head, file.suffix):
+    if archives.recognise(head, file.suffix):
         return _look_at_npz(file)
     size = file.stat().st_size if head else 0
     for recognise_sized, kind in _SIZED:
@@ -126,12 +129,12 @@ def look_at(file: Path) -> Found | None:
 
 
 def _look_at_npz(file: Path) -> Found | None:
-    arrays = set(npz.arrays_in(file) or ())
+    arrays = set(archives.arrays_in(file) or ())
     if "meta" not in arrays:
         for needed, kind in _ARCHIVES:
             if needed <= arrays:
                 return Found(file, kind, kind.kind)
-    stranger = npz.whose(file)
+    stranger = archives.whose(file)
     return Found(file, None if stranger else NpzStore, stranger or NpzStore.kind)
 
 

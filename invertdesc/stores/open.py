@@ -11,6 +11,7 @@ from typing import Any
 
 from invertdesc.errors import FileError, InvertDescError
 from invertdesc.features._checks import checked_size
+from invertdesc.stores import _strangers
 from invertdesc.stores._search import Found, look_at, search
 from invertdesc.stores.base import Store
 from invertdesc.stores.kapture import KaptureStore, recognise_folder
@@ -105,7 +106,8 @@ def is_store(path: Path) -> bool:
 def _open_single(file: Path, options: dict[str, Any]) -> Store:
     found = look_at(file)
     if found is None or found.kind is None:
-        what = file if found is None else f"{file}, {found.words}"
+        words = _strangers.words_for(file) if found is None else found.words
+        what = f"{file}, {words}" if words else file
         raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {what}.")
     return _open(found, file, options)
 
@@ -119,9 +121,10 @@ def _open_folder(folder: Path, options: dict[str, Any]) -> Store:
     known = [one for one in found if one.kind is not None]
     if not known:
         what = "; ".join(one.name_in(folder) for one in found) or "none"
+        advice = "" if found else _strangers.advice_for(folder)
         raise FileError(
             f"Expected files of a kind that is known ({KNOWN}) in the folder {folder}, found "
-            f"{what}."
+            f"{what}.{advice}"
         )
     return _open_best(known[:MOST], found, folder, options)
 

@@ -279,6 +279,6 @@ def _score(adapter: Stored, kept: list[_Described]) -> float:
     for one in kept:
         image, features = one.read()
         if len(features):
-            picture = field(FeatureBatch.collate([features]))[0, 0]
+            picture = field(FeatureBatch.collate([features])).picture[0, 0]
             found.append(float(ncc(picture, to_gray(image, "luma"))))
     return sum(found) / len(found) if found else 0.0

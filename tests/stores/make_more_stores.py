@@ -160,7 +160,26 @@ def write_mat73(folder: Path, images: Images) -> Path:
     return folder
 
 
+def write_npy(folder: Path, images: Images) -> Path:
+    told: dict[str, object] = {
+        "keypoints": "{}_kp.npy",
+        "descriptors": "deep/{}.npy",
+        "columns": ["score", "x", "y", "-", "diameter", "degrees"],
+        "origin": "corner",
+    }
+    for name, features in images.items():
+        xy, scale, turn, vectors = fields(features)
+        told["image_size"] = features.image_size
+        ones = np.ones(len(xy))
+        table = np.column_stack([ones, xy + 0.5, 7 * ones, 2 * scale, np.rad2deg(turn)])
+        np.save(file_of(folder, name, "_kp.npy"), table)
+        np.save(file_of(folder / "deep", name, ".npy"), vectors)
+    (folder / "layout.json").write_text(json.dumps(told))
+    return folder
+
+
 MORE = {
+    "npy": write_npy,
     "siftgpu-binary": write_siftgpu_binary,
     "siftgeo": write_siftgeo,
     "vlfeat-pair": write_vlfeat_pair,
@@ -172,8 +191,9 @@ MORE = {
     "opensfm": write_opensfm,
     "dump": write_dump,
 }
-MORE_SIZES_STORED = ("opensfm", "dump")
+MORE_SIZES_STORED = ("npy", "opensfm", "dump")
 MORE_FILES = {
+    "npy": ["101_kp.npy", "deep/101.npy", "layout.json"],
     "siftgpu-binary": ["101.sift"],
     "siftgeo": ["101.siftgeo"],
     "vlfeat-pair": ["101.frame", "101.descr"],

@@ -50,10 +50,10 @@ def test_description_tells_what_was_decided(kind: str, tmp_path: Path, images: I
     assert told.descriptor == ("rootsift" if rooted else "sift")
     assert told.dim == 128
     assert (told.image_size == "stored") == (kind in SIZES_STORED)
-    moved = kind.startswith(("colmap", "hloc", "kapture", "siftgpu", "visualsfm"))
+    moved = kind.startswith(("colmap", "hloc", "kapture", "siftgpu", "visualsfm", "npy"))
     assert ("moved by half a pixel" in told.positions) == moved
     lacking = ("orientations", "scores") if kind == "oxford" else ("scores",)
-    scored = ("hloc", "npz", "opencv", "dump", "flat", "siftgeo")
+    scored = ("hloc", "npz", "opencv", "dump", "flat", "siftgeo", "npy")
     assert told.missing == (() if kind in scored else lacking)
 
 
