@@ -61,6 +61,14 @@ _ARCHIVES: list[tuple[set[str], type[FileStore]]] = [  # by the arrays in them
 ]
 
 
+def readers() -> list[type[Store]]:
+    """Return the readers of all kinds of files, of which a folder may hold any."""
+    whole: list[type[Store]] = [kind for _, kind in _WHOLE] + [npy.NpyStore, flat.FlatStore]
+    files: list[type[Store]] = [kind for _, kind in (*_FILES, *_ARCHIVES, *_SIZED)]
+    pairs = (vlfeat_pair.VlfeatPairStore, OpenmvgStore, AlicevisionStore)
+    return [*whole, *files, NpzStore, *pairs]
+
+
 @dataclass(frozen=True)
 class Found:
     """A file of a kind that is known.

@@ -19,9 +19,11 @@ from invertdesc.stores.kapture import KaptureStore, recognise_folder
 MOST = 50  # stores of a folder that are tried
 
 KNOWN = (
-    "COLMAP's database.db, hloc's features.h5, invertdesc's .npz, OpenCV's FileStorage, Lowe's "
-    ".key, VLFeat's text, VisualSFM's and SiftGPU's .sift, Oxford's regions, OpenMVG's and "
-    "AliceVision's .feat with .desc, kapture"
+    "COLMAP's database.db, hloc's features.h5, keypoints.h5 with descriptors.h5, invertdesc's "
+    ".npz, OpenSfM's .features.npz, archives of keypoints and descriptors, .npy with a "
+    "layout.json, OpenCV's FileStorage, Lowe's .key, VLFeat's text, .frame and .mat, VisualSFM's "
+    "and SiftGPU's .sift, INRIA's .siftgeo, Oxford's regions, OpenMVG's and AliceVision's .feat "
+    "with .desc, kapture"
 )
 
 
@@ -41,8 +43,8 @@ def open_store(
 
     Args:
         path: A COLMAP database, an hloc file, a folder of kapture's, or a file or folder of .npz,
-            OpenCV's FileStorage, Lowe's, SiftGPU's, VLFeat's, VisualSFM's, Oxford's, OpenMVG's or
-            AliceVision's files.
+            OpenSfM's, OpenCV's FileStorage, Lowe's, SiftGPU's, VLFeat's, VisualSFM's, INRIA's,
+            Oxford's, OpenMVG's or AliceVision's files; docs/formats.md has them all.
         descriptor: Registry name of the vectors, where the store does not tell or is wrong.
         image_size: (H, W) of all images, where the store does not tell.
         mend: Whether to bring vectors, angles and scales into our order and units where `check` is
