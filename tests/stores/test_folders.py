@@ -232,6 +232,15 @@ def test_pointer_of_git_lfs_is_told(run: Run, tmp_path: Path) -> None:
         assert "git lfs pull" in err
 
 
+def test_regions_with_vectors_are_read(tmp_path: Path) -> None:
+    region = "10.5 20.5 0.01 0 0.01 " + " ".join(map(str, range(128)))
+    (tmp_path / "img1.haraff").write_text("1.0\n1\n10.5 20.5 0.01 0 0.01\n")
+    (tmp_path / "img1.haraff.sift").write_text(f"128\n1\n{region}\n")
+    with open_store(tmp_path, descriptor="sift") as store:
+        assert list(store.names()) == ["img1"]
+        assert store.load("img1").keypoints.tolist() == [[10.5, 20.5]]
+
+
 def test_regions_without_vectors_are_told(tmp_path: Path) -> None:
     (tmp_path / "img1.haraff").write_text("1.0\n2\n10.5 20.5 0.01 0 0.01\n30 40 0.01 0 0.01\n")
     with pytest.raises(FileError, match="without vectors"):
