@@ -15,6 +15,7 @@ from invertdesc.stores import _strangers
 from invertdesc.stores._search import Found, look_at, search
 from invertdesc.stores.base import Store
 from invertdesc.stores.kapture import KaptureStore, recognise_folder
+from invertdesc.stores.record import absolute_name
 
 MOST = 50  # stores of a folder that are tried
 
@@ -45,7 +46,8 @@ def open_store(
         path: A COLMAP database, an hloc file, a folder of kapture's, or a file or folder of .npz,
             OpenSfM's, OpenCV's FileStorage, Lowe's, SiftGPU's, VLFeat's, VisualSFM's, INRIA's,
             Oxford's, OpenMVG's or AliceVision's files; docs/formats.md has them all.
-        descriptor: Registry name of the vectors, where the store does not tell or is wrong.
+        descriptor: Registry name of the vectors, or the file that `fit_program` saved for them,
+            where the store does not tell or is wrong.
         image_size: (H, W) of all images, where the store does not tell.
         mend: Whether to bring vectors, angles and scales into our order and units where `check` is
             certain that the store has others than its kind; the description says what was done.
@@ -65,7 +67,7 @@ def open_store(
     camera (256, 256) sift
     """
     options: dict[str, Any] = {
-        "descriptor": descriptor,
+        "descriptor": absolute_name(descriptor),
         "image_size": None if image_size is None else checked_size(image_size),
     }
     text = os.fspath(path)

@@ -95,6 +95,19 @@ def adapter_of(name: str) -> Any:
         return None
 
 
+def absolute_name(name: str | None) -> str | None:
+    """Return a descriptor's name; of one that is a file, the path that its adapter is called by.
+
+    Raises:
+        FileError: No such file.
+    """
+    if name is None or not name.endswith(".safetensors"):
+        return name
+    from invertdesc.descriptors import create_descriptor
+
+    return create_descriptor(name).name
+
+
 def is_packed(name: str) -> bool | None:
     """Say whether a descriptor is bits packed eight to a byte; None where it has no adapter."""
     adapter = adapter_of(name)

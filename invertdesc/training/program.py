@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from invertdesc.features.local import LocalFeatures
     from invertdesc.unfolding.unfolding import Unfolding
 
-SQUARES = (8.0, 12.0, 16.0, 24.0, 32.0, 48.0)  # pixels: squares that are tried without scales
+SQUARES = (8.0, 12.0, 16.0, 24.0, 32.0, 40.0, 48.0)  # pixels: tried without scales
 TIMES_SCALE = (6.0, 12.0, 20.0)  # and with
 TRIED, TESTED = 40, 8  # pictures that a square is fitted to, and those that it is judged by
+TIE = 0.01  # of NCC: of squares that are as good, the smallest blurs least
 BITS = 64  # bytes up to which uint8 is taken for bits
 LABEL = "a program's vectors"
 DIGITS = 6  # of the pictures' names
@@ -246,7 +247,7 @@ def _adapter(described: list[_Described], packed: bool | None) -> Stored:
 def _choose(
     adapter: Stored, described: list[_Described], grid: int, ridge: float, progress: bool
 ) -> tuple[Frame, float]:
-    """Return the square by which unseen pictures come out best, and their mean NCC."""
+    """Return the smallest of the squares by which unseen pictures come out best, and its NCC."""
     kept = described[:: max(2, -(-len(described) // TESTED))] if len(described) > 1 else described
     rest = [one for one in described if one not in kept] or described
     tried = rest[:: -(-len(rest) // TRIED)]
@@ -257,7 +258,14 @@ def _choose(
         fitted = fit_described(one, (part.read() for part in tried), grid=grid, ridge=ridge)
         scores[frame] = _score(replace(one, map=fitted), kept)
     best = max(scores, key=lambda frame: scores[frame])
-    return best, scores[best]
+    kind = best.scaled, best.rotated
+    near = [
+        frame
+        for frame, score in scores.items()
+        if (frame.scaled, frame.rotated) == kind and score > scores[best] - TIE
+    ]
+    chosen = min(near, key=lambda frame: frame.support)
+    return chosen, scores[chosen]
 
 
 def _frames(features: list[LocalFeatures]) -> Iterator[Frame]:

@@ -1,5 +1,6 @@
 """Fit the unfolding of a made-up extractor, of which the library knows nothing."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -86,7 +87,8 @@ def store(program: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_stored_features_reconstruct_without_the_program(fitted: Path, store: Path) -> None:
-    with open_store(store, descriptor=str(fitted)) as opened:
+    name = os.path.relpath(fitted)
+    with open_store(store, descriptor=name) as opened:
         features = opened.load("cat.png")
         assert opened.description.missing == ("scales", "orientations", "scores")
     picture = to_gray(reconstruct(features, method="poisson"), "gamma")
@@ -107,6 +109,8 @@ def test_commands_of_the_shell(run: Run, program: str, store: Path, tmp_path: Pa
         assert run("reconstruct", store, "-o", folder, "-m", "poisson", *name)[0] == 0
         picture = to_gray(read_image(tmp_path / folder / "cat.png"), "gamma")
         assert ncc(picture, to_gray(small("chelsea"), "luma")) > 0.7
+    audit = ("audit", store, "-m", "poisson", "--images", "1", "--side", "64", "--no-curves")
+    assert run(*audit, "-d", "m.safetensors", "--no-faces", "-o", "a.html")[0] == 0
     status, out, _ = run("inspect", store, "-d", "m.safetensors")
     assert status == 0
     assert "m.safetensors, 40 long" in out
