@@ -1,10 +1,11 @@
-"""Train variants of a recipe for equally many steps, and measure each on pictures kept out.
+"""Train variants of a recipe for the same number of steps, and measure each on other pictures.
 
-    python benchmarks/ablations.py seed --data FACES --vgg16 FILE -o runs/ --steps 1200
-    python benchmarks/ablations.py unfold --data FACES --vgg16 FILE -o runs/ --steps 500
+    python benchmarks/ablations.py paper --data FACES --vgg16 FILE -o runs/ --steps 1200 python
+    benchmarks/ablations.py unfold --data FACES --vgg16 FILE -o runs/ --steps 500
 
-`seed` asks what the paper's figures 4 to 6 ask; `unfold` looks for the best small network and loss
-on the unfolded field. A run that was stopped goes on; one that is done is only measured again.
+`paper` compares the variants of figures 4 to 6 of Wu et al. 2019; `unfold` compares small networks
+and losses on the unfolded field. An interrupted run is resumed; a finished one is only measured
+again.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ from invertdesc.methods.registry import register_method
 from invertdesc.methods.unfold import Unfold
 from invertdesc.training.loop import train
 
-OCTAVES = (4.0, 8.0)  # widths of cells in pixels that part one octave's keypoints from the next's
+OCTAVES = (4.0, 8.0)  # widths of cells in pixels that separate the keypoints of octaves
 
 
 class Channels(Unfold):
     """`unfold` that sees some channels of the field."""
 
     seen: ClassVar[slice] = slice(None)
-    signs: ClassVar[tuple[int, ...]] = (1, 1, -1, 1)  # mirrored, gx changes its sign
+    signs: ClassVar[tuple[int, ...]] = (1, 1, -1, 1)  # gx changes its sign in mirrored pictures
 
     def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
         return (super().inputs(batch)[0][:, self.seen],)
@@ -62,7 +63,7 @@ class GradientsAlone(Channels):
 
 
 class Octaves(Channels):
-    """`unfold` that sees the field of all keypoints, and then one of each octave's."""
+    """`unfold` that sees the field of all keypoints, and one field for each octave."""
 
     name = "unfold, octaves"
     signs = Channels.signs * (len(OCTAVES) + 2)
@@ -79,7 +80,7 @@ class Octaves(Channels):
         return (torch.cat([network_input(self.rasterizer(part)) for part in parts], 1),)
 
 
-def seed_variants(width: int = 24) -> dict[str, TrainConfig]:
+def paper_variants(width: int = 24) -> dict[str, TrainConfig]:
     common = {"rate": 1e-3, "schedule": "cosine", "vgg_patch": 96}
     joint = replace(preset("coarse"), network=CoarseConfig(width=width), **common)
     return {
@@ -123,14 +124,14 @@ def unfold_variants() -> dict[str, TrainConfig]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("group", choices=["seed", "unfold"])
+    parser.add_argument("group", choices=["paper", "unfold"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--vgg16", type=Path, required=True)
     parser.add_argument("--output", "-o", type=Path, required=True)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--images", type=int, default=4000, help="To train on.")
-    parser.add_argument("--held-out", type=int, default=200, help="To measure on.")
+    parser.add_argument("--images", type=int, default=4000, help="Number of training images.")
+    parser.add_argument("--held-out", type=int, default=200, help="Number of images to measure on.")
     parser.add_argument("--patch", type=int, help="Train on squares of this side.")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--only", action="append", help="Name of a variant. Repeatable.")
@@ -140,7 +141,7 @@ def main() -> None:
     held_out = paths[1 :: len(paths) // options.held_out][: options.held_out]
     rest = [path for path in paths if path not in set(held_out)]
     given = rest[:: max(1, len(rest) // options.images)][: options.images]
-    variants = seed_variants() if options.group == "seed" else unfold_variants()
+    variants = paper_variants() if options.group == "paper" else unfold_variants()
     distances = {"vgg": vgg_distance(load_vgg16(options.vgg16))}
     rows = []
     for name, recipe in variants.items():

@@ -1,14 +1,14 @@
-"""Pictures of a whole store: images/s, the memory that it takes, and which stage binds.
+"""Reconstruct a whole store: images/s, memory, and which stage is the bottleneck.
 
     python benchmarks/bench_bulk.py --images 10000
     python benchmarks/bench_bulk.py --images 500 --in-turn     # without overlap, to compare
     python benchmarks/bench_bulk.py --images 10000 --device cuda --json bulk-gpu.json
 
-The store is a COLMAP database of crops, 256 x 256 pixels, of scikit-image's pictures: 64 different
-ones under as many names as there are images. Pictures are written as PNG to a temporary folder,
-which is then cleared. The stage that most time is spent on or waited for binds. Memory is the most
-that the process ever had, less what it has once the method has been loaded and has made one part;
-a GPU's is not counted. The CPU's seconds tell something even where others use the machine too.
+The store is a COLMAP database of crops of scikit-image's pictures, 256 x 256 pixels: 64 different
+ones, which are repeated under other names. Pictures are written as PNG to a temporary folder, which
+is then cleared. The stage with the most time, including waiting, is the bottleneck. Memory is the
+peak of the process minus its memory after the method was loaded and made one batch; the memory of a
+GPU is not counted. CPU seconds are useful even if others use the machine.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ MIB = 2**20
 
 
 class InTurn(Executor):
-    """Does at once what it is asked to, in the thread that asks."""
+    """An executor that runs each call immediately in the calling thread."""
 
     def __init__(self, _: int) -> None:
         super().__init__()

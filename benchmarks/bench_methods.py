@@ -45,7 +45,7 @@ def test_features_to_picture(
 
 
 def test_extraction_before_it(benchmark: Any, record: Record) -> None:
-    """SIFT itself, on the CPU, for what a bulk run takes in all."""
+    """Measure SIFT on the CPU, to estimate the time of a whole run."""
     from skimage import data
 
     image = to_image(data.astronaut()[:256, 100:356])

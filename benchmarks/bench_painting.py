@@ -1,10 +1,10 @@
-"""Unfolded pieces to sums over pixels: 300 keypoints an image, 256 x 256 with stride 2.
+"""Unfolded pieces to sums over pixels: 300 keypoints per image, 256 x 256 with stride 2.
 
     pytest benchmarks/bench_painting.py --benchmark-json=benchmarks/results/painting-cpu.json
 
-Three channels of 8 x 8 cells a keypoint; scales and turns are drawn from SIFT's own. Every
-contender ends with all sums on the device: the loop's and the boxes' in float32, ours in float64
-and the same to the bit on every run.
+Each keypoint has three channels of 8 x 8 cells; scales and orientations are those of SIFT
+keypoints. Every contender ends with all sums on the device: the loop and the boxes in float32,
+invertdesc in float64 and with the same bits on every run.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def ours(case: Case) -> Tensor:
 
 
 def whole_field(case: Case) -> Tensor:
-    """Unfolding before it and Poisson's equation after it: four channels that a network reads."""
+    """Measure the whole rasterizer: unfolding, painting and Poisson's equation."""
     return torch.cat(case.field(case.batch), 1)
 
 
@@ -99,7 +99,7 @@ def torch_boxes(case: Case) -> Tensor:
         if not len(group):
             continue
         wide = min(SIDE, 2 * int(min(most, SIDE)) + 2)
-        for some in group.split(max(1, 2**21 // wide**2)):  # so many pixels at a time
+        for some in group.split(max(1, 2**21 // wide**2)):  # limits the pixels at a time
             x, y = case.centers[some].double().unbind(1)
             steps = torch.arange(wide, device=x.device)
             first = [(at - reach[some]).floor().clamp(min=0) for at in (x, y)]
@@ -157,5 +157,5 @@ def test_all_paint_the_same(
         pytest.skip("works on the CPU")
     case = Case(2, device, sift_batch)
     off = (contender(case) - ours(case)).abs()
-    # Where a pixel's centre lies on an edge, float32 may take the other side.
+    # If a pixel's centre is on an edge, float32 may choose the other side.
     assert float((off > 1e-4).float().mean()) < 1e-3

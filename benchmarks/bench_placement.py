@@ -1,10 +1,10 @@
-"""Keypoints and vectors to bfloat16 cell maps of d = 2 and d = 4, as a network reads them.
+"""Keypoints and vectors to bfloat16 cell maps of d = 2 and d = 4, the input of a network.
 
     pytest benchmarks/bench_placement.py --benchmark-json=benchmarks/results/placement-cpu.json
 
 Every contender ends with two channels-last bfloat16 tensors on the device, every byte written. The
-others are written from what papers and public code describe; those on NumPy convert at the end, as
-whoever feeds a network must. All but ours and `scatter_rounds` drop what collides.
+other contenders implement the descriptions in papers; those in NumPy convert at the end, as the
+input of a network requires. All except invertdesc and `scatter_rounds` drop colliding keypoints.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class Case:
 
     @property
     def bytes(self) -> int:
-        """What every contender has to write."""
+        """Number of bytes that every contender has to write."""
         return sum(self.images * (-(-self.size // d)) ** 2 * LENGTH * 2 for d in CELLS)
 
     @property
-    def told(self) -> dict[str, object]:
-        """What is recorded with a timing."""
+    def values(self) -> dict[str, object]:
+        """Values that are recorded with a timing."""
         names = ("images", "each", "size", "radius", "device", "bytes")
         return {{"each": "keypoints"}.get(name, name): getattr(self, name) for name in names}
 
@@ -215,7 +215,7 @@ def test_placement(
         pytest.skip("takes minutes")
     case = Case(images, each, size, device, crowd)
     benchmark.group = f"{name}, {device}"
-    record(contender=contender.__name__, **case.told)
+    record(contender=contender.__name__, **case.values)
 
     def run() -> None:
         contender(case)
@@ -234,11 +234,11 @@ def test_placement(
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", CASES)
 def test_write_ceiling(benchmark: Any, record: Record, name: str, device: str) -> None:
-    """How fast the device writes zeros into memory at hand: no map is made faster but by tricks."""
+    """Measure how fast the device writes zeros into existing memory, a limit for all maps."""
     images, each, size, crowd = CASES[name]
     case = Case(images, each, size, device, crowd)
     benchmark.group = f"{name}, {device}"
-    record(contender="write_ceiling", **case.told)
+    record(contender="write_ceiling", **case.values)
     there = torch.zeros(case.bytes // 2, dtype=torch.bfloat16, device=device)
 
     def run() -> None:

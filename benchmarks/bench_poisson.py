@@ -1,4 +1,4 @@
-"""Features to picture by `poisson`: ours, and the loop over keypoints that people write first.
+"""Features to picture by `poisson`: by invertdesc, and by a simple loop over keypoints.
 
 pytest benchmarks/bench_poisson.py
 """

@@ -1,4 +1,4 @@
-"""Machine and versions, recorded with every measurement."""
+"""Record machine and versions with every measurement."""
 
 import importlib.util
 import os
@@ -21,7 +21,7 @@ SIZE = 256
 
 @pytest.fixture
 def record(benchmark: Any) -> Callable[..., None]:
-    """Note in a benchmark's `extra_info` where it ran, and what else is given."""
+    """Record the machine and further values in the `extra_info` of a benchmark."""
 
     def note(**more: object) -> None:
         benchmark.extra_info.update(describe_machine(), **more)
@@ -30,7 +30,7 @@ def record(benchmark: Any) -> Callable[..., None]:
 
 
 def describe_machine() -> dict[str, object]:
-    """Return what a timing depends on."""
+    """Return machine and versions."""
     models = (
         line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line
     )

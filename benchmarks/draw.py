@@ -1,4 +1,4 @@
-"""Draw result files of pytest-benchmark: time, and bytes a second where these are known.
+"""Draw result files of pytest-benchmark: time, and bytes per second if known.
 
 python benchmarks/draw.py benchmarks/results/placement-cpu.json -o placement.png
 """
@@ -45,24 +45,24 @@ def main() -> None:
 
 
 def _curves(found: list[Measured]) -> list[tuple[str, list[tuple[int, Measured]]]]:
-    """Return titles, and what to draw over batch size or over keypoints per image."""
+    """Return titles, and the points to draw over batch size or over keypoints per image."""
     kinds = (("images", "keypoints", 300), ("keypoints", "images", 8))
     curves = []
     for device in ("cpu", "cuda"):
         for over, fixed, value in kinds:
             points = [
-                (told[over], one)
+                (values[over], one)
                 for one in found
-                for told in [one["extra_info"]]
-                if "contender" in told and told["device"] == device and told["size"] == 256
-                if told.get("radius", 1) == 1 and told[fixed] == value
+                for values in [one["extra_info"]]
+                if "contender" in values and values["device"] == device and values["size"] == 256
+                if values.get("radius", 1) == 1 and values[fixed] == value
             ]
             curves.append((f"over {over} ({fixed}: {value}), 256 x 256, {device}", points))
     return curves
 
 
 def _draw_curves(figure: Any, title: str, points: list[tuple[int, Measured]]) -> None:
-    """Draw milliseconds an image and, where bytes are known, bytes a second."""
+    """Draw milliseconds per image and, if known, bytes per second."""
     figure.suptitle(title, fontsize=10)
     axes = figure.subplots(1, 2)
     contenders = dict.fromkeys(one["extra_info"]["contender"] for _, one in points)
@@ -71,16 +71,16 @@ def _draw_curves(figure: Any, title: str, points: list[tuple[int, Measured]]) ->
         own.sort(key=lambda point: point[0])
         xs = [x for x, _ in own]
         seconds = [one["stats"]["median"] for _, one in own]
-        told = [one["extra_info"] for _, one in own]
+        values = [one["extra_info"] for _, one in own]
         style = {"color": f"C{number}", "marker": "o"}
         if name == CEILING:
             style = {"color": "black", "linestyle": "--"}
-        each = [1000 * s / t["images"] for s, t in zip(seconds, told, strict=True)]
+        each = [1000 * s / t["images"] for s, t in zip(seconds, values, strict=True)]
         axes[0].plot(xs, each, label=name, **style)
-        if "bytes" in told[0] and name != "placing_alone":  # which writes no maps
-            speed = [t["bytes"] / s / 1e9 for s, t in zip(seconds, told, strict=True)]
+        if "bytes" in values[0] and name != "placing_alone":  # writes no maps
+            speed = [t["bytes"] / s / 1e9 for s, t in zip(seconds, values, strict=True)]
             axes[1].plot(xs, speed, label=name, **style)
-    for axis, label in zip(axes, ("ms an image", "GB/s of maps"), strict=True):
+    for axis, label in zip(axes, ("ms per image", "GB/s of maps"), strict=True):
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.set_xticks(sorted({x for x, _ in points}), minor=False)

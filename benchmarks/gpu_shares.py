@@ -1,10 +1,10 @@
-"""What the kernels reach of what the device can do, as shares.
+"""Measure the speed of the kernels as shares of the device's limits.
 
     python benchmarks/gpu_shares.py -o benchmarks/results/shares-gpu.json
 
-The device's own time, from a CUDA graph where the work can be recorded as one; "called" is the
-time of one of many calls in a row, with what Python takes. Without a device it times the CPU, which
-shows that it runs.
+The time is that of the device, from a CUDA graph if the work can be recorded as one. "called" is
+the time per call of many calls in a row, including Python. Without a device it times the CPU, only
+to show that it runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def called(run: Callable[[], object], calls: int, rounds: int = 7) -> float:
-    """Return the seconds of one of many calls in a row: the median of several rounds."""
+    """Return the seconds per call of many calls in a row: the median of several rounds."""
     found = []
     for _ in range(rounds + 2):  # two to warm up
         _wait()
@@ -49,14 +49,14 @@ def on_device(run: Callable[[], object], calls: int) -> float:
     try:
         with torch.cuda.graph(graph):
             run()
-    except RuntimeError as error:  # what waits for the device cannot be recorded
+    except RuntimeError as error:  # work that waits for the device cannot be recorded
         print("Not recorded as a graph, timed as called:", error)
         return called(run, calls)
     return called(graph.replay, calls)
 
 
 def writing(size: int, calls: int) -> float:
-    """Return the seconds that so many bytes take to write, zeros or ones, whichever is faster."""
+    """Return the seconds to write a number of bytes, zeros or ones, whichever is faster."""
     there = torch.empty(size // 2, dtype=torch.bfloat16, device=DEVICE)
     return min(on_device(write, calls) for write in (there.zero_, lambda: there.fill_(1)))
 
@@ -67,7 +67,7 @@ def _wait() -> None:
 
 
 def placing(images: int, calls: int) -> dict[str, float]:
-    """Place and fill 300 keypoints an image into bfloat16 maps of d = 2 and d = 4."""
+    """Place and fill 300 keypoints per image into bfloat16 maps of d = 2 and d = 4."""
     case = Case(images, 300, 256, DEVICE)
     ceiling = writing(case.bytes, calls)
     both, alone = (on_device(lambda one=one: one(case), calls) for one in (ours, placing_alone))
@@ -89,7 +89,7 @@ def placing(images: int, calls: int) -> dict[str, float]:
 
 
 def painting(images: int, calls: int) -> dict[str, float]:
-    """Paint 300 keypoints an image of 256 x 256 with stride 2, against the device's two floors."""
+    """Paint 300 keypoints per image of 256 x 256, stride 2, compared with two limits."""
     case = Painting(images, DEVICE, sift_crops())
     painted = on_device(lambda: paint(case), calls)
     whole = called(lambda: whole_field(case), calls)
@@ -97,7 +97,7 @@ def painting(images: int, calls: int) -> dict[str, float]:
     # Values are read; integers zeroed, summed and read back; sums written: each 8 bytes.
     moved = 8 * (case.pieces.numel() + 5 * sums.numel())
     bytes_floor = writing(moved, calls)
-    # One addition at either end of each run, with a run for each row that a cell touches.
+    # One addition at each end of a run, with one run for each row that a cell touches.
     cell = case.sides / 8
     rows = (cell * (case.turns.cos().abs() + case.turns.sin().abs()) + 1).clamp(max=sums.shape[-2])
     ends = int(2 * sums.shape[1] * 64 * rows.sum())

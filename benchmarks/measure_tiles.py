@@ -23,7 +23,7 @@ from invertdesc.unfolding.pattern import Pattern
 
 TILE = 32
 IMAGES = 10
-WEIGHT, STEPS = 4.0, 100  # what `tv` takes
+WEIGHT, STEPS = 4.0, 100  # parameters of `tv`
 
 
 def likeness(found: Tensor, true: Tensor) -> float:
@@ -42,12 +42,12 @@ def main(folder: str) -> None:
     tiles = [gray.unfold(0, TILE, TILE).unfold(1, TILE, TILE).flatten(2) for gray in grays]
     true = torch.cat([part.flatten(0, 1) for part in tiles])
     matrix = pattern.matrix(TILE)
-    told = true @ matrix.T
-    bits = torch.where(told > 0, 1.0, -1.0)
+    differences = true @ matrix.T
+    bits = torch.where(differences > 0, 1.0, -1.0)
     print(f"{len(true)} squares of {len(grays)} pictures")
     for grid in (16, 32):
         print(f"biht, grid={grid}: {likeness(Biht(grid=grid).patches(pattern, bits), true):.3f}")
-    for name, measured in (("differences", told), ("bits", bits)):
+    for name, measured in (("differences", differences), ("bits", bits)):
         found = least_variation(matrix, measured, WEIGHT, STEPS)
         print(f"tv on {name}: {likeness(found, true):.3f}")
 

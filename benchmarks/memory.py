@@ -1,4 +1,4 @@
-"""Memory that a call takes at its peak."""
+"""Measure the peak memory of a call."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def peak(run: Callable[[], object], device: str) -> int | None:
-    """Return the bytes that a call takes at its peak, its result included; None if nobody knows.
+    """Return the peak bytes of a call, including its result; None if unknown.
 
-    On the CPU that is resident memory, counted by Linux; what lies freed in the heap is given back
-    before, or it would be taken again unseen.
+    On the CPU this is resident memory, counted by Linux. Freed memory of the heap is returned to
+    the system first, since it could be used again without being counted.
     """
     if device == "cuda":
         torch.cuda.synchronize()
@@ -26,7 +26,7 @@ def peak(run: Callable[[], object], device: str) -> int | None:
         return torch.cuda.max_memory_allocated() - before
     try:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
-        RESET.write_text("5")  # the high-water mark starts anew
+        RESET.write_text("5")  # resets the peak
     except OSError:
         return None
     before = _resident("VmRSS")

@@ -2,7 +2,7 @@
 A first reconstruction
 ======================
 
-A photograph, its keypoints, and the picture that their descriptors give.
+A photograph, its keypoints, and the picture reconstructed from their descriptors.
 """
 
 from matplotlib import pyplot as plt
@@ -15,13 +15,13 @@ from invertdesc.image import to_image, to_uint8
 photo = to_image(data.astronaut()[:256, 100:356])
 
 # %%
-# What an app would store: positions, scales, orientations and 128 numbers each. No pixels.
+# An app would store this: positions, scales, orientations and 128 numbers per keypoint. No pixels.
 
 features = extract(photo, descriptor="sift")
 print(features)
 
 # %%
-# What follows from it.
+# The picture is reconstructed from these features alone.
 
 picture = reconstruct(features)
 

@@ -2,8 +2,8 @@
 All methods side by side
 ========================
 
-The same features of the same two pictures through every method, with how near each comes (NCC of
-the gray pictures: 1 is the same but for brightness and contrast).
+Every method reconstructs the same two pictures from the same features. The number is the NCC of the
+gray pictures: 1 means equal except for brightness and contrast.
 """
 
 from matplotlib import pyplot as plt
@@ -19,7 +19,7 @@ features = extract(photos, descriptor="sift")
 
 
 def fits(method):
-    """Some are for other descriptors, some want a database first, and say so."""
+    """Return whether a method can be used: some need another descriptor, some a database."""
     try:
         create_method(method, descriptor="sift")
     except InvertDescError:
@@ -27,7 +27,7 @@ def fits(method):
     return True
 
 
-QUICK = {  # what takes seconds a picture, cut short
+QUICK = {  # slow methods, with fewer steps
     "gradient": {"steps": 40},
     "unfold+gradient": {"steps": 40},
     "maxent": {"steps": 20, "samples": 5},
@@ -48,4 +48,4 @@ for axis in axes.flat:
 figure.tight_layout()
 
 # %%
-# ``coarse``, ``coarse+cgan`` and ``upconv`` learned faces alone; a cup of coffee is not one.
+# ``coarse``, ``coarse+cgan`` and ``upconv`` were trained only on faces, so the cup of coffee fails.

@@ -1,9 +1,9 @@
 """
-How much does a keypoint tell?
-==============================
+How much does a keypoint reveal?
+================================
 
-The share of keypoints that an attacker has, and how near he comes: with the strongest of them, and
-with as many drawn at random.
+The accuracy of the reconstruction depends on the share of keypoints that an attacker has: here the
+strongest ones, and as many chosen at random.
 """
 
 import torch
@@ -23,7 +23,7 @@ orders = {
 }
 
 # %%
-# Each share of them, as features of their own.
+# Reconstruct from each share of the keypoints.
 
 shares = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0]
 figure, (curve, *panels) = plt.subplots(1, 4, figsize=(12, 3.2), width_ratios=[1.6, 1, 1, 1])

@@ -2,8 +2,8 @@
 What the rasterizers see
 ========================
 
-Two ways from keypoints to maps: whole vectors in cells, as in the paper, and vectors unfolded into
-the gradient field of the picture.
+Keypoints are converted to maps in two ways: whole vectors are written into cells, as in Wu et al.
+2019, or vectors are unfolded into the gradient field of the picture.
 """
 
 from matplotlib import pyplot as plt
@@ -16,14 +16,15 @@ photo = to_image(data.astronaut()[:256, 100:356])
 batch = FeatureBatch.collate([extract(photo, descriptor="sift")])
 
 # %%
-# Cells of 4 x 4 pixels: most are empty, and nothing tells how large or how turned a keypoint is.
+# Cells of 4 x 4 pixels: most are empty, and they contain neither scale nor orientation of
+# keypoints.
 
 maps = CellRasterizer(4)(batch)
 print(maps.values.shape, "moved:", int(maps.moved), "dropped:", int(maps.dropped))
 
 # %%
 # The field: coverage (how fine the finest keypoint is), gradients to the right and downwards, and
-# the picture that has them.
+# the picture with these gradients.
 
 field = FieldRasterizer(stride=1)(batch)
 picture, coverage = field.picture[0, 0], field.coverage[0, 0]

@@ -2,8 +2,8 @@
 A face left out
 ===============
 
-Somebody removes all keypoints of a face before publishing (figure 7 of the paper). What do those
-around it tell? Large ones reach inside, and a network guesses the rest.
+All keypoints of a face are removed before publication (figure 7 of Wu et al. 2019). The keypoints
+around it still reveal something: large ones reach inside, and a network guesses the rest.
 """
 
 from matplotlib import pyplot as plt
@@ -21,7 +21,7 @@ around = features.outside(box)
 print(len(features), "keypoints,", len(around), "around the face")
 
 # %%
-# Measured inside the box alone.
+# NCC is measured only inside the box.
 
 x0, y0, x1, y1 = box
 panels = {"photograph": photo}

@@ -1,9 +1,10 @@
 """
-A descriptor of your own, in 30 lines
-=====================================
+Your own descriptor in 30 lines
+===============================
 
-Say how it is computed, fit its unfolding on a few pictures, and every field method inverts it. This
-one is no more than 8 x 8 signs: is a pixel of the blurred patch brighter than the patch's mean?
+Define how the descriptor is computed and fit its unfolding on a few pictures. Then every method
+that uses the field can invert it. This descriptor has only 8 x 8 signs: is a pixel of the blurred
+patch brighter than the mean of the patch?
 """
 
 import torch
@@ -50,7 +51,7 @@ class Signs:
 
 
 # %%
-# Fit on other pictures than the one that is attacked.
+# Fit on other pictures than the attacked one.
 
 signs = Signs()
 signs.unfolding = fit_unfolding(signs, [data.coffee(), data.chelsea(), data.rocket()])

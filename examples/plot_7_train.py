@@ -2,8 +2,8 @@
 Train a small model
 ===================
 
-A tiny network on a few pictures, for 60 steps: only to see how it goes. The guide "Train on your
-own pictures" has the real thing.
+This example trains a tiny network on a few pictures for 60 steps, only to show how it works. For
+real training see the guide "Train on your own pictures".
 """
 
 import tempfile
@@ -26,14 +26,14 @@ for name in ("coffee", "chelsea", "rocket"):
         Image.fromarray(picture[y : y + 192, x : x + 192]).save(folder / f"{name}-{number}.png")
 
 # %%
-# Features are extracted once; then batches are drawn, mirrored and thinned out at random.
+# Features are extracted once. Batches are then chosen, mirrored and thinned out at random.
 
 config = TrainConfig(network=UNetConfig(width=6, depth=3), crop=128, steps=60, rate=1e-2)
 weights = train(sorted(folder.iterdir()), folder / "run", config, held_out=2, workers=0)
 print(weights.name, weights.stat().st_size, "bytes")
 
 # %%
-# And used like those that ship.
+# The weights are used like those of the package.
 
 photo = to_image(data.astronaut()[:256, 100:356])
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.3))

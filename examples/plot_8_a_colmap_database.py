@@ -2,8 +2,8 @@
 A COLMAP database
 =================
 
-A map of a place, as COLMAP and hloc keep it: ``database.db``, with keypoints and descriptors and no
-picture. Here a small one, written by hand; the same lines read yours.
+COLMAP and hloc store a map as ``database.db``, with keypoints and descriptors and no pictures. This
+example writes a small one. You can read your own database with the same lines.
 """
 
 import sqlite3
@@ -23,8 +23,8 @@ photos = {
 }
 
 # %%
-# What COLMAP writes of an image: its camera's size; x, y and an affine shape of each keypoint, from
-# the corner of the first pixel; 128 bytes of RootSIFT.
+# COLMAP writes for each image: the size of its camera; x, y and an affine shape of each keypoint,
+# relative to the corner of the first pixel; 128 bytes of RootSIFT.
 
 TABLES = """
 CREATE TABLE cameras (camera_id INTEGER PRIMARY KEY, model INTEGER, width INTEGER, height INTEGER,
@@ -62,15 +62,15 @@ place = folder / "database.db"
 write_database(place)
 
 # %%
-# What is in it, and what was decided about it: nowhere does it say RootSIFT. ``invertdesc inspect
-# database.db`` prints the same.
+# Inspect the content of the database, and what was decided about it: the database does not contain
+# the name RootSIFT. ``invertdesc inspect database.db`` prints the same.
 
 found = inspect_store(place)
 print(found.images, "images,", found.keypoints, "keypoints,", found.description.descriptor)
 print(found.description.normalisation)
 
 # %%
-# All its pictures, to a folder; a run that was stopped goes on where it was. On the command line:
+# Reconstruct all its pictures to a folder. An interrupted run can be resumed. On the command line:
 # ``invertdesc reconstruct database.db -o pictures/``.
 
 summary = reconstruct_store(place, folder / "pictures")
@@ -87,11 +87,11 @@ for axis in axes.flat:
 figure.tight_layout()
 
 # %%
-# How much would leak if a tenth of the keypoints were stored; ``audit(place)`` tries all threat
-# models. The report is one HTML file to share: ``report.save("report.html")``.
+# Measure how much leaks if only a tenth of the keypoints is stored. ``audit(place)`` tries all
+# threat models. ``report.save("report.html")`` writes the report as one HTML file.
 
 report = audit(place, threats=[("random", 0.1)], defences=[], images=1, curves=False)
-for row in report.rows:  # without the originals: does the picture have the stored descriptors?
+for row in report.rows:  # without the originals: compare with the stored descriptors
     print(f"{row.name:10} agreement of descriptors {row.scores.consistency or 0:.2f}")
 report.save(folder / "report.html")
 temporary.cleanup()

@@ -1,4 +1,4 @@
-"""Reconstruct pictures from the local image descriptors that somebody stored or sent.
+"""Reconstruct pictures from stored or sent local image descriptors.
 
 `__init__.pyi` lists the public names. They are imported on first use, so that neither
 `import invertdesc` nor `invertdesc --help` waits for torch.

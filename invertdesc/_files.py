@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, looked for before they are read, and tensors in them."""
+"""Write files atomically, check files before they are read, save and load tensors."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".p
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a new file beside `path` and move it there once the block has ended well.
+    """Open a new file in the folder of `path`, and move it to `path` when the block succeeds.
 
-    Missing parent folders are made. Whatever stood at `path` stays until then. What was written is
-    on the disk before it is moved, so that a loss of power leaves the old file or the new one; that
-    takes some 3 ms (300 pictures of 12 kB, ext4, one thread). What a killed process left of the
-    same file is removed.
+    Missing parent folders are created. An old file at `path` stays until then. The new file is
+    flushed to disk before it is moved, so after a loss of power there is either the old or the new
+    file; flushing takes about 3 ms (300 pictures of 12 kB, ext4, one thread). Incomplete files that
+    a killed process left for the same path are removed.
 
     Raises:
         FileError: The folder or the file cannot be written.
@@ -47,7 +47,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 _sync(part, os.O_RDWR)  # by name: a library may have put another file there
-                if sys.platform == "win32":  # which moves and removes no file that is open
+                if sys.platform == "win32":  # Windows cannot move or remove an open file
                     file.close()
                 part.replace(target)
             except BaseException:
@@ -56,7 +56,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 with suppress(OSError):
                     part.unlink()
                 raise
-        with suppress(OSError):  # not every system can
+        with suppress(OSError):  # not every system can do this
             _sync(target.parent, os.O_RDONLY)
     except OSError as error:
         if isinstance(error, FileError):
@@ -66,10 +66,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def _open_part(target: Path) -> BinaryIO:
-    """Open and lock a file beside the target, of a short name that depends on the target's.
+    """Open and lock a file in the target's folder, with a short name made from the target's name.
 
-    The first free one of a row of names is taken: another writer of the same target holds a lock
-    on its own, which the system releases when the process ends, however it ends.
+    Several names are tried, and the first free one is used. Another writer of the same target holds
+    a lock on its own file. The system releases the lock when that process ends, even if it is
+    killed.
     """
     mark = sha256(os.fsencode(target.name)).hexdigest()[:16]
     parts = (target.with_name(f".{mark}.{number}.part") for number in count())
@@ -88,35 +89,35 @@ def _open_part(target: Path) -> BinaryIO:
 
 
 def _lock(file: BinaryIO, part: Path) -> bool:
-    """Lock a file; False where another writer has removed it between its making and the lock."""
+    """Lock a file; return False if another writer removed it before it was locked."""
     if sys.platform == "win32":
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks, where no writer removes another's
+    except OSError:  # a file system without locks; no writer removes another's file there
         return True
     return _is_at(file.fileno(), part)
 
 
 def _clear(part: Path) -> bool:
-    """Remove a part whose writer is gone; say whether there was a file of that name."""
+    """Remove an incomplete file whose writer has ended; return whether such a file existed."""
     if sys.platform == "win32":
-        with suppress(PermissionError):  # where its writer has it open
+        with suppress(PermissionError):  # its writer has it open
             part.unlink(missing_ok=True)
         return part.exists()
     try:
         number = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
-    except OSError:  # another user's
+    except OSError:  # the file of another user
         return True
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_at(number, part):  # and was not moved to its target meanwhile
+        if _is_at(number, part):  # it was not moved to its target meanwhile
             part.unlink()
-    except OSError:  # a writer is at it
+    except OSError:  # a writer is using it
         pass
     finally:
         os.close(number)
@@ -124,7 +125,7 @@ def _clear(part: Path) -> bool:
 
 
 def _is_at(number: int, part: Path) -> bool:
-    """Say whether an open file is the one that lies at a path."""
+    """Return whether an open file is the file at a path."""
     try:
         return os.path.samestat(os.fstat(number), part.lstat())
     except FileNotFoundError:
@@ -132,7 +133,7 @@ def _is_at(number: int, part: Path) -> bool:
 
 
 def _sync(path: Path, mode: int) -> None:
-    """Wait until a file, or a folder's list of files, is on the disk."""
+    """Wait until a file, or a folder's list of files, has been written to disk."""
     number = os.open(path, mode)
     try:
         os.fsync(number)
@@ -141,22 +142,22 @@ def _sync(path: Path, mode: int) -> None:
 
 
 def existing_file(path: str | os.PathLike[str], what: str, advice: str = "") -> Path:
-    """Return the path of a file that is there.
+    """Return the path of a file after checking that the file exists.
 
     Args:
-        path: Where it is looked for.
-        what: It should be, such as `"an image file"`, for the message.
-        advice: Put behind the message.
+        path: Path of the file.
+        what: What the file should be, for the message, such as `"an image file"`.
+        advice: Text to append to the message.
 
     Raises:
-        FileError: It is missing, is no file, cannot be looked at, or has a name that no file has.
+        FileError: The file is missing, is not a file, cannot be accessed, or has an invalid name.
 
     >>> existing_file("none.png", "an image file")
     Traceback (most recent call last):
     invertdesc.errors.FileError: Expected an image file, found none at none.png.
     """
     name = Path(path)
-    if not os.fspath(path):  # which `Path` takes for the current folder
+    if not os.fspath(path):  # `Path` reads an empty name as the current folder
         raise FileError(f"Expected {what}, got an empty name.{advice}")
     try:
         there = name.is_file()
@@ -176,17 +177,18 @@ def save_tensors(
     version: int,
     header: Mapping[str, object],
 ) -> None:
-    """Write a .safetensors file, whole or not at all.
+    """Write a .safetensors file atomically.
 
     Args:
-        path: Where to write.
-        tensors: By name, on any device.
-        format: What the file is, such as `"invertdesc-network"`.
-        version: Of the format; raised when what an older invertdesc would read is no longer true.
-        header: What else the file says of itself, as JSON can hold it.
+        path: Path of the file to write.
+        tensors: Tensors by name, on any device.
+        format: Name of the file format, such as `"invertdesc-network"`.
+        version: Version of the format. It is increased when an older invertdesc would read a file
+            wrongly.
+        header: Further data for the header, as JSON values.
 
     Raises:
-        FileError: The place cannot be written.
+        FileError: The file cannot be written.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -195,11 +197,11 @@ def save_tensors(
     plain = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
     with atomic_write(path) as file:
         mode = os.fstat(file.fileno()).st_mode
-        try:  # by name, which copies nothing: tensors may be larger than the memory
+        try:  # saving by name copies nothing; tensors may be larger than the memory
             save_file(plain, file.name, {format: text})  # one key: their order is random
-        except SafetensorError as error:  # a full disk, for one
+        except SafetensorError as error:  # for example a full disk
             raise FileError(f"Cannot write {path}: {error}.") from error
-        Path(file.name).chmod(mode)  # some versions leave a file that its owner alone can read
+        Path(file.name).chmod(mode)  # some versions write a file that only its owner can read
 
 
 @contextmanager
@@ -211,20 +213,20 @@ def open_tensors(
     newest: int = 1,
     advice: str = "",
 ) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
-    """Read a .safetensors file for a block: its header, and its tensors on the CPU by name.
+    """Open a .safetensors file in a block: its header, and its tensors by name, on the CPU.
 
-    A value that the block misses or finds wrong (a KeyError, TypeError, ValueError or RuntimeError)
-    is refused as a broken file is.
+    A KeyError, TypeError, ValueError or RuntimeError in the block, from a missing or wrong value,
+    is raised as the `FileError` of a broken file.
 
     Args:
-        path: Of the file.
-        what: It should be, such as `"a database"`, for the message.
-        format: As `save_tensors` was given it; None for a file without a header.
+        path: Path of the file.
+        what: What the file should be, for the message, such as `"a database"`.
+        format: Name of the format, as passed to `save_tensors`; None for a file without a header.
         newest: The latest version that can be read.
-        advice: Put behind the message.
+        advice: Text to append to the message.
 
     Raises:
-        FileError: Missing, broken, of another format, or of a later version.
+        FileError: The file is missing, broken, of another format, or of a later version.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -243,13 +245,13 @@ def _read_header(metadata: Mapping[str, str], format: str | None, newest: int) -
     if format is None:
         return {}
     text = metadata.get(format)
-    if metadata.get("format") == format:  # of the first unfoldings, which have a key for each part
+    if metadata.get("format") == format:  # the first unfoldings, which have a key for each part
         text = metadata.get(format.removeprefix("invertdesc-"))
     if text is None:
-        raise ValueError("its header is not ours")
+        raise ValueError("its header is not that of an invertdesc file")
     header = json.loads(text)
     if not isinstance(header, dict):
-        raise TypeError("its header is not ours")
+        raise TypeError("its header is not that of an invertdesc file")
     if header.get("version", 1) > newest:
         raise ValueError(f"it was written by {header['library']}, later than this one")
     return header

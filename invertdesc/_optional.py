@@ -1,4 +1,4 @@
-"""Packages that not everybody needs, imported when they are."""
+"""Import optional packages when they are needed."""
 
 from importlib import import_module
 from typing import Any
@@ -10,12 +10,12 @@ def require(module: str, extra: str | None, *, needed_by: str) -> Any:
     """Import a module of an optional package.
 
     Args:
-        module: Such as `"h5py"`.
-        extra: The extra of invertdesc that installs it; None where its own name does.
-        needed_by: What cannot do without it, for the message.
+        module: Name of the module, such as `"h5py"`.
+        extra: The extra of invertdesc that installs it; None if pip knows it by its own name.
+        needed_by: What needs the package, for the message.
 
     Raises:
-        MissingDependencyError: It is not installed.
+        MissingDependencyError: The package is not installed.
 
     >>> require("json", None, needed_by="reading a file").__name__
     'json'

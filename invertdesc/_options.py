@@ -1,4 +1,4 @@
-"""Options: their names and kinds against a factory's signature, and the ranges of numbers."""
+"""Check options: names and kinds by a factory's signature, and ranges of numbers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ import numpy as np
 
 from invertdesc.errors import InputError
 
-WHOLE = 2**63  # what torch's and NumPy's whole numbers stay below
-# What a command line can give; options of any other class are objects.
+WHOLE = 2**63  # integers of torch and NumPy are below this
+# Kinds that a command line can give; options of any other class are objects.
 _PLAIN = (str, bytes, Number, list, tuple, dict, NoneType)
 
 
@@ -32,18 +32,18 @@ def check_options(
     *,
     fixed: Collection[str] = (),
 ) -> None:
-    """Check the names of options, and that their values are of the kind that a factory takes.
+    """Check that a factory has options of these names and takes values of these kinds.
 
-    Classes are not told apart, and which numbers are in range the factory itself says.
+    Objects of different classes are not distinguished. The factory itself checks ranges of numbers.
 
     Args:
         what: Whose options they are, such as `"method 'poisson'"`, for the message.
-        factory: Called with them later.
-        options: By name.
-        fixed: Parameters that are no options.
+        factory: Function or class that is called with the options later.
+        options: Values by name.
+        fixed: Parameters that are not options.
 
     Raises:
-        InputError: The factory knows no such option, or it takes another kind of value.
+        InputError: The factory has no such option, or takes another kind of value.
 
     >>> def scaled(*, by: float = 1.0, often: int | None = None): ...
     >>> check_options("box 'scaled'", scaled, {"by": 2, "often": None})
@@ -69,7 +69,7 @@ def check_options(
 
 
 class _Names(dict[str, Any]):
-    """Names of a module; those that type checkers alone import stand for some class."""
+    """Names of a module; a name imported only for type checkers stands for any class."""
 
     def __missing__(self, name: str) -> Any:
         found = getattr(builtins, name, None)
@@ -77,12 +77,12 @@ class _Names(dict[str, Any]):
 
 
 def _resolved(annotation: Any, factory: Callable[..., Any], name: str) -> Any:
-    """Return what an annotation says, also where it is kept as a text; `Any` where that fails."""
+    """Return the type of an annotation, also of one stored as text; `Any` if that fails."""
     if not isinstance(annotation, str):
         return annotation
     try:
         return eval(annotation, {}, _Names(_names_around(factory, name)))
-    except Exception:  # a plug-in's, in words of its own
+    except Exception:  # a plug-in may raise anything
         return Any
 
 
@@ -115,7 +115,7 @@ def _fits(value: object, kind: Any) -> bool:
         return real and bool(abs(value) < math.inf)  # type: ignore[arg-type]
     if kind is Path:
         return isinstance(value, str | os.PathLike)
-    if get_origin(kind) is Literal:  # which of them, the factory checks
+    if get_origin(kind) is Literal:  # the factory checks the value
         return type(value) in map(type, get_args(kind))
     if _is_path(kind):
         return isinstance(value, os.PathLike)
@@ -152,7 +152,7 @@ def _described(kinds: Sequence[Any]) -> str:
 
 
 def _short(value: object) -> str:
-    """Return a value as in Python, cut in the middle where it is long."""
+    """Return a value as Python code; a long one is shortened in the middle."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = 80
     return short.repr(value)
@@ -167,18 +167,18 @@ def check_range(
     above: float | None = None,
     below: float | None = None,
 ) -> None:
-    """Check that a number is in range; None, of an option without a value, always is.
+    """Check that a number is in range; None, an option without a value, is always accepted.
 
     Args:
-        name: Of the option, for the message.
-        value: Of the option.
-        least: The smallest that is allowed.
-        most: The largest that is allowed.
-        above: What it must exceed.
-        below: What it must not reach.
+        name: Name of the option, for the message.
+        value: Value of the option.
+        least: Smallest allowed value.
+        most: Largest allowed value.
+        above: The value must be greater than this.
+        below: The value must be less than this.
 
     Raises:
-        InputError: It is not, or it is NaN.
+        InputError: The number is out of range or NaN.
 
     >>> check_range("keep", 0.5, above=0, most=1)
     >>> check_range("keep", 1.5, above=0, most=1)
@@ -193,10 +193,10 @@ def check_range(
 
 
 def check_choice(name: str, value: object, choices: Collection[object]) -> None:
-    """Check that an option has one of some values.
+    """Check that an option has one of the allowed values.
 
     Raises:
-        InputError: It has another.
+        InputError: It has another value.
 
     >>> check_choice("grid", 9, (8, 16))
     Traceback (most recent call last):

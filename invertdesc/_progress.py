@@ -1,4 +1,4 @@
-"""Bars that show progress, on terminals, where somebody asked for them."""
+"""Show progress bars on terminals, if they were asked for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _shown: ContextVar[bool] = ContextVar("shown", default=False)
 
 @contextmanager
 def show_progress(shown: bool = True) -> Iterator[None]:
-    """Show the bars of what runs in a block; False leaves it as the code around has it."""
+    """Show the progress bars of the code in a block; False changes nothing."""
     token = _shown.set(shown or _shown.get())
     try:
         yield
@@ -30,15 +30,15 @@ def watch(
     leave: bool = True,
     shown: bool | None = None,
 ) -> Iterable[T]:
-    """Return items, with a bar where that is asked for.
+    """Return the items, and show a progress bar if asked for.
 
     Args:
-        items: What to go through.
-        title: Of the bar.
-        unit: What an item is called.
-        total: How many there are; None where `items` tell.
-        leave: Whether the bar stays when all is done.
-        shown: Whether to show it; None where a block of `show_progress` does.
+        items: Items to iterate over.
+        title: Title of the bar.
+        unit: Name of one item.
+        total: Number of items; None if `items` has a length.
+        leave: Whether the bar stays visible at the end.
+        shown: Whether to show the bar; None to show it only in a block of `show_progress`.
     """
     if not (_shown.get() if shown is None else shown):
         return items

@@ -1,4 +1,4 @@
-"""Processes that work for this one, are deaf to Ctrl-C, and end when this one does."""
+"""Run functions in worker processes, which ignore Ctrl-C and end with this process."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def map_in_processes(
     """Call a function of a module on each item, in other processes; yield results in order.
 
     Args:
-        function: What is called.
-        items: What it is called on.
+        function: Function of a module, called on each item.
+        items: Arguments, one per call.
         workers: Number of processes.
         prepare: Called once in each process.
     """
-    # Forked children of a process that runs torch's threads can hang, so start afresh.
+    # Forked children of a process with torch threads can hang, so start new processes.
     with ProcessPoolExecutor(workers, get_context("spawn"), begin_worker, (prepare,)) as pool:
         try:
             with _deaf():  # workers are started as items are submitted, and inherit the mask
@@ -41,7 +41,7 @@ def map_in_processes(
 
 
 def begin_worker(prepare: Callable[[], None] | None = None) -> None:
-    """Set up a worker process: let it end with its parent, and leave Ctrl-C to that one."""
+    """Set up a worker process: it ends with its parent, which handles Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if prepare is not None:
@@ -57,7 +57,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Hold Ctrl-C back inside the block, also from processes that are started in it, for good."""
+    """Block Ctrl-C inside the block; processes started in it never receive it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

@@ -1,4 +1,4 @@
-"""The two verbs that a user meets first."""
+"""The functions `extract` and `reconstruct`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, overload
 import torch
 from torch import Tensor
 
+from invertdesc._inputs import read_one, several
 from invertdesc._options import check_range
 from invertdesc._progress import show_progress, watch
-from invertdesc._sources import read_one, several
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError, NoKeypointsWarning
 from invertdesc.features._checks import OPTIONAL_FIELDS
@@ -25,12 +25,12 @@ from invertdesc.methods._kept import kept_method
 from invertdesc.methods.base import run_method
 
 if TYPE_CHECKING:
-    from invertdesc._sources import Source, Sources
+    from invertdesc._inputs import Source, Sources
     from invertdesc.descriptors import Descriptor
     from invertdesc.methods import MethodLike
 
 
-# A str is iterable too, so that the overloads for one source must come first.
+# A str is iterable too, so the overloads for one source must come first.
 @overload
 def extract(  # type: ignore[overload-overlap]
     source: Source,
@@ -58,26 +58,26 @@ def extract(
     max_side: int | None = None,
     progress: bool = False,
 ) -> LocalFeatures | list[LocalFeatures]:
-    """Compute the local features of an image, or of each of several.
+    """Compute the local features of an image, or of several images.
 
-    What holds features already comes back as it is.
+    Sources that are features already are returned unchanged.
 
     Args:
         source: An image: a path, PIL image, NumPy array (H, W), (H, W, 3) or (H, W, 4), or torch
-            tensor (3, H, W). Features, or a path to their .npz file. Several of those in any
+            tensor (3, H, W). Features, or a path to their .npz file. Several of these in any
             iterable; images of one size as a tensor (B, 3, H, W); a store, or a path to one, for
             all its images.
         descriptor: What to extract from images: a name, or an adapter from `create_descriptor`,
-            which takes parameters; None for SIFT. Features name their own, which a name given
-            here must be.
-        max_side: Pixels of the longer side that larger images are shrunk to before; keypoints and
-            scales are those in the whole image all the same, but for descriptors whose window is a
-            fixed count of pixels: their features are of the shrunk image. None for no limit.
-        progress: Show a bar.
+            which takes parameters; None for SIFT. Features name their own descriptor; a name given
+            here must be the same.
+        max_side: Longest side in pixels: larger images are shrunk to it first. Keypoints and scales
+            are converted back to the whole image. The exception are descriptors with a window of a
+            fixed number of pixels: their features are those of the shrunk image. None for no limit.
+        progress: Show a progress bar.
 
     Returns:
-        Features; a list where there are several sources, in their order. A type checker takes a
-        path or tensor for one image: `open_store(path)` and `list(tensor)` are several to it.
+        Features; for several sources a list, in the same order. A type checker reads a path or a
+        tensor as one image; use `open_store(path)` or `list(tensor)` for several images.
 
     Raises:
         FileError: A file is missing, or neither an image nor features.
@@ -137,27 +137,26 @@ def reconstruct(
 ) -> Tensor | list[Tensor]:
     """Reconstruct the picture that local features came from.
 
-    Given an image, its features are extracted first and nothing else is kept of it: the result
-    shows what they tell.
+    For an image, features are extracted first. The method gets only these features and no pixels.
 
     Args:
-        source: Features or an image, or several, as `extract` takes them; sizes may differ.
+        source: Features or an image, or several, as for `extract`; sizes may differ.
         descriptor: What to extract from images: a name, or an adapter from `create_descriptor`;
-            None for SIFT. Features name their own, which a name given here must be; an adapter
-            given here reads them in its place.
-        method: Name, or a method from `create_method`, which takes options. The last few made by
-            name are kept, so that weights are read once a process.
-        device: Where to compute, such as `"cuda"`; None for where the weights of a method that is
-            given are, else where the features are.
-        batch_size: Images of one size that go through the method together; fewer where together
-            they would have more pixels than the limit of one, see `Limits`.
-        max_side: Pixels of the longer side that larger images are shrunk to before; their pictures
-            have that size. Features stay as they are. None for no limit.
-        progress: Show bars, those of the method too.
+            None for SIFT. Features name their own descriptor; a name given here must be the same.
+            An adapter given here is used to read the features.
+        method: Name, or a method from `create_method`, which accepts options. The last few methods
+            created by name are kept, so their weights are loaded only once per process.
+        device: Device to compute on, such as `"cuda"`; None for where the weights of a method that
+            is given are, else where the features are.
+        batch_size: Number of images of one size that are reconstructed together. It is reduced if
+            they would have more pixels than `Limits` allows for one image.
+        max_side: Longest side in pixels: larger images are shrunk to it first, and their pictures
+            have that size. Features are not changed. None for no limit.
+        progress: Show progress bars, also those of the method.
 
     Returns:
-        (3, H, W) float32 RGB in [0, 1], on the device it was computed on; a list of those, in
-        order, where there are several sources.
+        (3, H, W) float32 RGB in [0, 1], on the device where it was computed; for several sources a
+        list of these, in the same order.
 
     Raises:
         FileError: A file is missing, or neither an image nor features.
@@ -167,7 +166,7 @@ def reconstruct(
 
     Warns:
         BadImageWarning: An image of a store cannot be read, and is left out.
-        NoKeypointsWarning: Features are empty, or their descriptors placeholders, so that the
+        NoKeypointsWarning: Features are empty, or their descriptors are placeholders, so the
             picture shows nothing.
 
     >>> from skimage.data import camera
@@ -181,7 +180,7 @@ def reconstruct(
     if isinstance(descriptor, str):
         _check_names(features, descriptor)
     _warn_of_empty(features)
-    with show_progress(progress):  # of the method
+    with show_progress(progress):  # also for the method's own bars
         groups = watch(list(_batches(features, batch_size)), "reconstruct", shown=progress)
         pictures = _pictures(features, groups, method, adapter, device)
     return pictures[0] if many is None else pictures
@@ -194,7 +193,7 @@ def _pictures(
     adapter: Descriptor | None,
     device: str | torch.device | None,
 ) -> list[Tensor]:
-    """Return a picture (3, H, W) for each of the features, of which groups go together."""
+    """Return a picture (3, H, W) for each of the features, which are processed in groups."""
     found: dict[int, Tensor] = {}
     with torch.no_grad():  # not inference_mode: pictures are for use in autograd too
         for numbers in groups:
@@ -215,9 +214,9 @@ def _features(
     progress: bool,
     whole: bool,
 ) -> list[LocalFeatures]:
-    """Return the features of each source; of images those that the adapter, or SIFT, extracts.
+    """Return the features of each source; for images, extract them by the adapter or by SIFT.
 
-    Those of an image that was shrunk are brought back to the `whole` image where that is asked for.
+    With `whole`, features of a shrunk image are converted back to the whole image.
     """
     if max_side is not None and max_side < 1:
         raise InputError(f"Expected max_side >= 1 or None, got {max_side}.")
@@ -254,13 +253,13 @@ def _check_options(
         torch.empty(0, device=device)
         if torch.device(device or "cpu").type == "meta":
             raise RuntimeError("it holds no values.")
-    except (RuntimeError, AssertionError, TypeError) as error:  # the second: builds without CUDA
+    except (RuntimeError, AssertionError, TypeError) as error:  # the second: without CUDA
         reason = str(error).partition("\n")[0]
         raise InputError(f"Expected a device to compute on, got {device!r}: {reason}") from error
 
 
 def _batches(features: Sequence[LocalFeatures], most: int) -> Iterator[list[int]]:
-    """Yield the numbers of features that fit in one batch, keeping their order within it."""
+    """Yield the indices of features that fit in one batch, in order."""
     groups: dict[object, list[int]] = {}
     for number, one in enumerate(features):
         fields = tuple(getattr(one, name) is None for name in OPTIONAL_FIELDS)

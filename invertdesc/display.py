@@ -1,4 +1,4 @@
-"""Pictures and features on the screen."""
+"""Show pictures and features on the screen."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from invertdesc.image import to_image, to_uint8
 
 
 def show(*pictures: object) -> Image.Image:
-    """Lay pictures and features side by side in an image, which notebooks display.
+    """Put pictures and features side by side into an image, which notebooks display.
 
-    Elsewhere its `show()` opens a window, and its `save(path)` writes a file.
+    Outside notebooks, its `show()` opens a window, and its `save(path)` writes a file.
 
     Args:
-        pictures: Images as `extract` takes them, such as reconstructions (3, H, W); of features the
+        pictures: Images as for `extract`, such as reconstructions (3, H, W), or features, whose
             keypoints are drawn on black.
 
     Raises:
-        InputError: None given, or something else.
-        FileError: A path leads to no image.
+        InputError: There is no argument, or one is neither an image nor features.
+        FileError: A path is not an image file.
 
     >>> import torch
     >>> show(torch.zeros(3, 20, 30), torch.ones(3, 40, 10)).size

@@ -1,4 +1,4 @@
-"""Pictures of features, for people: keypoints on an image, panels side by side, contact sheets."""
+"""Draw keypoints, panels side by side, and contact sheets."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 _CAPTION = 22  # pixels
 _GAP = 6
 _FINE, _COARSE = (255, 214, 64), (255, 64, 96)
-_SMALLEST = 448  # pixels of the longer side, below which panels are enlarged
+_SMALLEST = 448  # panels with a shorter longer side, in pixels, are enlarged
 
 
 def draw_keypoints(
     features: LocalFeatures, image: Tensor | None = None, *, zoom: int = 1
 ) -> Tensor:
-    """Draw a circle of each keypoint's scale and a line along its orientation, coarse ones redder.
+    """Draw a circle for each keypoint's scale and a line for its orientation, coarse ones redder.
 
-    Without scales circles are small, without orientations there are no lines.
+    Without scales, circles are small. Without orientations, there are no lines.
 
     Args:
-        features: Of the image.
+        features: Features of the image.
         image: (3, H, W) RGB in [0, 1] to draw on, dimmed; None for black.
-        zoom: Whole factor to enlarge by.
+        zoom: Integer factor of enlargement.
 
     Returns:
         (3, zoom * H, zoom * W) RGB in [0, 1].
@@ -70,13 +70,13 @@ def draw_keypoints(
 def side_by_side(
     features: LocalFeatures, picture: Tensor, image: Tensor | None, method: str
 ) -> Tensor:
-    """Draw the original where there is one, its keypoints, and what was reconstructed from them.
+    """Draw the original if there is one, the keypoints, and the reconstruction.
 
     Args:
-        features: What the picture was made from.
+        features: Features that the picture was made from.
         picture: (3, H, W) RGB in [0, 1], the reconstruction.
         image: (3, H, W) RGB in [0, 1], the original, or None.
-        method: Name, for the caption.
+        method: Name of the method, for the caption.
 
     Returns:
         (3, h, w) RGB in [0, 1].
@@ -97,10 +97,10 @@ def side_by_side(
 
 
 def contact_sheet(rows: Sequence[tuple[str, Sequence[Tensor]]]) -> Tensor:
-    """Lay out labelled rows of pictures, from the upper left.
+    """Arrange labelled rows of pictures, from the upper left.
 
     Args:
-        rows: A label and (3, H, W) pictures in [0, 1].
+        rows: Each row is a label and (3, H, W) pictures in [0, 1].
 
     Returns:
         (3, h, w) RGB in [0, 1].
@@ -116,13 +116,14 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Tensor]]]) -> Tensor:
 def comparison_sheet(
     blocks: Sequence[tuple[str, Mapping[str, Sequence[Tensor]]]], *, side: int = 160
 ) -> Tensor:
-    """Lay out titled blocks: a row for each picture, a column for each name.
+    """Arrange titled blocks with a row for each picture and a column for each name.
 
-    Columns are the same in all blocks; where a block has nothing for a name, they stay white.
+    Columns are the same in all blocks. If a block has no pictures for a name, the column stays
+    white.
 
     Args:
-        blocks: A title and, by name, (3, H, W) pictures in [0, 1].
-        side: Pixels of the square that each is fitted into.
+        blocks: Each block is a title and, by name, (3, H, W) pictures in [0, 1].
+        side: Side in pixels of the square that each picture is fitted into.
 
     Returns:
         (3, h, w) RGB in [0, 1].
@@ -165,7 +166,7 @@ def enlarge(image: Tensor, zoom: int) -> Tensor:
 
 
 def in_a_row(panels: Sequence[Tensor]) -> Tensor:
-    """Lay (3, H, W) panels of any sizes side by side; below the lower ones it is white."""
+    """Put (3, H, W) panels of any size side by side; the space below shorter ones is white."""
     height = max(panel.shape[1] for panel in panels)
     gap = torch.ones(3, height, _GAP)
     spaced = [part for p in panels for part in (gap, _padded(p, height, p.shape[2]))]

@@ -1,4 +1,4 @@
-"""Image files, array conventions and gray conversion: the only place that knows them.
+"""Read and write image files, convert arrays, and convert colour to gray.
 
 Inside the library an image is a float32 RGB tensor of shape (3, H, W) in [0, 1].
 """
@@ -23,22 +23,22 @@ from invertdesc.limits import check_limit
 
 GrayMode: TypeAlias = Literal["gamma", "luma"]
 GAMMA = 2.2
-# The formats that are read. Pillow knows more, and for PostScript it starts another program.
+# The formats that can be read. Pillow has more, and for PostScript it starts another program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in OpenCV
 
 
 def to_image(source: object) -> Tensor:
-    """Turn whatever people hold an image in into a tensor of shape (3, H, W), RGB in [0, 1].
+    """Convert an image of any supported kind to a tensor of shape (3, H, W), RGB in [0, 1].
 
     Args:
         source: A path to a file of one of `FORMATS`; a PIL image; a NumPy array of shape (H, W),
-            (H, W, 3) or, with an opacity that is laid on white, (H, W, 4), uint8, uint16 or float
-            in [0, 1]; or a torch tensor of shape (3, H, W) or (1, H, W), likewise.
+            (H, W, 3) or (H, W, 4), with opacity, which is composed on white; uint8, uint16 or float
+            in [0, 1]; or a torch tensor of shape (3, H, W) or (1, H, W), uint8 or float in [0, 1].
 
     Raises:
         FileError: The file is missing or not an image.
-        InputError: The shape, dtype or range is none of the above.
+        InputError: The shape, dtype or range is another one.
 
     >>> to_image(np.full((4, 6), 255, np.uint8)).shape
     torch.Size([3, 4, 6])
@@ -66,7 +66,7 @@ def to_image(source: object) -> Tensor:
                 f"Expected an image of dtype uint8, uint16 or float, got {source.dtype}."
             )
         if source.shape[2] == 4 and source.dtype == np.uint8 and source.size:
-            return _from_pil(Image.fromarray(source))  # which rounds as in files
+            return _from_pil(Image.fromarray(source))  # rounds in the same way as for files
         image = torch.from_numpy(np.array(source)).permute(2, 0, 1)
         return _on_white(image) if len(image) == 4 else _from_tensor(image)
     if isinstance(source, Tensor):
@@ -80,12 +80,13 @@ def to_image(source: object) -> Tensor:
 def read_image(path: str | os.PathLike[str]) -> Tensor:
     """Read an image file upright, as (3, H, W) float32 RGB in [0, 1].
 
-    Orientation tags are obeyed, transparency is laid on white, 16-bit gray keeps its depth.
+    Orientation tags are applied, transparency is composed on white, and 16-bit gray keeps its
+    depth.
 
     Raises:
-        FileError: Missing, truncated, or in none of the formats that are read.
-        InputError: An image of more pixels than `Limits` allow, or of numbers that are neither
-            whole of 8 or 16 bits nor within [0, 1].
+        FileError: The file is missing, truncated, or of an unsupported format.
+        InputError: The image has more pixels than `Limits` allows, or its values are neither
+            integers of 8 or 16 bits nor in [0, 1].
 
     >>> read_image("no.png")
     Traceback (most recent call last):
@@ -109,50 +110,49 @@ def open_checked(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     """Read the header of an image of one of `FORMATS`, and check its size; decode nothing.
 
     Args:
-        file: Where it is.
-        name: Of it, for messages.
+        file: The open file.
+        name: Name of the file, for messages.
 
     Raises:
-        FileError: It is in none of the formats that are read.
-        InputError: It has more pixels than `Limits` allow.
+        FileError: The format is not supported.
+        InputError: The image has more pixels than `Limits` allows.
     """
     image = _open(file)
     if image is None:
         raise FileError(
             f"Expected an image file of the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got "
-            f"{name}, which is of none of them."
+            f"{name}, which has another format."
         )
     check_limit("pixels", image.width * image.height, "an image")
     return image
 
 
 def _open(file: BinaryIO) -> ImageFile.ImageFile | None:
-    """Return an image of which the header was read, or None where its format is none of ours.
+    """Return an image after reading only its header; None if the format is not supported.
 
-    `Image.open` would do, were it not for its own limit of pixels: that is one for the process,
-    and warns.
+    `Image.open` is not used because of its own limit of pixels, which is global and warns.
     """
     Image.init()
     head = file.read(16)
     for kind in FORMATS:
         make, accepts = Image.OPEN[kind]
         accepted = accepts is None or accepts(head)
-        if not accepted or isinstance(accepted, str):  # which says what Pillow was built without
+        if not accepted or isinstance(accepted, str):  # a text says what this build of Pillow lacks
             continue
         file.seek(0)
         try:
             return make(file, "")
-        except (SyntaxError, IndexError, TypeError, struct.error):  # what Pillow catches too
+        except (SyntaxError, IndexError, TypeError, struct.error):  # Pillow also catches these
             continue
     return None
 
 
 def write_image(image: Tensor, path: str | os.PathLike[str]) -> None:
-    """Write an image of shape (3, H, W) in [0, 1], whole or not at all; the suffix says the format.
+    """Write an image of shape (3, H, W) in [0, 1] atomically; the suffix chooses the format.
 
     Raises:
-        InputError: The suffix is none of an image format, or the tensor is no image.
-        FileError: The place cannot be written.
+        InputError: The suffix is not that of an image format, or the tensor is not an image.
+        FileError: The file cannot be written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -160,7 +160,7 @@ def write_image(image: Tensor, path: str | os.PathLike[str]) -> None:
     ...     read_image(f"{folder}/black.png").shape
     torch.Size([3, 4, 6])
     """
-    # In memory, since Pillow's encoders do not look whether a disk took what they wrote.
+    # In memory, since Pillow's encoders do not check whether the disk accepted the data.
     packed = encode_image(image, image_format(path))
     with atomic_write(path) as file:
         file.write(packed)
@@ -170,19 +170,19 @@ def encode_image(image: Tensor, kind: str) -> bytes:
     """Return an image of shape (3, H, W) in [0, 1] as a file of a format such as `"PNG"`.
 
     Raises:
-        InputError: The tensor is no image.
+        InputError: The tensor is not an image.
     """
     packed = BytesIO()
     picture = Image.fromarray(to_uint8(_from_tensor(image)))
-    picture.save(packed, format=kind, quality=95)  # of formats that lose some
+    picture.save(packed, format=kind, quality=95)  # for lossy formats
     return packed.getvalue()
 
 
 def image_format(path: str | os.PathLike[str]) -> str:
-    """Return the name of the format that a file's suffix stands for, such as `"PNG"`.
+    """Return the name of the image format of a file suffix, such as `"PNG"`.
 
     Raises:
-        InputError: None that can be written.
+        InputError: The suffix is not that of a format that can be written.
     """
     name = Path(path)
     kind = Image.registered_extensions().get(name.suffix.lower())
@@ -192,8 +192,8 @@ def image_format(path: str | os.PathLike[str]) -> str:
 
 
 def to_uint8(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Turn (3, H, W) or (H, W) in [0, 1] into a uint8 array (H, W, 3) or (H, W), rounding."""
-    planes = [  # one at a time: photographs are large
+    """Convert (3, H, W) or (H, W) in [0, 1] to a uint8 array (H, W, 3) or (H, W), rounded."""
+    planes = [  # one at a time, since photographs are large
         plane.clamp(0, 1).mul_(255).round_().to("cpu", torch.uint8)
         for plane in (image.detach() if image.ndim == 3 else image.detach()[None])
     ]
@@ -201,7 +201,7 @@ def to_uint8(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 def fit_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Return the (H, W) to which an image of (H, W) is shrunk so that no side is above `side`.
+    """Return the (H, W) of an image after shrinking it to at most `side` pixels per side.
 
     >>> fit_size((3000, 4000), 1024), fit_size((30, 40), 1024)
     ((768, 1024), (30, 40))
@@ -223,7 +223,7 @@ def shrink_image(image: Tensor, side: int) -> Tensor:
 
 
 def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
-    """Turn RGB into gray: (..., 3, H, W) to (..., H, W), both in [0, 1].
+    """Convert RGB (..., 3, H, W) to gray (..., H, W), both in [0, 1].
 
     Args:
         image: RGB in [0, 1].
@@ -231,9 +231,9 @@ def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
             0.299 R + 0.587 G + 0.114 B.
 
     Raises:
-        InputError: No such mode, or not three channels.
+        InputError: There is no such mode, or the image does not have three channels.
 
-    Source: Wu, Zhou, Li 2019, section III-A, for `"gamma"`.
+    Source: Wu et al. 2019, section III-A, for `"gamma"`.
     """
     if image.ndim < 3 or image.shape[-3] != 3:
         raise InputError(f"Expected RGB of shape (..., 3, H, W), got {tuple(image.shape)}.")
@@ -246,17 +246,17 @@ def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
 
 
 def as_seen(picture: Tensor, mode: GrayMode) -> Tensor:
-    """Return (H, W), the gray that an extractor would see of a reconstruction (3, H, W).
+    """Return (H, W), the gray picture that an extractor would use for a reconstruction (3, H, W).
 
-    A gray one stands for what the extractor saw; only colour is to be converted.
+    A gray reconstruction is already in the gray mode of the extractor. Only colours are converted.
     """
     return to_gray(picture, mode) if picture.std(0).any() else picture[0]
 
 
 def with_gray(image: Tensor, gray: Tensor, mode: GrayMode = "gamma") -> Tensor:
-    """Give an image (..., 3, H, W) another gray (..., H, W) and leave it its colours.
+    """Replace the gray of an image (..., 3, H, W) by (..., H, W), and keep its colours.
 
-    What would leave [0, 1] is cut. Otherwise `to_gray` of the result is `gray`.
+    Values are limited to [0, 1]. Otherwise `to_gray` of the result is `gray`.
     """
     change = (gray - to_gray(image, mode)).unsqueeze(-3)
     if mode == "luma":
@@ -276,9 +276,7 @@ def _from_pil(image: Image.Image) -> Tensor:
         return to_image(values.astype(np.uint16) if deep else values)
     if image.has_transparency_data:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Pillow warns of palettes that are about to be converted
+            warnings.simplefilter("ignore")  # Pillow warns about palettes that are converted here
             image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return to_image(np.asarray(image if image.mode == "RGB" else image.convert("RGB")))
@@ -293,13 +291,13 @@ def _from_tensor(image: Tensor) -> Tensor:
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
         raise InputError(f"Expected a tensor of shape (3, H, W), got {tuple(image.shape)}.")
     if image.dtype == torch.uint8:
-        return image.float().div_(255).expand(3, -1, -1)  # in place: photographs are large
+        return image.float().div_(255).expand(3, -1, -1)  # in place, since photographs are large
     if image.is_floating_point():
         image = image.float()
     else:
         raise InputError(f"Expected an image of dtype uint8 or float, got {image.dtype}.")
     if image.is_meta:
-        raise InputError("Expected a tensor with values, got one on 'meta', without any.")
+        raise InputError("Expected a tensor with values, got one on 'meta', which has none.")
     low, high = (float(v) for v in image.detach().aminmax())
     if math.isnan(low):
         raise InputError("Expected a float image in [0, 1], got NaN. Fill those pixels first.")

@@ -1,4 +1,4 @@
-"""A table of names and the factories behind them, filled by us, by plug-ins and by users."""
+"""A registry of names and factories: built-in ones, those of plug-ins and of users."""
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -17,7 +17,7 @@ Factory = Callable[..., T]
 
 
 class Registry(Generic[T]):
-    """Map names to factories, importing each factory only when it is asked for.
+    """Map names to factories; each factory is imported on first use.
 
     >>> shapes = Registry(
     ...     "shape", group="example.shapes", builtin={"fraction": "fractions:Fraction"}
@@ -37,13 +37,13 @@ class Registry(Generic[T]):
         builtin: Mapping[str, str],
         files: Mapping[str, str] | None = None,
     ) -> None:
-        """Start with built-in factories.
+        """Create a registry with built-in factories.
 
         Args:
-            kind: What the names stand for, in the singular; used in messages.
-            group: Entry point group in which installed plug-ins announce further factories.
-            builtin: Name to `"module:attribute"`.
-            files: Names that end so are paths; to what is called with them, `"module:attribute"`.
+            kind: Kind of the named things in the singular, for messages.
+            group: Entry point group in which installed plug-ins declare further factories.
+            builtin: `"module:attribute"` by name.
+            files: `"module:attribute"` of what reads a file whose path is a name too, by suffix.
         """
         self.kind = kind
         self.group = group
@@ -65,7 +65,7 @@ class Registry(Generic[T]):
         self._factories[name] = factory
 
     def registering(self, name: str) -> Callable[[F], F]:
-        """Return a decorator that registers the factory below under a name."""
+        """Return a decorator that registers a factory under a name."""
 
         def decorate(factory: F) -> F:
             self.register(name, factory)
@@ -78,12 +78,19 @@ class Registry(Generic[T]):
         self._search_plugins()
         return sorted(name for name in self._factories if fnmatchcase(name, pattern))
 
+    def summaries(self, pattern: str = "*") -> dict[str, str]:
+        """Return what the names that match a wildcard pattern stand for: a line each."""
+        return {
+            name: "".join((self.get(name).__doc__ or "").strip().splitlines()[:1])
+            for name in self.names(pattern)
+        }
+
     def get(self, name: str) -> Factory[T]:
-        """Return the factory behind a name.
+        """Return the factory of a name.
 
         Raises:
-            InputError: Not a text.
-            UnknownNameError: No such name; the message suggests near ones.
+            InputError: The name is not a text.
+            UnknownNameError: There is no such name; the message suggests similar ones.
         """
         if not isinstance(name, str):
             raise InputError(f"Expected the name of a {self.kind}, got {name!r}.")
@@ -101,11 +108,11 @@ class Registry(Generic[T]):
         return factory
 
     def create(self, name: str, **options: Any) -> T:
-        """Call the factory behind a name.
+        """Call the factory of a name.
 
         Raises:
-            UnknownNameError: No such name.
-            InputError: The factory knows no such option, or takes another kind of value.
+            UnknownNameError: There is no such name.
+            InputError: The factory has no such option, or takes another kind of value.
         """
         factory = self.get(name)
         check_options(f"{self.kind} {name!r}", factory, options)
@@ -115,7 +122,7 @@ class Registry(Generic[T]):
         if self._searched:
             return
         for found in entry_points(group=self.group):
-            if self._factories.get(found.name) != found.value:  # else an earlier search broke off
+            if self._factories.get(found.name) != found.value:  # else a search was interrupted
                 self.register(found.name, found.value)
         self._searched = True
 
@@ -127,7 +134,7 @@ class Registry(Generic[T]):
 
 
 def _imported(where: str) -> Callable[..., Any]:
-    """Return what is at `"module:attribute"`."""
+    """Return the object at `"module:attribute"`."""
     module, _, attribute = where.partition(":")
     found: Callable[..., Any] = getattr(import_module(module), attribute)
     return found

@@ -1,4 +1,4 @@
-"""Files that names lead to: folders, patterns and the pictures that scikit-image ships."""
+"""Find files by names, folders and patterns, and the example pictures of scikit-image."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from invertdesc._files import IMAGE_SUFFIXES
+from invertdesc._text import printable
 from invertdesc.errors import FileError, InputError
 
 T = TypeVar("T")
-EXAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")  # scikit-image ships these
+EXAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket")  # part of scikit-image
 
 
 def example_path(name: str) -> Path:
-    """Return the file of a picture that scikit-image ships.
+    """Return the file of an example picture of scikit-image.
 
     Raises:
-        InputError: No such example.
+        InputError: There is no such example.
     """
     if name not in EXAMPLES:
         raise InputError(f"Expected an example among {', '.join(EXAMPLES)}; got {name!r}.")
@@ -34,35 +35,57 @@ def example_path(name: str) -> Path:
 def find_sources(
     names: Iterable[str | os.PathLike[str]], suffixes: Sequence[str] = IMAGE_SUFFIXES
 ) -> list[Path]:
-    """Expand files, folders and patterns (`**` for below), in order.
+    """Expand files, folders and patterns (`**` for subfolders), in order.
 
-    Of a folder those files are taken that lie in it; where there are none, those in folders below.
+    For a folder, the files directly in it are used, or, if there are none, those in its subfolders.
 
     Args:
         names: Paths and patterns.
-        suffixes: Of the files to take from folders and patterns, in lower case.
+        suffixes: Suffixes of the files to use from folders and patterns, in lower case.
 
     Raises:
-        FileError: A name leads to no file, or a folder cannot be read.
+        FileError: A name matches no file, or a folder cannot be read.
     """
     return list(locate_sources(names, suffixes))
+
+
+def find_images(folders: Iterable[str | os.PathLike[str]], most: int | None = None) -> list[Path]:
+    """Return the images of folders, one folder after the other.
+
+    Args:
+        folders: Folders; files and patterns too.
+        most: Images to take of each folder at most, evenly spaced; None for all.
+
+    Raises:
+        FileError: A folder has no image, or cannot be read.
+    """
+    return [path for folder in folders for path in spread(find_sources([folder]), most)]
+
+
+def title_of(folder: str | os.PathLike[str]) -> str:
+    """Return a folder's name and its parent's, to call its images in tables.
+
+    >>> title_of("/data/faces/test")
+    'faces/test'
+    """
+    return printable("/".join(Path(os.path.realpath(folder)).parts[-2:]))
 
 
 def locate_sources(
     names: Iterable[str | os.PathLike[str]], suffixes: Sequence[str] = IMAGE_SUFFIXES
 ) -> dict[Path, Path]:
-    """Return what `find_sources` does, each with its path in the folder that was named.
+    """Return the files of `find_sources`, each with its path relative to the named folder.
 
-    A file that was named itself, or found by a pattern, has its name alone for that.
+    For a file that was named directly or found by a pattern, this is only its name.
 
     Raises:
-        FileError: A name leads to no file, or a folder cannot be read.
+        FileError: A name matches no file, or a folder cannot be read.
     """
     found: dict[Path, Path] = {}
     for one in names:
         name = os.fspath(one)
         path = Path(name)
-        if not name:  # which `Path` takes for the current folder
+        if not name:  # `Path` reads an empty name as the current folder
             raise FileError("Expected the name of a file or folder, got an empty one.")
         try:
             if leads_to(path, Path.is_dir):
@@ -72,7 +95,7 @@ def locate_sources(
                 files = [p for p in matches if p.suffix.lower() in suffixes and p.is_file()]
                 some = {p: Path(p.name) for p in files}
             else:
-                some = {path: Path(path.name)}  # a missing file is reported when its turn comes
+                some = {path: Path(path.name)}  # a missing file is reported later
         except OSError as error:
             if isinstance(error, FileError):
                 raise
@@ -85,10 +108,10 @@ def locate_sources(
 
 
 def leads_to(path: Path, kind: Callable[[Path], bool]) -> bool:
-    """Say whether a path leads to something of a kind, such as `Path.is_file`.
+    """Return the result of a test of a path, such as `Path.is_file`, without errors.
 
-    A path that no file can have, or behind a folder that cannot be read, leads nowhere: who reads
-    or writes it raises the error.
+    It is false for an invalid path, or if a folder cannot be read; the error is raised when the
+    path is read or written.
     """
     try:
         return kind(path)
@@ -97,14 +120,14 @@ def leads_to(path: Path, kind: Callable[[Path], bool]) -> bool:
 
 
 def _contents(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Return the files in a folder, or else below it, relative to it."""
+    """Return the files in a folder, or else in its subfolders, relative to it."""
     here = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in suffixes)
     below = here or [name for name in walk(folder) if Path(name).suffix.lower() in suffixes]
     return list(map(Path, below))
 
 
 def spread(items: Sequence[T], most: int | None) -> list[T]:
-    """Take so many items, evenly spaced; None for all.
+    """Return a number of items, evenly spaced; None for all.
 
     >>> spread("abcdefg", 3)
     ['a', 'c', 'e']
@@ -113,7 +136,7 @@ def spread(items: Sequence[T], most: int | None) -> list[T]:
 
 
 def walk(folder: Path) -> Iterator[str]:
-    """Yield all files in a folder and below, relative to it, with `/` on every system.
+    """Yield all files in a folder and its subfolders, relative to it, with `/` on every system.
 
     Links to folders are not followed, hidden files are left out.
 

@@ -16,8 +16,10 @@ if not torch.cuda.is_available():
 
 from skimage import data
 
-from invertdesc import LocalFeatures, extract
+from invertdesc import LocalFeatures, create_descriptor, extract
+from invertdesc.auditing.subjects import Subject
 from invertdesc.cli import main
+from invertdesc.descriptors import Descriptor
 from invertdesc.image import to_image, write_image
 from invertdesc.methods.database import collect_database
 
@@ -39,6 +41,37 @@ def astronaut() -> torch.Tensor:
 @pytest.fixture(scope="session")
 def astronaut_features(astronaut: torch.Tensor) -> LocalFeatures:
     return extract(astronaut, descriptor="sift")
+
+
+@pytest.fixture(scope="session")
+def picture() -> torch.Tensor:
+    """(3, 200, 240) RGB in [0, 1], with one face."""
+    return to_image(data.astronaut()[:200, 110:350])
+
+
+@pytest.fixture(scope="session")
+def sift() -> Descriptor:
+    return create_descriptor("sift")
+
+
+@pytest.fixture(scope="session")
+def orb() -> Descriptor:
+    return create_descriptor("orb")
+
+
+@pytest.fixture(scope="session")
+def stored(picture: torch.Tensor, sift: Descriptor) -> LocalFeatures:
+    return sift.extract(picture)
+
+
+@pytest.fixture(scope="session")
+def stored_bits(picture: torch.Tensor, orb: Descriptor) -> LocalFeatures:
+    return orb.extract(picture)
+
+
+@pytest.fixture(scope="session")
+def subject(picture: torch.Tensor, stored: LocalFeatures) -> Subject:
+    return Subject("astronaut.png", stored, picture)
 
 
 @pytest.fixture(scope="session")

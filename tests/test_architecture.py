@@ -1,6 +1,7 @@
 """Who may import whom in the package, and how large things may grow."""
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -82,9 +83,45 @@ def test_files_can_be_overlooked(file: Path) -> None:
     assert len(lines) <= (40 if file.name == "__init__.py" else 350)
 
 
+def test_the_shell_is_thin() -> None:
+    shell = [file for file in FILES if file.parent.name == "cli"]
+    counts = {file.stem: len(file.read_text(encoding="utf-8").splitlines()) for file in shell}
+    assert sum(counts.values()) < 900
+    commands = ("audit", "compare", "demo", "evaluate", "extract", "fit", "index", "inspect")
+    commands += ("listing", "reconstruct", "train")
+    assert {name: counts[name] for name in commands if not 20 <= counts[name] <= 60} == {}
+
+
+def test_the_library_advises_no_option_of_the_shell() -> None:
+    """Texts that are printed, and not docstrings, name parameters of Python."""
+    found = {
+        f"{file.relative_to(PACKAGE)}: {text}"
+        for file in FILES
+        if file.parent.name not in ("cli", "demo")
+        for text in _texts(ast.parse(file.read_text(encoding="utf-8")))
+        if re.search(r"(^|[ (`])(--[a-z]|-[dDmMo] )|invertdesc [a-z]+ -", text)
+    }
+    assert found == set()
+
+
+def _texts(tree: ast.AST) -> list[str]:
+    """Return the texts in code: docstrings and arguments of other programs left out."""
+    skipped = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr)  # a docstring
+    } | {id(part) for node in ast.walk(tree) if isinstance(node, ast.List) for part in node.elts}
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if id(node) not in skipped
+    ]
+
+
 @pytest.mark.parametrize(
     "file",
-    [f for f in FILES if "cli" not in f.parts],
+    FILES,
     ids=lambda f: str(f.relative_to(PACKAGE)),
 )
 def test_functions_can_be_overlooked(file: Path) -> None:

@@ -254,10 +254,10 @@ def test_tensors_and_header_survive_their_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        (None, "its header is not ours"),
-        ({"other": "{}"}, "its header is not ours"),
-        ({"format": "some"}, "its header is not ours"),
-        ({"some": "[]"}, "its header is not ours"),
+        (None, "its header is not that of an invertdesc file"),
+        ({"other": "{}"}, "its header is not that of an invertdesc file"),
+        ({"format": "some"}, "its header is not that of an invertdesc file"),
+        ({"some": "[]"}, "its header is not that of an invertdesc file"),
         ({"some": "{"}, "Expecting property name"),
         ({"some": "[" * 100_000}, "maximum recursion depth"),
         ({"some": json.dumps({"version": "2"})}, "'>' not supported"),

@@ -237,7 +237,7 @@ def test_folder_is_no_image(tmp_path: Path) -> None:
 def test_file_that_is_no_image(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
-    with pytest.raises(FileError, match=rf"got {path}, which is of none of them"):
+    with pytest.raises(FileError, match=rf"got {path}, which has another format"):
         read_image(path)
 
 
@@ -297,7 +297,7 @@ def test_pixels_are_counted_before_they_are_unpacked(
         read_image(path)
     assert str(caught.value).startswith(
         f"Cannot use {path}: Expected an image of at most 109 pixels, got 110. If you trust it, "
-        "raise the limit: --limit pixels=110"
+        "raise the limit pixels: use_limits(Limits(pixels=110))."
     )
 
 

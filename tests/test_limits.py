@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from invertdesc.errors import InputError, find_lack_of_memory
+from invertdesc.errors import Hint, InputError, find_lack_of_memory
 from invertdesc.limits import UNITS, Limits, check_limit, get_limits, use_limits
 
 Run = Callable[..., tuple[int, str, str]]
@@ -51,7 +51,8 @@ def test_error_says_what_came_and_how_to_raise_the_limit(name: str) -> None:
             check_limit(name, 8, "a thing")
     text = f"Expected a thing of at most 7 {UNITS[name]}, got 8. "
     assert str(caught.value).startswith(text)
-    assert f"--limit {name}=8, " in str(caught.value)
+    assert f"use_limits(Limits({name}=8))" in str(caught.value)
+    assert caught.value.hint == Hint(options={"limits": f"{name}=8"})
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "9", None])
@@ -126,7 +127,7 @@ def test_lack_of_memory_is_a_line_and_a_status(
     monkeypatch.setattr("invertdesc.bulk.files.read_image", fail)
     status, _, err = run("extract", photo)
     assert (status, err.count("\n")) == (2, 1)
-    assert err.startswith("error: Expected more memory than there is: ")
+    assert err.startswith("error: Expected more free memory: ")
 
 
 def test_other_errors_are_no_lack_of_memory() -> None:

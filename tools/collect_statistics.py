@@ -21,7 +21,7 @@ IMAGES = 150
 
 
 def collect_fingerprint(descriptor: Descriptor, images: Sequence[object]) -> torch.Tensor:
-    """Return the `fingerprint` of a descriptor's vectors in images, as `check` compares it."""
+    """Return the `fingerprint` of a descriptor's vectors in images, for `check`."""
     found = (descriptor.extract(to_image(image)) for image in images)
     return fingerprint(torch.cat([descriptor.encode(one.descriptors) for one in found]))
 

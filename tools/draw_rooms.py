@@ -1,6 +1,6 @@
-"""Draw the rooms of the package and who imports whom: docs/images/rooms.png.
+"""Draw the rooms of the package and their imports: docs/images/rooms.png.
 
-An arrow that follows from others is left out, as are those to the foundation. Red ones run upwards.
+Arrows that follow from others are left out, and those to the foundation. Red arrows point upwards.
 
 python tools/draw_rooms.py
 """
@@ -18,11 +18,11 @@ import invertdesc
 PACKAGE = Path(invertdesc.__file__).parent
 TARGET = PACKAGE.parent / "docs" / "images" / "rooms.png"
 FOUNDATION = "foundation"  # the other modules of the top level
-VERBS = ("api", "_sources", "display")  # the two verbs, and what they take
+VERBS = ("api", "_inputs", "display")  # the two verbs, and what they take
 
 
 def room_of(module: str) -> str:
-    """Return the room that a module of the package, without `invertdesc.`, lies in."""
+    """Return the room of a module, given without `invertdesc.`."""
     first = module.partition(".")[0]
     if first in VERBS:
         return VERBS[0]
@@ -30,7 +30,7 @@ def room_of(module: str) -> str:
 
 
 def read() -> tuple[dict[str, int], dict[str, set[str]]]:
-    """Return the lines of each room, and the rooms that each imports, at once or later."""
+    """Return the lines of each room, and the rooms that it imports, also in functions."""
     lines: dict[str, int] = defaultdict(int)
     arrows: dict[str, set[str]] = defaultdict(set)
     for file in sorted(PACKAGE.rglob("*.py")):
@@ -58,7 +58,7 @@ def _imported(node: ast.AST) -> set[str]:
 
 
 def floors(imports: dict[str, set[str]]) -> dict[str, int]:
-    """Return how high each room stands: above all that it imports, as far as there is no circle."""
+    """Return the level of each room: above all that it imports, if there is no circle."""
     arrows = {room: sorted(others) for room, others in sorted(imports.items())}
     while True:
         try:
@@ -74,7 +74,7 @@ def floors(imports: dict[str, set[str]]) -> dict[str, int]:
 
 
 def needed(arrows: dict[str, set[str]], height: dict[str, int]) -> list[tuple[str, str]]:
-    """Return the arrows that do not follow from others, and all that run upwards."""
+    """Return the arrows that do not follow from others, and all that point upwards."""
 
     def reaches(room: str, target: str) -> bool:
         below = [other for other in arrows.get(room, ()) if height[other] < height[room]]
@@ -101,7 +101,7 @@ def main() -> None:
     for room in sorted(lines):
         rows[height.get(room, 0)].append(room)
     place = {
-        # Rooms that stand alone on their floor step aside in turn, so that arrows can be seen.
+        # Single rooms of a level are moved to alternating sides, to keep arrows visible.
         room: (5 + (floor % 3 - 1) * 1.6 if len(row) == 1 else spread, floor * 1.3)
         for floor, row in rows.items()
         for room, spread in zip(row, _spread(len(row)), strict=True)
@@ -122,7 +122,7 @@ def main() -> None:
     axes.set(xlim=(0, 10), ylim=(-0.8, max(y for _, y in place.values()) + 0.8))
     axes.axis("off")
     figure.tight_layout()
-    figure.canvas.draw()  # which tells boxes their size
+    figure.canvas.draw()  # computes the sizes of boxes
     for room, other in needed(arrows, height):
         axes.add_patch(
             FancyArrowPatch(

@@ -1,10 +1,10 @@
-"""Fit the unfoldings that ship with the package, and print how good they are.
+"""Fit the unfoldings of the package, and print their quality.
 
     python tools/fit_unfoldings.py --data PHOTOS [NAME ...]
 
-PHOTOS is a folder of photographs. Every twentieth, by file name, is kept out of the fits and tells
-how good they are; of the others, `--most` are taken, evenly spaced. Each file of weights carries
-its card; the printed table goes into invertdesc/weights/README.md.
+PHOTOS is a folder of photographs. Every twentieth, by file name, is not used for the fits but to
+measure their quality. Of the others, `--most` are used, evenly spaced. Each file of weights has its
+card in its header. The printed table belongs into invertdesc/weights/README.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from invertdesc.weights import FOLDER
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to fit one descriptor; ridges of 0.002 to 0.1 are equally good on held-out patches."""
+    """Settings of the fit; ridges of 0.002 to 0.1 are equally good on held-out patches."""
 
     ridge: float = 0.02
     grid: int = 8
@@ -50,7 +50,7 @@ RECIPES = {
     "sift": Recipe(bins=8, options={"contrast_threshold": 0.03}),
     "sift-kornia": Recipe(bins=8),
     "teblid": Recipe(),
-    "vgg": Recipe(options={"max_num_keypoints": 200}),  # 2 ms a keypoint
+    "vgg": Recipe(options={"max_num_keypoints": 200}),  # 2 ms per keypoint
 }
 SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
 HEADER = (

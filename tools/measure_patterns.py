@@ -1,11 +1,11 @@
-"""Measure which box means the bits of OpenCV's binary descriptors compare, and ship it.
+"""Measure which box means the bits of OpenCV's binary descriptors compare, and save them.
 
     python tools/measure_patterns.py [NAME ...]
 
-The extractors are shown nothing but noise: the covariance of a bit with the noise around the
-keypoint is, up to a factor, the filter whose sign the bit is (Bussgang). A pair of boxes is fitted
-to each filter. No extractor's source or table is read. The printed table goes into
-invertdesc/weights/README.md; its shares of right bits are of scikit-image's photographs.
+The extractors run only on noise. The covariance of a bit with the noise around the keypoint is, up
+to a factor, the filter whose sign the bit is (Bussgang). A pair of boxes is fitted to each filter.
+No source code or table of an extractor is read. The printed table belongs into
+invertdesc/weights/README.md; its shares of right bits are measured on scikit-image's photographs.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from invertdesc.unfolding.sample import sample_frames
 from invertdesc.weights import FOLDER
 
 NOISE = 42.0  # standard deviation, in gray levels around 128
-FITTED = 0.9  # of the best correlation among bits; below that, a fit is begun anew
+FITTED = 0.9  # of the best correlation among bits; a worse fit is repeated
 PHOTOS = ("astronaut", "camera", "chelsea", "coffee", "rocket")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to look at one descriptor.
+    """Settings of the measurement of one descriptor.
 
     Attributes:
-        create: OpenCV's name of the class, and its arguments; upright where it can be.
-        size: Of OpenCV's keypoints.
-        scale: Ours for that size.
-        half: Pixels from the middle of the window to its rim.
-        sides: Of boxes to begin with, in pixels.
+        create: OpenCV's name of the class, and its arguments; upright if possible.
+        size: Size of OpenCV's keypoints.
+        scale: Scale in invertdesc for that size.
+        half: Pixels from the middle of the window to its border.
+        sides: Sides of the first boxes in pixels.
     """
 
     create: tuple[str, dict[str, Any]]
@@ -76,7 +76,7 @@ def listen(name: str, samples: int) -> Tensor:
     kind, arguments = recipe.create
     tool, adapter = find_class(kind).create(**arguments), create_descriptor(name)
     width = 2 * recipe.half + 1
-    places = [width + int(width * 1.5) * number for number in range(8)]  # turned, they do not meet
+    places = [width + int(width * 1.5) * number for number in range(8)]  # apart for any turn
     sums = torch.zeros(adapter.dim + 1, width * width + 1)
     with tqdm(total=samples, desc=name, disable=None) as bar:
         while sums[-1, -1] < samples:
@@ -133,9 +133,9 @@ def begin(filters: Tensor, sides: tuple[int, ...]) -> Tensor:
 
 
 def search(one: Tensor, sides: tuple[int, ...]) -> Tensor:
-    """Return the best pair of boxes (2, 3) for a filter whose boxes cover each other.
+    """Return the best pair of boxes (2, 3) for a filter whose boxes overlap.
 
-    Each box in turn is sought at all places and sides, given the other.
+    Each box in turn is searched over all positions and sides, given the other.
     """
     tried = [_alternate(one, sides, first) for first in (0, 1)]
     scores = likeness(one.expand(2, -1, -1), torch.stack(tried))
@@ -161,7 +161,7 @@ def _alternate(one: Tensor, sides: tuple[int, ...], first: int) -> Tensor:
 
 
 def refine(filters: Tensor, boxes: Tensor, steps: int = 150) -> Tensor:
-    """Return boxes with the same sum of squares as least squares have, by descent, sub-pixel."""
+    """Return boxes refined to sub-pixel accuracy by gradient descent on the squared error."""
     width = filters.shape[-1]
     pixels = (boxes * width).requires_grad_()
     optimizer = torch.optim.Adam([pixels], 0.2)
@@ -177,20 +177,20 @@ def refine(filters: Tensor, boxes: Tensor, steps: int = 150) -> Tensor:
 
 
 def likeness(filters: Tensor, boxes: Tensor) -> Tensor:
-    """Return (M,), the products of filters with the boxes' own of norm 1."""
+    """Return (M,), the products of filters with the filters of boxes, of norm 1."""
     first, second = box_means(boxes, filters.shape[-1]).unbind(1)
     return (F.normalize(first - second, dim=1) * filters.flatten(1)).sum(1)
 
 
 def predicted(name: str, pattern: Pattern) -> tuple[float, int]:
-    """Return the share of right bits of photographs, and of how many bits."""
+    """Return the share of correctly predicted bits of photographs, and the number of bits."""
     adapter, right, total = create_descriptor(name), 0, 0
     for photo in PHOTOS:
         image = to_image(getattr(data, photo)())
         features = adapter.extract(image)
-        told = pattern.differences(to_gray(image), FeatureBatch.collate([features])) > 0
+        predicted = pattern.differences(to_gray(image), FeatureBatch.collate([features])) > 0
         bits = adapter.encode(features.descriptors) > 0
-        right += int((told == bits).sum())
+        right += int((predicted == bits).sum())
         total += bits.numel()
     return right / total, total
 
@@ -224,8 +224,10 @@ def measure(name: str, samples: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"Of {', '.join(RECIPES)}.")
-    parser.add_argument("--samples", type=int, default=30_000, help="Windows of noise.")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"Descriptors, of {', '.join(RECIPES)}."
+    )
+    parser.add_argument("--samples", type=int, default=30_000, help="Number of windows of noise.")
     options = parser.parse_args()
     unknown = set(options.names) - set(RECIPES)
     if unknown:

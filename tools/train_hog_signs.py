@@ -1,11 +1,11 @@
-"""Train the network that gives HOG's gradients their signs, and save it in the package.
+"""Train the network that finds the signs of HOG's gradients, and save it in the package.
 
 python tools/train_hog_signs.py MINUTES FOLDER [FOLDER ...]
 
-Each step takes as many pictures of each folder, read by `hog` with blocks of 2 x 2 or 3 x 3 cells
-or by `hog-opencv`, and lowers 1 - NCC of the Poisson picture at a quarter of the size, plus half of
-1 - the correlation of its gradients. Pictures are squares of 256 x 256 pixels. A folder that is
-named twice has twice the share.
+Each step uses the same number of pictures of each folder, read by `hog` with blocks of 2 x 2 or 3 x
+3 cells or by `hog-opencv`. The loss is 1 - NCC of the Poisson picture at a quarter of the size,
+plus half of 1 - correlation of its gradients. Pictures are squares of 256 x 256 pixels. A folder
+that is named twice has twice the share.
 """
 
 import sys
@@ -30,7 +30,7 @@ READERS = (
     create_descriptor("hog"),
     create_descriptor("hog-opencv"),
 )
-SHARES = (0, 1, 1, 2)  # of steps
+SHARES = (0, 1, 1, 2)  # shares of the steps
 BATCH, RATE, DECAY, STRIDE, MOST = 24, 3e-3, 3e-2, 4, 3500
 
 
@@ -67,7 +67,7 @@ def draw(sets: list[tuple[list[Tensor], Tensor]], step: int) -> tuple[Tensor, Te
 
 
 def train(minutes: float, sets: list[tuple[list[Tensor], Tensor]]) -> dict[str, Tensor]:
-    """Return the weights of a network after so many minutes."""
+    """Return the weights of a network after some minutes of training."""
     network = SignNet()
     optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
     start, step, passed = time.monotonic(), 0, 0.0

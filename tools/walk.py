@@ -1,4 +1,4 @@
-"""Print the files of the package that a call passes through, in order: how long a walk it is.
+"""Print the files of the package that a call uses, in order, and their number.
 
 python tools/walk.py photo PHOTO | store DATABASE | audit PHOTO
 """
@@ -17,7 +17,7 @@ PACKAGE = Path(invertdesc.__file__).parent
 
 
 def files_of(call: Callable[[], object]) -> list[str]:
-    """Return the files whose functions run in a call, by the first time that each does."""
+    """Return the files whose functions run in a call, in the order of their first use."""
     found: dict[str, None] = {}
 
     def note(frame: FrameType, event: str, _: object) -> None:
@@ -51,7 +51,7 @@ def main(walk: str, source: str) -> None:
             "store": lambda: _command("reconstruct", source, "-o", mkdtemp(dir=folder))(),
             "audit": _command("audit", source, "-o", f"{folder}/report.html", "--no-curves"),
         }
-        calls[walk]()  # so that modules are imported, and what is kept between calls is there
+        calls[walk]()  # imports modules and fills caches
         files = files_of(calls[walk])
     print("\n".join(files))
     print(f"{walk}: {len(files)} files")

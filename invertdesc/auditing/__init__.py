@@ -1,1 +1,1 @@
-"""What descriptors give away and what would stop it: threats, defences, measures, one report."""
+"""Measure what descriptors reveal: threat models, defences, measures, a report."""

@@ -1,10 +1,10 @@
-"""The verb: attack images or a store under many threat models and defences."""
+"""The public function `audit`: attack images or a store under threat models and defences."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from tqdm import tqdm
@@ -16,6 +16,7 @@ from invertdesc.auditing.result import Audit
 from invertdesc.auditing.run import Plan, run_plan
 from invertdesc.auditing.sweeps import default_sweeps
 from invertdesc.auditing.threats import THREATS
+from invertdesc.evaluation.identity import Identity, load_identity
 from invertdesc.evaluation.scores import Distance, Ruler
 from invertdesc.features.local import Box
 from invertdesc.methods import create_method
@@ -23,10 +24,9 @@ from invertdesc.methods import create_method
 if TYPE_CHECKING:
     from invertdesc.auditing.inputs import Inputs, Source
     from invertdesc.descriptors import Descriptor
-    from invertdesc.evaluation.identity import Identity
     from invertdesc.methods import MethodLike
 
-# The name of a threat or defence, alone or with its strength or region.
+# The name of a threat model or defence, alone or with its strength or region.
 Choice: TypeAlias = str | tuple[str, float | Box | None]
 
 
@@ -34,6 +34,7 @@ def audit(
     source: Source,
     *,
     method: str | MethodLike | None = None,
+    method_options: Mapping[str, Any] | None = None,
     descriptor: str | Descriptor | None = None,
     threats: Iterable[Choice] | None = None,
     defences: Iterable[Choice] | None = None,
@@ -43,40 +44,41 @@ def audit(
     curves: bool = True,
     faces: bool = True,
     distances: Mapping[str, Distance] | None = None,
-    identity: Identity | None = None,
+    identity: Identity | str | os.PathLike[str] | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     progress: bool = False,
 ) -> Audit:
-    """Attack what is stored of images under many threat models and defences, and measure the leak.
+    """Attack stored features under threat models and defences, and measure what they reveal.
 
     Args:
         source: An image, features, or a path to either; a sequence of those; a folder of images; or
             a store, or a path to one. A file that ends in `.npz` is read as features.
         method: Name or method of the attack; None for `"unfold"`.
+        method_options: Options of a method that is given by its name.
         descriptor: What to extract from images, or what a store's vectors are: a name or an
-            adapter. None for what the features say, and SIFT for images.
-        threats: Which threat models to try: names, or pairs of a name and its strength, such as
+            adapter. None for the descriptor that the features name, and SIFT for images.
+        threats: Threat models to try: names, or pairs of a name and its strength, such as
             `("strongest", 0.1)` or `("outside", (80, 80, 176, 176))`. None for all.
-        defences: Which defences to try, likewise, such as `("ldp-noise", 30)`. None for all.
-        images: Number of images to audit at most, evenly spaced.
-        side: Pixels of the longer side that pictures are attacked at, at most.
-        originals: Folder of the images that a store was made from, by their names.
-        curves: Whether to measure how the leak changes with the strength of each.
+        defences: Defences to try, in the same form, such as `("ldp-noise", 30)`. None for all.
+        images: Maximum number of images to audit, evenly spaced.
+        side: Maximum length in pixels of the longer side of attacked pictures.
+        originals: Folder of the images that the store was made from, with the same names.
+        curves: Whether to measure how the results change with the strength of threats and defences.
         faces: Whether to look for faces.
         distances: `"vgg"` and `"lpips"`, as `evaluate` takes them.
-        identity: A distance of faces, such as `load_identity(path)`.
+        identity: A distance of faces, or the file of a model as `load_identity` takes it.
         seed: Random seed; the same one gives the same numbers.
         device: Where the method computes, such as `"cuda"`.
-        progress: Show a bar.
+        progress: Show a progress bar.
 
     Returns:
         All numbers and pictures; `save("report.html")` writes the report.
 
     Raises:
         FileError: The folder or store cannot be read.
-        InputError: No image with keypoints, a name that is unknown, or a strength out of range.
-        InvertDescError: The method cannot attack even everything that is stored.
+        InputError: No image has keypoints, a name is unknown, or a strength is out of range.
+        InvertDescError: The method cannot be used even with everything that is stored.
 
     >>> from skimage.data import camera
     >>> found = audit(camera()[::4, ::4], threats=["random"], defences=[], curves=False)
@@ -85,17 +87,23 @@ def audit(
     """
     plan = _plan(threats, defences, curves, seed, device)
     inputs = read_inputs(source, descriptor, images=images, side=side, originals=originals)
-    ruler = Ruler(inputs.adapter, distances or {}, identity, faces)
-    return _attack(inputs, method or "unfold", ruler, plan, progress)
+    face = load_identity(identity) if isinstance(identity, str | os.PathLike) else identity
+    ruler = Ruler(inputs.adapter, distances or {}, face, faces)
+    return _attack(inputs, method or "unfold", method_options or {}, ruler, plan, progress)
 
 
 def _attack(
-    inputs: Inputs, method: str | MethodLike, ruler: Ruler, plan: Plan, progress: bool
+    inputs: Inputs,
+    method: str | MethodLike,
+    options: Mapping[str, Any],
+    ruler: Ruler,
+    plan: Plan,
+    progress: bool,
 ) -> Audit:
     if isinstance(method, str):
-        method = create_method(method, descriptor=inputs.adapter)
+        method = create_method(method, descriptor=inputs.adapter, **options)
     count = len(plan.table) + len(plan.drawn)
-    hidden = None if progress else True  # None: shown where there is a terminal
+    hidden = None if progress else True  # None: show it on a terminal
     with tqdm(total=count, desc="audit", unit="scenario", disable=hidden) as bar:
         return run_plan(inputs, method=method, ruler=ruler, plan=plan, tick=bar.update)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from torch import Tensor
 
 from invertdesc._files import IMAGE_SUFFIXES
-from invertdesc._sources import read_one
+from invertdesc._inputs import read_one
 from invertdesc.auditing.subjects import Subject, shrink_subject, with_original
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError, InvertDescError
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     )
     Source: TypeAlias = Single | Sequence[Single] | Store
 
-# The name of an image, with its pixels or features, or with what is wrong with it.
+# The name of an image, with its pixels or features, or with the error.
 Entry: TypeAlias = tuple[str, Tensor | LocalFeatures | InvertDescError]
-SCALE, ORIENTATION = 2.0, 0.0  # guesses for what a store does not tell
+SCALE, ORIENTATION = 2.0, 0.0  # guesses for scales and orientations that are not stored
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """The images of one audit, all of one descriptor.
+    """The images of one audit, all with the same descriptor.
 
     Attributes:
         adapter: Adapter of the descriptor.
         subjects: Images that could be read.
-        notes: What was left out or assumed, a sentence each.
+        notes: Sentences about what was left out or assumed.
         left_out: Number of images that could not be read.
         total: Number of images that these were chosen from.
     """
@@ -72,10 +72,11 @@ def read_inputs(
 
     Args:
         source: See `invertdesc.audit`.
-        descriptor: Name or adapter; None for what the features are, and SIFT for images.
-        images: Number of images to take at most, evenly spaced.
-        side: Pixels of the longer side that pictures are attacked at, at most.
-        originals: Folder of the originals of features, by their names.
+        descriptor: Name or adapter; None for the descriptor that the features name, and SIFT for
+            images.
+        images: Maximum number of images, evenly spaced.
+        side: Maximum length in pixels of the longer side of attacked pictures.
+        originals: Folder of the originals of the features, with the same names.
 
     Raises:
         FileError: The folder or store cannot be read.
@@ -92,9 +93,13 @@ def read_inputs(
         return _prepared(entries, adapter, (), len(found), side, folder)
     with nullcontext(found) if found is source else found as store:
         check_readable(store)
-        told, names = store.description, list(store.names())
-        notes = (f"Store: {told.kind}. Vectors: {told.normalisation}.", *told.notes, *told.left_out)
-        adapter = adapter or resolve_descriptor(told.descriptor)
+        description, names = store.description, list(store.names())
+        notes = (
+            f"Store: {description.kind}. Vectors: {description.normalisation}.",
+            *description.notes,
+            *description.left_out,
+        )
+        adapter = adapter or resolve_descriptor(description.descriptor)
         stored = _read_store(store, spread(names, images))
         return _prepared(stored, adapter, notes, len(names), side, folder)
 
@@ -186,16 +191,16 @@ def _from_image(
 def _from_features(
     name: str, features: LocalFeatures, adapter: Descriptor, side: int, originals: Path | None
 ) -> tuple[Subject, list[str]]:
-    """Prepare what is stored of one image.
+    """Prepare the stored features of one image.
 
     Raises:
-        InputError: It is of another descriptor, or has none but placeholders.
+        InputError: Its descriptor is another one, or all its vectors are placeholders.
     """
     check_descriptors(features.descriptors.numpy())
     if features.descriptor != adapter.name:
         raise InputError(
-            f"Expected descriptors {adapter.name!r}, as this audit is of, got "
-            f"{features.descriptor!r}. Audit them apart."
+            f"Expected descriptors {adapter.name!r}, as in the rest of this audit, got "
+            f"{features.descriptor!r}. Audit them separately."
         )
     features, notes = _complete(features, adapter)
     subject = Subject(name, features)
@@ -209,14 +214,14 @@ def _from_features(
 
 
 def _complete(features: LocalFeatures, adapter: Descriptor) -> tuple[LocalFeatures, list[str]]:
-    """Fill in what is missing and needed, as an attacker has to."""
+    """Fill in missing data that is needed, as an attacker must do."""
     missing = [name for name in adapter.frame.needs if getattr(features, name) is None]
     if not missing:
         return features, []
     guesses = {"scales": SCALE, "orientations": ORIENTATION}
     return features.assume(**{name: guesses[name] for name in missing}), [
-        f"{' and '.join(missing).capitalize()} are not stored. Where it needs them, the "
-        f"attack takes scales for {SCALE:g} pixels and orientations for {ORIENTATION:g}."
+        f"{' and '.join(missing).capitalize()} are not stored. If it needs them, the "
+        f"attack assumes scales of {SCALE:g} pixels and orientations of {ORIENTATION:g}."
     ]
 
 
@@ -228,22 +233,22 @@ def _remarks(subject: Subject, size: tuple[int, ...]) -> list[str]:
             f"{subject.name} of {size[1]} x {size[0]} pixels was audited at {width} x {height}."
         )
     if not len(subject.features):
-        found.append(f"{subject.name} has no keypoints: nothing of it leaks this way.")
+        found.append(f"{subject.name} has no keypoints, so nothing of it leaks in this way.")
     return found
 
 
 def _read_original(folder: Path, name: str) -> Tensor:
     path = find_original(folder, name)
     if path is None:
-        raise FileError("none of this name is in the folder of originals.")
+        raise FileError("the folder of originals has no file of this name.")
     return read_image(path)
 
 
 def find_original(folder: Path, name: str) -> Path | None:
-    """Return the image file of a stored image's name inside of a folder, or None.
+    """Return the image file in a folder that belongs to a stored image's name, or None.
 
-    The whole name is tried first, then its last part, each also with an image's suffix. A name
-    leads to no file outside of the folder.
+    The whole name is tried first, then its last part, each also with suffixes of image files. The
+    file is never outside the folder.
     """
     last = re.split(r"[/\\]", name)[-1]
     tried = [name, last, *(f"{one}{suffix}" for one in (name, last) for suffix in IMAGE_SUFFIXES)]
@@ -254,6 +259,6 @@ def find_original(folder: Path, name: str) -> Path | None:
             path = (root / one.lstrip("/\\")).resolve()
             if path.is_relative_to(root) and path.is_file():
                 return path
-    except (OSError, ValueError, RuntimeError):  # a name that no file can have
+    except (OSError, ValueError, RuntimeError):  # not a valid file name
         return None
     return None

@@ -1,4 +1,4 @@
-"""Kinds of scenarios: what a strength makes a scenario of, and how names are looked up."""
+"""Define kinds of scenarios, which become scenarios by a strength, and find them by name."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ BoxChange: TypeAlias = Callable[[LocalFeatures, Box | None, Surroundings], Local
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """A kind of scenario, which becomes one by a strength.
+    """A kind of scenario; together with a strength it gives a scenario.
 
     Attributes:
-        name: What it is chosen by.
+        name: Name to choose it by.
         group: See `Scenario`.
-        title: A few words; `{value}` stands for the strength, `{percent}` for 100 times it.
-        sentence: Plain words, likewise.
-        change: Takes the features, the strength and the surroundings.
-        default: Strength; None for kinds without.
-        low: Least strength.
-        high: Greatest strength.
+        title: Short title; `{value}` is replaced by the strength, `{percent}` by 100 times it.
+        sentence: Explanation in plain words, with the same replacements.
+        change: Function of the features, the strength and the surroundings, which returns features.
+        default: Default strength; None for kinds without a strength.
+        low: Smallest strength.
+        high: Largest strength.
         arranged: See `Scenario`.
         family: See `Scenario`; the kind's own name by default.
     """
@@ -48,7 +48,7 @@ class Kind:
         """Return the scenario of a strength; None for the default.
 
         Raises:
-            InputError: The kind takes none, or one of another range.
+            InputError: The kind has no strength, or the strength is out of range.
         """
         if value is None:
             strength = self.default
@@ -86,10 +86,11 @@ class BoxKind:
     Attributes:
         name: See `Kind`.
         group: See `Scenario`.
-        title: A few words.
-        sentence: Plain words; `{value}` stands for the region.
-        change: Takes the features, the region or None for the default one, and the surroundings.
-        region: What the default is called.
+        title: Short title.
+        sentence: Explanation in plain words; `{value}` is replaced by the region.
+        change: Function of the features, the region (None for the default one) and the
+            surroundings, which returns features.
+        region: Name of the default region.
     """
 
     name: str
@@ -103,7 +104,7 @@ class BoxKind:
         """Return the scenario of a box (x0, y0, x1, y1); None for the default.
 
         Raises:
-            InputError: Not such a box.
+            InputError: The value is not a box.
         """
         box = None if value is None else self._checked(value)
         words = self.region if box is None else f"the box {box}"
@@ -135,13 +136,13 @@ def choose(
     """Return the scenarios of names and values; all, at their defaults, for None.
 
     Args:
-        kinds: By name.
-        wanted: Names, each with a value or None.
+        kinds: Kinds by name.
+        wanted: Names, each with a strength or None.
         what: `"threat"` or `"defence"`, for messages.
 
     Raises:
-        UnknownNameError: No such kind; near names are suggested.
-        InputError: A value out of range.
+        UnknownNameError: There is no such kind; similar names are suggested.
+        InputError: A strength is out of range.
     """
     if wanted is None:
         return [kind.at() for kind in kinds.values()]

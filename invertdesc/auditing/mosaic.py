@@ -1,4 +1,4 @@
-"""Descriptors without positions: each one's own patch, side by side in a mosaic."""
+"""Reconstruct descriptors without positions: each one's patch, in a mosaic."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from invertdesc.features.local import LocalFeatures
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.sample import sample_frames
 
-PATCH, COLUMNS, MOST = 24, 12, 96  # pixels of a side, patches in a row, patches in all
-MARGIN = 4 / 3  # side of a tile over that of its patch, so that neighbours do not mix
-GAP = 2  # white pixels between patches that are shown
-FINER = 4  # samples a pixel, along each axis, of the true patches
+PATCH, COLUMNS, MOST = 24, 12, 96  # pixels per side, patches per row, most patches
+MARGIN = 4 / 3  # side of a tile divided by that of its patch; keeps neighbours apart
+GAP = 2  # white pixels between shown patches
+FINER = 4  # samples per pixel, along each axis, of the true patches
 
 
 def lay_out(features: LocalFeatures, adapter: Descriptor) -> LocalFeatures:
-    """Return the first descriptors as keypoints on a grid, upright and of one size.
+    """Return the first descriptors at keypoints on a grid, upright and of one size.
 
-    Nothing but the vectors and their order is taken from the features.
+    Only the vectors and their order are taken from the features.
 
     Raises:
-        NotApplicableError: The descriptor's place is told by its number, or there is no descriptor.
+        NotApplicableError: The index of a vector gives its position, or there is no descriptor.
     """
     if isinstance(adapter, JointUnfolding):
         raise NotApplicableError(
-            f"The place of a vector of {adapter.name!r} follows from its number: without "
-            "positions nothing is hidden. See everything."
+            f"The index of a vector of {adapter.name!r} gives its position, so leaving out "
+            "positions hides nothing. See the result for everything that is stored."
         )
     count = min(len(features), MOST)
     if not count:
@@ -55,12 +55,12 @@ def lay_out(features: LocalFeatures, adapter: Descriptor) -> LocalFeatures:
 
 
 def cut_out(picture: Tensor, frame: Frame, count: int) -> Tensor:
-    """Cut the patches of a mosaic apart, again.
+    """Cut the patches out of a mosaic.
 
     Args:
-        picture: (rows * tile, columns * tile), made from what `lay_out` gave.
-        frame: Of the descriptor.
-        count: Patches.
+        picture: (rows * tile, columns * tile), the reconstruction of the features from `lay_out`.
+        frame: Frame of the descriptor.
+        count: Number of patches.
 
     Returns:
         (count, P, P), the square in the middle of each tile.
@@ -73,7 +73,7 @@ def cut_out(picture: Tensor, frame: Frame, count: int) -> Tensor:
 
 
 def show(patches: Tensor) -> Tensor:
-    """Draw patches (count, P, P) side by side, each stretched to its own contrast; (3, h, w)."""
+    """Draw patches (count, P, P) side by side, each with full contrast; return (3, h, w)."""
     deviation, mean = torch.std_mean(patches, (1, 2), keepdim=True)
     shown = (0.5 + 0.25 * (patches - mean) / deviation.clamp(min=1e-6)).clamp(0, 1)
     columns, rows = _grid(len(patches))
@@ -85,12 +85,12 @@ def show(patches: Tensor) -> Tensor:
 
 
 def true_patches(gray: Tensor, features: LocalFeatures, frame: Frame) -> Tensor:
-    """Cut the squares that the first descriptors describe out of the original.
+    """Cut the squares described by the first descriptors out of the original.
 
     Args:
-        gray: (H, W), the original.
-        features: With positions.
-        frame: Of the descriptor.
+        gray: (H, W), the gray original.
+        features: Features with positions.
+        frame: Frame of the descriptor.
 
     Returns:
         (min(N, 96), P, P), turned upright.
@@ -103,7 +103,7 @@ def true_patches(gray: Tensor, features: LocalFeatures, frame: Frame) -> Tensor:
 
 
 def _grid(count: int) -> tuple[int, int]:
-    """Return columns and rows."""
+    """Return the numbers of columns and rows."""
     columns = min(COLUMNS, count)
     return columns, math.ceil(count / columns)
 

@@ -1,4 +1,4 @@
-"""What an audit found: numbers for the report's table, curves and JSON, and its pictures."""
+"""The results of an audit: numbers for tables, curves and JSON, and pictures."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Headline: TypeAlias = Literal["ncc", "consistency"]
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One scenario, over all images.
+    """The results of one scenario over all images.
 
     Attributes:
         name: Name of the scenario's kind.
         group: Threat, defence or floor.
-        value: Strength, a number or a box, or None.
-        title: A few words.
-        sentence: What the attacker has.
-        images: How many were attacked; 0 where the scenario does not apply.
-        keypoints: That the attacker has, a mean over the images.
-        scores: Means over the images.
-        patch_ncc: Of patches each by itself, where they cannot be arranged.
-        note: Why there are no numbers, or None.
-        family: Of scenarios that are one defence under several attacks, the same.
-        picture: (3, h, w), what became of the first image; None where there is none.
+        value: Strength: a number, a box, or None.
+        title: Short title.
+        sentence: Sentence about what the attacker has.
+        images: Number of attacked images; 0 if the scenario does not apply.
+        keypoints: Mean number of keypoints that the attacker has.
+        scores: Mean scores over the images.
+        patch_ncc: Mean NCC of single patches, if they cannot be arranged into a picture.
+        note: Reason why there are no numbers, or None.
+        family: The same for all scenarios that are one defence under several attacks.
+        picture: (3, h, w), the reconstruction of the first image, or None.
     """
 
     name: str
@@ -59,13 +59,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Curve:
-    """A chart; see `Sweep`.
+    """A chart of leakage curves; see `Sweep`.
 
     Attributes:
-        title: What is varied.
-        axis: What stands along the x axis, with its unit.
-        logarithmic: Whether the x axis is.
-        series: Lines.
+        title: Title of the chart.
+        axis: Label of the x axis, with its unit.
+        logarithmic: Whether the x axis is logarithmic.
+        series: Lines of the chart.
         best: y with everything that is stored.
         floor: y with the descriptors shuffled.
     """
@@ -83,13 +83,13 @@ class Portrait:
     """One image's pictures and numbers, with everything that is stored.
 
     Attributes:
-        name: As the user knows it.
+        name: Name of the image.
         image_size: (H, W) in pixels, as attacked.
-        keypoints: How many.
-        faces: In the original; None without one.
-        scores: Of the reconstruction.
-        original: (3, H, W) or None.
-        drawn: (3, H, W), the keypoints alone.
+        keypoints: Number of keypoints.
+        faces: Number of faces in the original; None without an original.
+        scores: Scores of the reconstruction.
+        original: (3, H, W) the original, or None.
+        drawn: (3, H, W), a drawing of the keypoints.
         picture: (3, H, W), the reconstruction.
     """
 
@@ -105,19 +105,20 @@ class Portrait:
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """All of it.
+    """The result of an audit.
 
     Attributes:
-        descriptor: Registry name.
+        descriptor: Registry name of the descriptor.
         method: Registry name of the attack.
-        seed: Of everything drawn.
-        headline: The measure that the verdict and the curves go by.
-        portraits: One an image.
-        rows: Threats, floors and defences.
-        curves: Charts.
-        notes: What was left out or assumed, a sentence each.
-        versions: Of what computed it.
-        total: Images that those audited were chosen from, evenly spaced; None for all.
+        seed: Random seed.
+        headline: Measure that the verdict and the curves use.
+        portraits: Pictures and numbers of each image.
+        rows: Results of threats, floors and defences.
+        curves: Charts of leakage curves.
+        notes: Sentences about what was left out or assumed.
+        versions: Versions of the packages used.
+        total: Number of images that the audited ones were chosen from, evenly spaced; None if all
+            were audited.
         left_out: Number of images that could not be read.
     """
 
@@ -135,7 +136,7 @@ class Audit:
 
     @property
     def chosen(self) -> str:
-        """How many images were audited, and of how many."""
+        """Text with the number of audited images, and of all images."""
         count = len(self.portraits)
         every = self.total is None or self.total <= count
         return str(count) if every else f"{count} of {self.total:,}"
@@ -147,7 +148,7 @@ class Audit:
 
     @property
     def faces_found(self) -> float:
-        """Number of those that are found in the reconstructions."""
+        """Number of these faces that are found in the reconstructions."""
         return sum((one.faces or 0) * (one.scores.faces or 0.0) for one in self.portraits)
 
     def row(self, name: str) -> Row:
@@ -155,7 +156,7 @@ class Audit:
         return next(row for row in self.rows if row.name == name)
 
     def score(self, row: Row) -> float | None:
-        """Return what the verdict goes by."""
+        """Return the score that the verdict uses."""
         value: float | None = getattr(row.scores, self.headline)
         return value
 
@@ -166,26 +167,26 @@ class Audit:
         source: str = "images",
         command: str | None = None,
     ) -> Path:
-        """Write a report as .html, and its numbers as .json beside it, each whole or not at all.
+        """Write a report as .html, and its numbers as .json in the same folder, both atomically.
 
         Args:
-            path: Name of the page, which ends in .html or .htm.
-            source: What was audited, for the title.
-            command: What was run, to be repeated.
+            path: Path of the page; it must end in .html or .htm.
+            source: Name of the audited data, for the title.
+            command: Command to repeat the audit, for the page.
 
         Returns:
-            Where the numbers are.
+            Path of the .json file.
 
         Raises:
-            InputError: Another suffix.
-            FileError: The place cannot be written.
+            InputError: The path has another suffix.
+            FileError: The file cannot be written.
         """
         from invertdesc.auditing.report.report import save_report
 
         return save_report(self, path, source=source, command=command)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all numbers, with no picture, as JSON takes them."""
+        """Return all numbers, without pictures, as JSON values."""
         return {
             "format": "invertdesc-audit",
             "format_version": 1,
@@ -203,7 +204,7 @@ class Audit:
 
 
 def _plain(one: Portrait | Row) -> dict[str, Any]:
-    """Return the fields that are no pictures, with the scores among them."""
+    """Return the fields that are not pictures, including the scores."""
     known = {name: value for name, value in vars(one).items() if not _is_picture(name)}
     scores = asdict(known.pop("scores"))
     return known | scores

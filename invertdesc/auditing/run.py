@@ -1,4 +1,4 @@
-"""Attack features under every scenario, and measure what comes out."""
+"""Attack features under every scenario, and measure the reconstructions."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What to try; everything and the floors are tried in any case.
+    """The scenarios to try; the full features and the floors are always tried.
 
     Attributes:
-        threats: What attackers may lack.
-        defences: What defenders may do.
-        sweeps: Curves to draw.
-        seed: Of everything drawn.
-        batch_size: Images of one size that go through the method together.
-        device: Where the method computes.
+        threats: Threat models.
+        defences: Defences.
+        sweeps: Leakage curves to measure.
+        seed: Random seed.
+        batch_size: Number of images of one size that are reconstructed together.
+        device: Device for the method.
     """
 
     threats: Sequence[Scenario] = field(default_factory=lambda: [k.at() for k in THREATS.values()])
@@ -57,13 +57,13 @@ class Plan:
 
     @property
     def table(self) -> list[Scenario]:
-        """Scenarios that are measured in full, each once."""
+        """Scenarios with all measures, each once."""
         chosen = [EVERYTHING.at(), *self.threats, *self.defences, SHUFFLED.at()]
         return list({one.key: one for one in chosen}.values())
 
     @property
     def drawn(self) -> list[Scenario]:
-        """Further scenarios, which curves alone need."""
+        """Further scenarios, which only the curves need."""
         taken = {one.key for one in self.table}
         points = [one for sweep in self.sweeps for line in sweep.lines for _, one in line.points]
         return list({one.key: one for one in points if one.key not in taken}.values())
@@ -80,15 +80,15 @@ def run_plan(
     """Attack images under every scenario of a plan.
 
     Args:
-        inputs: Images, with or without originals.
-        method: The attack.
-        ruler: What is measured.
-        plan: What to try; None for all at their defaults, without curves.
+        inputs: Images with features, with or without originals.
+        method: Method of the attack.
+        ruler: Computes the measures.
+        plan: Scenarios to try; None for all with default strengths, without curves.
         tick: Called after each scenario.
 
     Raises:
-        InputError: No image, or none with a keypoint.
-        InvertDescError: Not even everything that is stored can be attacked.
+        InputError: There is no image, or no image has a keypoint.
+        InvertDescError: The method cannot be used even with everything that is stored.
     """
     chosen = plan or Plan()
     if not any(len(subject.features) for subject in inputs.subjects):
@@ -99,7 +99,7 @@ def run_plan(
     known = [subject.features for subject in inputs.subjects]
     base = run.reconstruct(known)
     scores = run.measure(base)
-    rows = [run.told(first, known, base, scores)]
+    rows = [run.make_row(first, known, base, scores)]
     tick()
     for scenario in others:
         rows.append(run.row(scenario))
@@ -116,7 +116,7 @@ def run_plan(
 
 @dataclass
 class _Run:
-    """Features, attack and measures, put together."""
+    """Runs the attack on features and measures the results."""
 
     inputs: Inputs
     method: MethodLike
@@ -125,7 +125,7 @@ class _Run:
     typical: Typical
 
     def result(self, rows: Sequence[Row], portraits: Iterable[Portrait]) -> Audit:
-        """Return what was found, without curves."""
+        """Return the audit without curves."""
         given = self.inputs
         compared = any(one.image is not None for one in given.subjects)
         return Audit(
@@ -143,14 +143,14 @@ class _Run:
         )
 
     def measure(self, pictures: Sequence[Tensor], *, quick: bool = False) -> list[Scores]:
-        """Measure the reconstruction of each image, by what curves need or by everything."""
+        """Measure the reconstruction of each image, by all measures or only those of curves."""
         pairs = zip(self.inputs.subjects, pictures, strict=True)
         if quick:
             return [self.ruler.quick(one.features, made, one.image) for one, made in pairs]
         return [self.ruler.full(one.features, made, one.image, one.faces) for one, made in pairs]
 
     def row(self, scenario: Scenario, *, quick: bool = False) -> Row:
-        """Return what a scenario comes to, or a note why it cannot be tried."""
+        """Return the row of a scenario, or a row with a note why it cannot be tried."""
         try:
             known = [self._known(scenario, number) for number in range(len(self.inputs.subjects))]
             pictures = self.reconstruct(known)
@@ -158,18 +158,18 @@ class _Run:
             return replace(_blank(scenario), note=str(error))
         if not scenario.arranged:
             patches = [self._patches(*pair) for pair in zip(known, pictures, strict=True)]
-            found = self.told(scenario, known, [mosaic.show(patches[0])], [])
+            found = self.make_row(scenario, known, [mosaic.show(patches[0])], [])
             return replace(found, patch_ncc=self._patch_ncc(patches))
-        return self.told(scenario, known, pictures, self.measure(pictures, quick=quick))
+        return self.make_row(scenario, known, pictures, self.measure(pictures, quick=quick))
 
-    def told(
+    def make_row(
         self,
         scenario: Scenario,
         known: Sequence[LocalFeatures],
         pictures: Sequence[Tensor],
         scores: Sequence[Scores],
     ) -> Row:
-        """Return the row of what was made and measured."""
+        """Return the row of a scenario with pictures and scores."""
         return replace(
             _blank(scenario),
             images=len(known),
@@ -186,7 +186,7 @@ class _Run:
             "floor",
             None,
             "Floor: a flat gray picture",
-            "No attack at all: what the measures give for nothing.",
+            "No attack: the value of each measure for a flat picture.",
             len(pictures),
             0.0,
             mean_of(self.measure(pictures)),
@@ -194,12 +194,12 @@ class _Run:
         )
 
     def reconstruct(self, known: Sequence[LocalFeatures]) -> list[Tensor]:
-        """Return a picture for each; a flat one where there are no keypoints."""
+        """Return a picture for each of the features; a flat one if there are no keypoints."""
         from invertdesc.api import reconstruct
 
         some = [one for one in known if len(one)]
         with warnings.catch_warnings():
-            # Who knows places alone takes the same vector for all.
+            # An attacker who knows only positions uses the same vector for all.
             warnings.simplefilter("ignore", NoKeypointsWarning)
             pictures = reconstruct(
                 some,
@@ -224,7 +224,7 @@ class _Run:
         return mosaic.cut_out(gray, self.inputs.adapter.frame, len(known))
 
     def _patch_ncc(self, patches: Sequence[Tensor]) -> float | None:
-        """Return the mean NCC of patches with the squares that they stand for."""
+        """Return the mean NCC of patches with the corresponding squares of the original."""
         values = []
         for subject, made in zip(self.inputs.subjects, patches, strict=True):
             if subject.image is not None and len(made):
@@ -291,5 +291,5 @@ def _version_of(name: str, ask: Callable[[str], str]) -> str:
 
     try:
         return ask(name)
-    except PackageNotFoundError:  # OpenCV goes by several names
+    except PackageNotFoundError:  # OpenCV has packages of several names
         return "unknown"

@@ -1,4 +1,4 @@
-"""A scenario: what becomes of features before the attack, with the sentence that says so."""
+"""Scenarios: changes of features before the attack, with their descriptions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Value: TypeAlias = float | Box | None
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """What a scenario may draw on beside the features of one image.
+    """The data that a scenario may use in addition to the features of one image.
 
     Attributes:
-        adapter: Of the descriptor.
-        generator: Of everything random; the same for the same seed and image.
-        shared: Of what is drawn once for all images.
-        typical: Descriptors of pictures that have nothing to do with those audited.
+        adapter: Adapter of the descriptor.
+        generator: Random generator; the same for the same seed and image.
+        shared: Random generator for values that all images share.
+        typical: Descriptors of pictures that are unrelated to the audited ones.
     """
 
     adapter: Descriptor
@@ -41,12 +41,12 @@ class Scenario:
     """Features changed in one way, with one strength.
 
     Attributes:
-        name: Of the kind.
-        group: Whether an attacker lacks something, a defender did something, or it is a floor.
-        value: The strength; None where there is none.
-        title: A few words.
-        sentence: What the attacker has, in plain words.
-        change: Does it.
+        name: Name of the kind.
+        group: Whether this is a threat model, a defence or a floor.
+        value: The strength, or None.
+        title: Short title.
+        sentence: Sentence about what the attacker has.
+        change: Function that changes the features.
         arranged: Whether the picture is comparable with the original; a mosaic of patches is not.
         family: The same for one defence under several attacks.
     """
@@ -62,7 +62,7 @@ class Scenario:
 
     @property
     def key(self) -> tuple[str, Value]:
-        """What tells scenarios apart."""
+        """A key that is different for different scenarios."""
         return self.name, self.value
 
     def apply(
@@ -74,19 +74,20 @@ class Scenario:
         seed: int,
         image: int,
     ) -> LocalFeatures:
-        """Return what the attacker has of one image.
+        """Return the features of one image that the attacker has.
 
         Args:
             features: All that is stored.
-            adapter: Of the descriptor.
-            typical: Other pictures' descriptors.
-            seed: Of the audit.
-            image: Its number, so that each has draws of its own.
+            adapter: Adapter of the descriptor.
+            typical: Descriptors of other pictures.
+            seed: Random seed of the audit.
+            image: Number of the image, which gives each image its own random numbers.
 
         Raises:
-            InvertDescError: It cannot be done here.
+            InvertDescError: The change cannot be applied to these features.
         """
-        # The same draws for every scenario: of a random share, a smaller one is then a part.
+        # All scenarios use the same random numbers, so a smaller random share is part of a larger
+        # one.
         own, shared = (_generator(f"{seed} {which}") for which in (image, "all"))
         return self.change(features, Surroundings(adapter, own, shared, typical))
 

@@ -1,4 +1,4 @@
-"""The images of an audit: what is stored of each, and the original where there is one."""
+"""The images of an audit: stored features, and the original if there is one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from invertdesc.image import fit_size, shrink_image
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
 
-CUT_OFF = 1.1  # a store that does not tell sizes takes them from keypoints, hence too small
+CUT_OFF = 1.1  # sizes that are not stored are estimated from keypoints, hence too small
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +25,9 @@ class Subject:
     """One image.
 
     Attributes:
-        name: As the user knows it.
+        name: Name of the image.
         features: All that is stored.
-        image: (3, H, W) RGB in [0, 1], the original; None where it is not at hand.
+        image: (3, H, W) RGB in [0, 1], the original, or None.
     """
 
     name: str
@@ -48,9 +48,9 @@ class Subject:
 
 
 def shrink_subject(subject: Subject, side: int, adapter: Descriptor) -> Subject:
-    """Bring stored features to a picture of at most `side` pixels, as an attacker may.
+    """Scale stored features to a picture of at most `side` pixels, as an attacker may do.
 
-    A descriptor whose window is a fixed count of pixels stays as it is.
+    Features of a descriptor with a window of fixed size in pixels are not changed.
     """
     size = subject.features.image_size
     if max(size) <= side or not adapter.frame.scaled:
@@ -63,13 +63,15 @@ def shrink_subject(subject: Subject, side: int, adapter: Descriptor) -> Subject:
 def with_original(name: str, features: LocalFeatures, image: Tensor) -> Subject:
     """Join stored features and an original.
 
-    Where the features' picture is a little smaller, as when a store tells no size, the original's
-    size is taken.
+    If the image size of the features is a little smaller, as when a store has no sizes, the size of
+    the original is used.
 
     Raises:
         InputError: The sizes do not fit.
     """
-    true, told = tuple(image.shape[1:]), features.image_size
-    if all(small <= large <= small * CUT_OFF + 8 for small, large in zip(told, true, strict=True)):
+    true, stored = tuple(image.shape[1:]), features.image_size
+    if all(
+        small <= large <= small * CUT_OFF + 8 for small, large in zip(stored, true, strict=True)
+    ):
         features = replace(features, image_size=(true[0], true[1]))
     return Subject(name, features, image)

@@ -18,9 +18,9 @@ class Line:
     """One line of a chart.
 
     Attributes:
-        title: Two or three words.
-        points: Places on the axis, as drawn, each with its scenario.
-        end: Where on the axis everything that is stored belongs; None for nowhere.
+        title: Short title.
+        points: Values on the x axis, each with its scenario.
+        end: Value on the x axis of the full features; None to leave them out.
     """
 
     title: str
@@ -33,10 +33,10 @@ class Sweep:
     """One chart.
 
     Attributes:
-        title: What is varied.
-        axis: What stands along the x axis, with its unit.
-        lines: Drawn into it.
-        logarithmic: Whether the x axis is.
+        title: Title of the chart.
+        axis: Label of the x axis, with its unit.
+        lines: Lines of the chart.
+        logarithmic: Whether the x axis is logarithmic.
     """
 
     title: str
@@ -60,7 +60,7 @@ def default_sweeps() -> list[Sweep]:
     )
     return [
         Sweep("Fewer keypoints", "keypoints the attacker has (%)", shares),
-        Sweep("Coarser descriptors", "bits a value", (bits,)),
+        Sweep("Coarser descriptors", "bits per value", (bits,)),
         Sweep("Noisier descriptors", "noise (% of root mean square)", (noise,)),
         Sweep("Local differential privacy", "epsilon of each descriptor", (epsilon,), True),
         Sweep("Hidden in affine subspaces", "descriptors hidden among (count)", lifted),

@@ -1,4 +1,4 @@
-"""Threat models: what of the features an attacker has."""
+"""Define the threat models: which part of the features an attacker has."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _no_frame(features: LocalFeatures, guess: float, around: Surroundings) -> Lo
 def _check_needed(field: str, around: Surroundings) -> None:
     if field not in around.adapter.frame.needs:
         raise NotApplicableError(
-            f"No method needs the {field} of {around.adapter.name!r}: leaving them out helps "
-            "nobody. See everything."
+            f"No method needs the {field} of {around.adapter.name!r}, so leaving them out hides "
+            "nothing. See the result for everything that is stored."
         )
 
 
@@ -46,7 +46,7 @@ def _descriptors(features: LocalFeatures, _: float, around: Surroundings) -> Loc
 
 
 def _coordinates(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
-    # What the mean vector of an oriented keypoint says is not nothing: there is an edge across it.
+    # The mean vector of an oriented keypoint contains information: there is an edge across it.
     mean = around.typical.mean
     return replace(features, descriptors=mean.expand(len(features), -1).contiguous())
 
@@ -74,7 +74,7 @@ def _noisy(features: LocalFeatures, sigma: float, around: Surroundings) -> Local
 
 
 def _permuted(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
-    # One order for all images: it is a secret of the system.
+    # One order for all images, as a secret of the system.
     return changes.permute_columns(features, around.shared)
 
 
@@ -93,8 +93,8 @@ SHUFFLED = Kind(
     "shuffled",
     "floor",
     "Floor: descriptors shuffled",
-    "The attacker has all positions and all descriptors, but not which belongs to which, and deals "
-    "them out at random. What this scores, positions alone give.",
+    "The attacker has all positions and all descriptors, but not which belongs to which, and pairs "
+    "them at random. This score is what positions alone give.",
     _shuffled,
 )
 _KINDS: tuple[Kind | BoxKind, ...] = (
@@ -103,7 +103,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         "no-scale",
         "threat",
         "No scales",
-        "The attacker does not know how large keypoints are and takes all for {value} pixels.",
+        "The attacker does not know the scales and assumes {value} pixels for all.",
         _no_scale,
         default=2.0,
         low=0.1,
@@ -113,7 +113,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         "no-orientation",
         "threat",
         "No orientations",
-        "The attacker does not know how keypoints are turned and takes all for {value} radians.",
+        "The attacker does not know the orientations and assumes {value} radians for all.",
         _no_orientation,
         default=0.0,
         low=-6.2832,
@@ -123,7 +123,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         "no-frame",
         "threat",
         "Neither scales nor orientations",
-        "The attacker has positions and descriptors; keypoints count as upright, {value} pixels.",
+        "The attacker has positions and descriptors, and assumes orientation 0 and {value} pixels.",
         _no_frame,
         default=2.0,
         low=0.1,
@@ -133,7 +133,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         "descriptors",
         "threat",
         "Descriptors without positions",
-        "The attacker has the descriptors alone. No method here can arrange them into the picture, "
+        "The attacker has only the descriptors. No method here can arrange them into the picture, "
         "but each still shows its own patch: up to 96 of them, side by side in stored order.",
         _descriptors,
         arranged=False,
@@ -143,7 +143,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         "threat",
         "Keypoints without descriptors",
         "The attacker has positions, scales and orientations, and puts the mean descriptor of "
-        "other pictures at each. An orientation alone tells how an edge runs.",
+        "other pictures at each. An orientation alone gives the direction of an edge.",
         _coordinates,
     ),
     Kind(
@@ -159,7 +159,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         "random",
         "threat",
         "A random {percent} %",
-        "The attacker has {percent} % of the keypoints, at random.",
+        "The attacker has {percent} % of the keypoints, chosen at random.",
         _random,
         default=0.25,
         high=1.0,
@@ -176,8 +176,8 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
     Kind(
         "quantised",
         "threat",
-        "{value} bits a value",
-        "The attacker has descriptors rounded to {value} bits a value.",
+        "{value} bits per value",
+        "The attacker has descriptors rounded to {value} bits per value.",
         _quantised,
         default=2.0,
         low=1.0,

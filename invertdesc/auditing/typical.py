@@ -1,4 +1,4 @@
-"""What everybody may know of a descriptor: vectors of pictures that are not those audited."""
+"""Typical vectors of a descriptor, from pictures that are not audited."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from invertdesc.features.bits import from_values, to_values
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
 
-# Pictures that scikit-image ships. The two lists share no scene, so that an attacker who knows the
-# second does not know a vector of the first.
+# Pictures of scikit-image. The two lists have no scene in common, so an attacker who knows the
+# second knows no vector of the first.
 DEFENDER = ("clock_motion.png", "grass.png", "gravel.png", "moon.png", "page.png", "retina.jpg")
 ATTACKER = ("brick.png", "coins.png", "ihc.png", "motorcycle_left.png")
-MOST = 2000  # vectors of each
+MOST = 2000  # maximum number of vectors of each list
 
 
 class Typical:
-    """Vectors of a descriptor, as emitted, from scikit-image's pictures; extracted when asked for.
+    """Vectors of a descriptor, as emitted, from scikit-image's pictures; extracted on first use.
 
     Attributes:
-        adapter: What extracts them.
+        adapter: Adapter of the descriptor.
     """
 
     def __init__(self, adapter: Descriptor) -> None:
@@ -36,7 +36,7 @@ class Typical:
 
     @property
     def defender(self) -> Tensor:
-        """(N, D), what a defender hides descriptors among.
+        """(N, D), the vectors among which a defender hides descriptors.
 
         Raises:
             InvertDescError: The adapter cannot extract.
@@ -45,7 +45,7 @@ class Typical:
 
     @property
     def attacker(self) -> Tensor:
-        """(N, D), what an attacker has seen elsewhere: other pictures than the defender's.
+        """(N, D), the vectors that an attacker knows, from other pictures than the defender's.
 
         Raises:
             InvertDescError: The adapter cannot extract.
@@ -54,7 +54,7 @@ class Typical:
 
     @property
     def mean(self) -> Tensor:
-        """(D,), the attacker's mean; the majority of bits.
+        """(D,), the mean of the attacker's vectors; for bits, the majority.
 
         Raises:
             InvertDescError: The adapter cannot extract.
@@ -72,7 +72,7 @@ class Typical:
 
 
 def _sample(vectors: Sequence[Tensor]) -> Tensor:
-    """Return at most `MOST` rows, always the same."""
+    """Return at most `MOST` rows, always the same ones."""
     rows = torch.cat(list(vectors))
     if not len(rows):
         raise InvertDescError("Expected keypoints in scikit-image's pictures, found none.")

@@ -2,7 +2,7 @@
 
 from invertdesc.bulk.files import extract_files, extract_folder, reconstruct_files
 from invertdesc.bulk.jobs import Outcome, Status
-from invertdesc.bulk.places import plan_files
+from invertdesc.bulk.places import plan_files, plan_outputs
 from invertdesc.bulk.store import reconstruct_store
 from invertdesc.bulk.summary import Summary
 
@@ -13,6 +13,7 @@ __all__ = [
     "extract_files",
     "extract_folder",
     "plan_files",
+    "plan_outputs",
     "reconstruct_files",
     "reconstruct_store",
 ]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,19 +33,20 @@ def extract_folder(
 ) -> Summary:
     """Extract the features of images to .npz files, which hold nothing else of them.
 
-    The folder can then be opened as a store. An image that cannot be read is noted and left out.
+    The folder can then be opened as a store. An image that cannot be read is reported and left out.
 
     Args:
-        sources: A file, folder or pattern, or several. Of a folder, the images in it are taken, or
-            where there are none those in folders below.
-        folder: Where the files go.
+        sources: A file, folder or pattern, or several. For a folder, its images are used, or, if
+            there are none, the images in its subfolders.
+        folder: Folder to write the files to.
         descriptor: Name, or an adapter from `create_descriptor`, which takes parameters.
-        on_outcome: Called with the `Outcome` of each image, in this thread.
-        progress: Show a bar, where there is a terminal.
+        on_outcome: Function that is called with the `Outcome` of each image, in this thread.
+        progress: Show a progress bar, on a terminal.
 
     Raises:
-        FileError: A source leads to no file.
-        InputError: No source, two that would be written to one file, or an unknown descriptor.
+        FileError: A source matches no file.
+        InputError: There is no source, two would be written to one file, or the descriptor is
+            unknown.
 
     >>> import tempfile
     >>> from invertdesc.sources import example_path
@@ -64,13 +66,13 @@ def extract_files(
     on_outcome: OnOutcome | None = None,
     progress: bool = False,
 ) -> Summary:
-    """Extract the features of images, each to a file that a plan names; see `extract_folder`.
+    """Extract the features of images to the files of a plan; see `extract_folder`.
 
     Args:
-        plan: Image to .npz file.
+        plan: .npz file for each image.
         descriptor: Name, or an adapter.
-        on_outcome: Called with the `Outcome` of each image, in this thread.
-        progress: Show a bar, where there is a terminal.
+        on_outcome: Function that is called with the `Outcome` of each image, in this thread.
+        progress: Show a progress bar, on a terminal.
 
     Raises:
         InputError: An unknown descriptor.
@@ -89,18 +91,20 @@ def reconstruct_files(
     *,
     descriptor: str | Descriptor = "sift",
     method: str | MethodLike = "unfold",
+    method_options: Mapping[str, Any] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 16,
     side_by_side: bool = False,
     on_outcome: OnOutcome | None = None,
     progress: bool = False,
 ) -> Summary:
-    """Reconstruct images, or .npz files of features, each to a picture that a plan names.
+    """Reconstruct images, or .npz files of features, to the picture files of a plan.
 
     Args:
-        plan: Image or .npz file to picture; `plan_files` makes one.
+        plan: Picture file for each image or .npz file; `plan_files` makes a plan.
         descriptor: What to extract from images: a name, or an adapter.
-        method: Name, or a method from `create_method`, which takes options.
+        method: Name, or a method from `create_method`.
+        method_options: Options of a method that is given by its name.
         device: Where to compute, such as `"cuda"`; None for the CPU.
         batch_size: Images that are reconstructed together.
         side_by_side: Whether to draw original and keypoints beside each picture.
@@ -108,7 +112,7 @@ def reconstruct_files(
         progress: Show a bar, where there is a terminal.
 
     Raises:
-        InputError: An unknown name, or a suffix of a picture that none has.
+        InputError: A name is unknown, or the suffix of a picture is not that of an image format.
     """
     if batch_size < 1:
         raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
@@ -116,13 +120,14 @@ def reconstruct_files(
         image_format(target)
     adapter = resolve_descriptor(descriptor)
     if isinstance(method, str):
-        method = create_method(method, descriptor=common_descriptor(plan, adapter))
+        common = _common_descriptor(plan, adapter)
+        method = create_method(method, descriptor=common, **(method_options or {}))
     recipe = Recipe(method, device, batch_size, side_by_side)
     jobs = _jobs(plan, adapter, originals=side_by_side)
     return _run(jobs, recipe.work(), plan, "reconstruct", on_outcome, progress, batch_size)
 
 
-def common_descriptor(plan: Iterable[Path], adapter: Descriptor) -> Descriptor | None:
+def _common_descriptor(plan: Iterable[Path], adapter: Descriptor) -> Descriptor | None:
     """Return what all features come from; None where files of features name their own."""
     return None if any(path.suffix == ".npz" for path in plan) else adapter
 
@@ -151,13 +156,20 @@ def _run(
         title=title,
         on_outcome=on_outcome,
         progress=progress,
+        target=_common_target(list(plan.values())),
     )
+
+
+def _common_target(targets: Sequence[Path]) -> Path:
+    if len(targets) == 1:
+        return targets[0]
+    return Path(os.path.commonpath([target.parent for target in targets]))
 
 
 def _read_file(
     source: Path, adapter: Descriptor, original: bool
 ) -> tuple[LocalFeatures, Tensor | None]:
-    """Return the features of a file, and the image where it is one and asked for."""
+    """Return the features of a file, and the image, if the file is an image and it is wanted."""
     image = None if source.suffix.lower() == ".npz" else read_image(source)
     features = LocalFeatures.load(source) if image is None else adapter.extract(image)
     if not len(features):

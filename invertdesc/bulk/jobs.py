@@ -14,17 +14,17 @@ from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
-from invertdesc.errors import InvertDescError
+from invertdesc.errors import Hint, InvertDescError, find_hint
 from invertdesc.features.local import LocalFeatures
 from invertdesc.limits import get_limits
 
 Loaded: TypeAlias = tuple[Path, LocalFeatures, Tensor | None]  # target, features, original
 
-WRITERS = 4  # threads: packing a PNG takes as long as `poisson` (107, 106 ms; 512 x 512, one core)
+WRITERS = 4  # threads: writing a PNG takes as long as `poisson` (107, 106 ms; 512 x 512, one core)
 
 
 class Status(StrEnum):
-    """What became of an image."""
+    """The outcome of an image, in a word."""
 
     MADE = "made"
     FAILED = "failed"
@@ -38,8 +38,8 @@ class Job(NamedTuple):
     Attributes:
         name: Name of the image.
         target: File that the result is written to.
-        read: Returns the features and the original image or None; a status where there is nothing
-            to do.
+        read: Returns the features and the original image or None; a status if there is nothing to
+            do.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Work(NamedTuple):
     """How images are processed once they are read.
 
     Attributes:
-        make: Turns a batch into as many results; called in the main thread.
+        make: Computes the results of a batch; called in the main thread.
         write: Writes a result to its target; called in several threads. May return measures.
     """
 
@@ -61,15 +61,16 @@ class Work(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What became of one image.
+    """The outcome of one image.
 
     Attributes:
         image: Name of the image.
-        status: Whether its result was made, or why not.
+        status: Whether the result was made, or why not.
         keypoints: Number of keypoints that were read.
         milliseconds: Time to `read`, to `make` (an equal share of its batch) and to `write`.
         measures: Measures of the result, by name.
         error: Message of what went wrong, or None.
+        hint: What mends it, where the error has one; None with Ray.
     """
 
     image: str
@@ -78,14 +79,15 @@ class Outcome:
     milliseconds: dict[str, float] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     error: str | None = None
+    hint: Hint | None = None
 
     def fail(self, error: InvertDescError) -> None:
         """Note an error."""
-        self.status, self.error = Status.FAILED, str(error)
+        self.status, self.error, self.hint = Status.FAILED, str(error), find_hint(error)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Note how long a block took, and an `InvertDescError` that ended it."""
+        """Note the duration of a block, and the `InvertDescError` that ended it."""
         start = time.perf_counter()
         try:
             yield
@@ -123,8 +125,8 @@ def run_jobs(
     """Process jobs in batches; during one, the next is read and the one before is written.
 
     The jobs are iterated over and read in one thread, since a store serves one thread at a time. At
-    most three batches are in memory, and of large pictures no more than one may have by `Limits`.
-    An `InvertDescError` becomes an outcome; other errors end the run.
+    most three batches are in memory, and together they have at most the pixels that `Limits` allows
+    for one picture. An `InvertDescError` becomes an outcome; other errors end the run.
 
     Args:
         jobs: One job for each image.
@@ -136,16 +138,16 @@ def run_jobs(
         An outcome for each job, in the order in which they are finished.
 
     Raises:
-        Exception: Any error that is no `InvertDescError`.
+        Exception: Any error that is not an `InvertDescError`.
     """
     times = times or StageTimes()
     reader, writers = ThreadPoolExecutor(1), ThreadPoolExecutor(WRITERS)
-    pending: deque[tuple[int, Future[Outcome]]] = deque()  # with the pixels of each
+    pending: deque[tuple[int, Future[Outcome]]] = deque()  # with the number of pixels of each
     part: list[_Ready] = []
     most = get_limits().pixels // 2
 
     def written(images: int, pixels: int) -> Iterator[Outcome]:
-        """Yield outcomes of what is written, until at most so much is waiting."""
+        """Yield outcomes of written results, until at most this much is waiting."""
         while len(pending) > images or (pending and sum(n for n, _ in pending) > pixels):
             with times.counting("writing"):
                 outcome = pending.popleft()[1].result()
@@ -169,7 +171,7 @@ def run_jobs(
                     )
                 part, made = [], []
             yield from written(0 if found is None else size, most)
-    finally:  # also when the caller stops: what is being written is finished, the rest dropped
+    finally:  # also when the caller stops: writing in progress is finished, the rest is dropped
         reader.shutdown(cancel_futures=True)
         writers.shutdown(cancel_futures=True)
 
@@ -182,7 +184,7 @@ def _pixels(ready: _Ready) -> int:
 def _read_ahead(
     reader: ThreadPoolExecutor, jobs: Iterator[Job], most: int, times: StageTimes
 ) -> Iterator[_Ready | Outcome | None]:
-    """Yield what is read, in order, and None at the end; read up to `most` jobs ahead."""
+    """Yield the read jobs in order, and None at the end; read up to `most` jobs ahead."""
 
     def advance() -> _Ready | Outcome | None:
         job = next(jobs, None)

@@ -1,11 +1,11 @@
-"""Log what became of each image of a bulk run, as JSON lines that outlive being killed."""
+"""Log the outcome of each image of a bulk run as JSON lines, which survive a killed run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -14,7 +14,7 @@ from invertdesc.errors import FileError
 
 
 def log_path(out: Path, shard: tuple[int, int]) -> Path:
-    """Return where the log of a run goes; shards, which run at once, have a file each.
+    """Return the path of a run's log; each shard has its own file, since shards run in parallel.
 
     >>> log_path(Path("out"), (0, 1)).name, log_path(Path("out"), (2, 4)).name
     ('metrics.jsonl', 'metrics-2-of-4.jsonl')
@@ -24,16 +24,16 @@ def log_path(out: Path, shard: tuple[int, int]) -> Path:
 
 
 class Log:
-    """A file to which runs add a line an image; of several on one image the last one holds.
+    """A file to which runs append one line per image; the last line of an image is valid.
 
-    A line that a killed run has left unfinished is cut off. The file is made with its first line.
+    An incomplete line of a killed run is removed. The file is created with its first line.
     """
 
     def __init__(self, path: Path) -> None:
-        """Look at what earlier runs have noted.
+        """Read the lines of earlier runs.
 
         Raises:
-            FileError: It cannot be read, or is a link, which might lead anywhere.
+            FileError: The file cannot be read, or is a link, which could point outside the folder.
         """
         self.path = path
         self._file: BinaryIO | None = None
@@ -45,14 +45,15 @@ class Log:
             raise FileError(f"Cannot read {path}: {error.strerror or error}.") from error
 
     def note(self, outcome: Outcome) -> None:
-        """Add a line; none for a picture that was there, unless a killed run has not noted it.
+        """Add a line, except for an existing picture that has a line already.
 
         Raises:
             FileError: The file cannot be written.
         """
         if outcome.status is Status.THERE and outcome.image in self._known:
             return
-        fields = {name: value for name, value in asdict(outcome).items() if value not in (None, {})}
+        whole = asdict(replace(outcome, hint=None))
+        fields = {name: value for name, value in whole.items() if value not in (None, {})}
         line = json.dumps(fields, ensure_ascii=False).encode(errors="replace")
         try:
             if self._file is None:
@@ -80,11 +81,11 @@ class Log:
         if self.path.exists():
             with self.path.open("r+b") as file:
                 file.truncate(self._end)
-        return self.path.open("ab", buffering=0)  # a line a call, so that lines stay whole
+        return self.path.open("ab", buffering=0)  # one call per line keeps lines complete
 
 
 def _read(path: Path) -> tuple[set[str], int]:
-    """Return the images that have a line, and where the last whole line ends."""
+    """Return the images that have a line, and the end of the last complete line."""
     known: set[str] = set()
     end = 0
     if not path.exists():

@@ -28,14 +28,15 @@ from invertdesc.stores.record import adapter_of
 
 @dataclass(frozen=True)
 class Recipe:
-    """How features become pictures.
+    """The settings by which features become pictures.
 
     Attributes:
-        method: Name, or a method; one that goes to other processes has to be picklable.
-        device: Where to compute; None leaves features where they are.
-        batch_size: Images that are reconstructed together.
-        side_by_side: Whether to draw keypoints and original beside the picture.
-        consistency: Whether to measure how well the picture's own descriptors agree.
+        method: Name, or a method; a method that is sent to other processes must be picklable.
+        device: Device to compute on; None keeps features on their device.
+        batch_size: Number of images that are reconstructed together.
+        side_by_side: Whether to show the keypoints and the original next to the picture.
+        consistency: Whether to measure how well the picture's own descriptors agree with the
+            stored.
     """
 
     method: str | MethodLike
@@ -45,7 +46,7 @@ class Recipe:
     consistency: bool = False
 
     def work(self) -> Work:
-        """Return what makes and writes pictures.
+        """Return the work of a run: functions that make and write pictures.
 
         Raises:
             InputError: No method has this name.
@@ -70,7 +71,7 @@ class Recipe:
 
 
 def _consistency(features: LocalFeatures, picture: Tensor) -> dict[str, float]:
-    """Return how well a picture's own descriptors agree with the stored ones, where they can."""
+    """Return how well a picture's descriptors agree with the stored ones, if this is possible."""
     found = agreement(adapter_of(features.descriptor), features, picture)
     if found is None:
         return {}
@@ -79,13 +80,13 @@ def _consistency(features: LocalFeatures, picture: Tensor) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Order:
-    """The pictures that are wanted of a store.
+    """A request for pictures of a store.
 
     Attributes:
-        open: Opens the store.
-        out: The folder that pictures go to.
-        recipe: How they are made.
-        guesses: Values for fields that the features lack.
+        open: Function that opens the store.
+        out: Folder to write pictures to.
+        recipe: Settings of the reconstruction.
+        guesses: Values for missing fields of the features.
         names: Wildcard pattern that image names have to match; None for all.
         shard: (number, count): every count-th of those images, from that number on.
     """
@@ -120,10 +121,10 @@ class Order:
             yield Job(name, target, partial(self._read, store, name, place))
 
     def is_done(self, place: Path | Exception) -> bool:
-        """Say whether a picture is there.
+        """Return whether a picture exists already.
 
         Raises:
-            InputError: It has no place, or one that is elsewhere.
+            InputError: The picture has no valid path, or one outside the folder.
         """
         if not isinstance(place, Path):
             raise place

@@ -1,4 +1,4 @@
-"""Where results go: planned before anything is made, and never outside of their folder."""
+"""Plan the paths of results before anything is made; none is outside the output folder."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from typing import TypeAlias
 
 from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.errors import InputError
-from invertdesc.sources import leads_to, locate_sources
+from invertdesc.sources import find_sources, leads_to, locate_sources
 
 Sources: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 Shard: TypeAlias = tuple[int, int]  # number, count
-Places: TypeAlias = Iterable[tuple[str, Path | InputError]]  # targets by name, or what is wrong
+Places: TypeAlias = Iterable[tuple[str, Path | InputError]]  # targets by name, or the error
 
 
 def target_of(name: str, out: Path, *, whole: bool = False) -> Path:
-    """Return where the picture of an image goes: its name, with .png, inside of a folder.
+    """Return the path of an image's picture: its name with .png, inside a folder.
 
-    Roots and drives are left out; both slashes part folders, since stores travel.
+    Roots and drives are left out. Both kinds of slash separate folders, since stores may come from
+    another system.
 
     Args:
-        name: Of the image.
-        out: The folder.
-        whole: Keep a suffix such as .jpg before the .png.
+        name: Name of the image.
+        out: Folder of the results.
+        whole: Whether to keep a suffix such as .jpg before the .png.
 
     Raises:
-        InputError: The name leads out of the folder, or no file could have it.
+        InputError: The name leads out of the folder, or is not a valid file name.
 
     >>> target_of("/data/rome/0001.jpg", Path("out")).as_posix()
     'out/data/rome/0001.png'
@@ -48,16 +49,16 @@ def target_of(name: str, out: Path, *, whole: bool = False) -> Path:
 def plan_images(
     names: Iterable[str], out: Path, pattern: str | None, shard: Shard
 ) -> Iterator[tuple[str, Path | InputError]]:
-    """Yield each image that is wanted with its target, or with what is wrong with its name.
+    """Yield each wanted image with its target, or with the error about its name.
 
-    Of two images with one target, such as a.jpg and a.tif, the second keeps its suffix. Which one
-    that is does not depend on the pattern and the shard.
+    If two images have the same target, such as a.jpg and a.tif, the second keeps its suffix. Which
+    one is the second does not depend on the pattern or the shard.
 
     Args:
-        names: Of all images.
-        out: The folder.
-        pattern: Wildcards that names have to match; None for all.
-        shard: (number, count): of those that match, every count-th from that number on.
+        names: Names of all images.
+        out: Folder of the results.
+        pattern: Wildcard pattern that names must match; None for all.
+        shard: (number, count): every count-th of the matching images, starting with that number.
     """
     taken: dict[Path, str] = {}
     number = -1
@@ -81,20 +82,21 @@ def plan_files(
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
     tail: str = "",
 ) -> dict[Path, Path]:
-    """Say which file becomes which: those of a folder keep their folders below it.
+    """Return the result file of each source file; files of a folder keep their subfolders.
 
-    Of two with one stem the later one keeps its suffix.
+    If two files have the same stem, the later one keeps its suffix.
 
     Args:
         sources: A file, folder or pattern, or several.
-        folder: Where results go.
-        suffix: Of results, such as `".png"`.
-        suffixes: Of the files to take from folders and patterns, in lower case.
-        tail: Put behind the stem of each result.
+        folder: Folder of the results.
+        suffix: Suffix of results, such as `".png"`.
+        suffixes: Suffixes of the files to use from folders and patterns, in lower case.
+        tail: Text to append to the stem of each result.
 
     Raises:
-        FileError: A name leads to no file.
-        InputError: No source, two with one result, or a result that would replace its source.
+        FileError: A name matches no file.
+        InputError: There is no source, two have the same result, or a result would replace its
+            source.
     """
     several = [sources] if isinstance(sources, str | os.PathLike) else sources
     taken: dict[Path, str] = {}
@@ -111,11 +113,61 @@ def plan_files(
     return plan
 
 
-def _claim(taken: dict[Path, str], name: str, *places: Path) -> Path:
-    """Take the first place that is free, for a name.
+def plan_outputs(
+    sources: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None,
+    suffix: str,
+    *,
+    suffixes: Sequence[str] = IMAGE_SUFFIXES,
+    tail: str = "",
+) -> dict[Path, Path]:
+    """Say which file becomes which, where `output` may be a file, a folder or nothing.
+
+    Args:
+        sources: Files, folders and patterns.
+        output: A file, for a single source; a folder, for many or where it has no suffix; None for
+            new files in the current folder, or below it as `plan_files` has it.
+        suffix: Suffix of results in a folder, such as `".png"`.
+        suffixes: Suffixes of the files to use from folders and patterns, in lower case.
+        tail: Put behind the stem of each result where `output` is None.
 
     Raises:
-        InputError: None is.
+        FileError: A name leads to no file.
+        InputError: No source, many and one file, two with one result, or a result that would
+            replace a source, or without `output` any file.
+    """
+    if output is None:
+        plan = plan_files(sources, Path(), suffix, suffixes=suffixes, tail=tail)
+        _check_new(plan.values())
+        return plan
+    place = Path(output)
+    if not place.suffix or leads_to(place, Path.is_dir):
+        return plan_files(sources, place, suffix, suffixes=suffixes)
+    found = find_sources(sources, suffixes)
+    if len(found) > 1:
+        raise InputError(
+            f"Expected a folder to write {len(found)} results to, got the file {place}."
+        )
+    plan = dict.fromkeys(found, place)
+    check_apart(plan)
+    return plan
+
+
+def _check_new(targets: Iterable[Path]) -> None:
+    """Check that nothing is replaced that was not named: it may be of another source."""
+    for target in targets:
+        if os.path.lexists(target):
+            raise InputError(
+                f"Expected no file at {target}, found one. Name it as the output to replace it, or "
+                "choose another name."
+            ).with_hint(output=target)
+
+
+def _claim(taken: dict[Path, str], name: str, *places: Path) -> Path:
+    """Take the first free path for a name.
+
+    Raises:
+        InputError: No path is free.
     """
     for place in places:
         if place not in taken:
@@ -131,7 +183,7 @@ def check_apart(plan: Mapping[Path, Path]) -> None:
     """Check that no result would replace its source.
 
     Raises:
-        InputError: One would.
+        InputError: A result would replace its source.
     """
     for source, target in plan.items():
         if os.path.realpath(target) == os.path.realpath(source):
@@ -139,10 +191,10 @@ def check_apart(plan: Mapping[Path, Path]) -> None:
 
 
 def check_shard(shard: Shard) -> None:
-    """Check the number of a run, and the count of those that share the work.
+    """Check the number of a shard and the count of shards.
 
     Raises:
-        InputError: The number is not from 0 to the count less 1.
+        InputError: The number is not from 0 to the count minus 1.
     """
     if not 0 <= shard[0] < shard[1]:
         raise InputError(
@@ -151,10 +203,10 @@ def check_shard(shard: Shard) -> None:
 
 
 def check_inside(target: Path, out: Path) -> None:
-    """Check that a target lies in the folder also once links are followed.
+    """Check that a target is inside the folder, also after links are followed.
 
     Raises:
-        InputError: It does not.
+        InputError: It is outside.
     """
     try:
         inside = target.parent.resolve().is_relative_to(out.resolve())
@@ -167,5 +219,5 @@ def check_inside(target: Path, out: Path) -> None:
 
 
 def is_there(target: Path) -> bool:
-    """Say whether a file is there already; a name that no file can have fails when written."""
+    """Return whether a file exists; an invalid name gives an error later, when it is written."""
     return leads_to(target, Path.is_file)

@@ -19,28 +19,28 @@ from invertdesc.limits import Limits, get_limits, set_limits
 
 Columns: TypeAlias = dict[str, Any]
 
-MOST_BLOCKS = 4096  # pieces of work that Ray is given; one is done again if its process dies
+MOST_BLOCKS = 4096  # units of work for Ray; a unit is repeated if its process dies
 
 
 class Cluster:
-    """Share the images of a store among actors, each with a store and a method of its own.
+    """Distribute the images of a store over actors, each with its own store and method.
 
-    A process that dies is replaced, and what it was at is done again, but for pictures that it had
-    already written: none is lost, and none is made twice.
+    A process that dies is replaced, and its unfinished work is repeated, except for pictures that
+    were already written. No picture is lost, and none is made twice.
     """
 
     def __init__(self, order: Order, address: str) -> None:
-        """Look for Ray.
+        """Find Ray.
 
         Args:
-            order: What is asked. Paths in it must lead to the same files on all machines.
-            address: `"local"` starts Ray here, `"auto"` looks for one that runs here; else that of
-                a cluster, such as `"10.0.0.1:6379"` or `"ray://10.0.0.1:10001"`.
+            order: The request. Its paths must lead to the same files on all machines.
+            address: `"local"` starts Ray on this machine, `"auto"` finds a running one; otherwise
+                the address of a cluster, such as `"10.0.0.1:6379"` or `"ray://10.0.0.1:10001"`.
 
         Raises:
             MissingDependencyError: Ray is not installed.
         """
-        # What we start tells nobody; a cluster that runs already has been told by who started it.
+        # A cluster started here sends no usage statistics; a running one keeps its own setting.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         self._ray: Any = require("ray", "dist", needed_by="sharing work over machines")
@@ -50,7 +50,7 @@ class Cluster:
         self.workers = 0
 
     def run(self, places: Places) -> Generator[Outcome]:
-        """Yield what becomes of images, in the order in which they are done.
+        """Yield the outcomes of images, in the order in which they are finished.
 
         Raises:
             FileError: There is no such cluster.
@@ -62,13 +62,13 @@ class Cluster:
         with self._connected():
             for row in self._share_out(waiting).iter_rows():
                 outcome = Outcome(**row["outcome"])
-                # What is there was written by a process that died before it could say so.
+                # An existing picture was written by a process that died before it reported it.
                 there = outcome.status == Status.THERE
                 outcome.status = Status.MADE if there else Status(outcome.status)
                 yield outcome
 
     def _plan(self, places: Places, waiting: list[Columns]) -> Iterator[Outcome]:
-        """Yield what needs no work, and collect the rest."""
+        """Yield outcomes that need no work, and collect the other images."""
         for name, place in places:
             place = place.absolute() if isinstance(place, Path) else place
             outcome = Outcome(name, Status.THERE)
@@ -114,7 +114,7 @@ class Cluster:
 
 
 class Worker:
-    """An actor, which does what a run without Ray does, for a few images at a time."""
+    """An actor that does the work of a run without Ray, a few images at a time."""
 
     def __init__(self, order: Order, limits: Limits) -> None:
         set_limits(limits)
@@ -128,4 +128,8 @@ class Worker:
         places = ((str(name), Path(place)) for name, place in found)
         jobs = self._order.jobs(self._store, places)
         outcomes = list(run_jobs(jobs, self._work, size=self._order.recipe.batch_size))
-        return {"outcome": [{**asdict(one), "status": one.status.value} for one in outcomes]}
+        return {
+            "outcome": [
+                {**asdict(one), "status": one.status.value, "hint": None} for one in outcomes
+            ]
+        }

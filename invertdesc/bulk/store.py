@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,7 +17,7 @@ from invertdesc.bulk.order import Order, Recipe
 from invertdesc.bulk.places import Shard, check_inside, check_shard
 from invertdesc.bulk.summary import OnOutcome, Summary, summarise
 from invertdesc.features.guesses import Guesses
-from invertdesc.methods import MethodLike
+from invertdesc.methods import MethodLike, create_method
 from invertdesc.stores.base import Store
 from invertdesc.stores.open import opener
 from invertdesc.stores.summary import check_readable, opened
@@ -31,6 +31,7 @@ def reconstruct_store(
     folder: str | os.PathLike[str],
     *,
     method: str | MethodLike = "unfold",
+    method_options: Mapping[str, Any] | None = None,
     descriptor: str | None = None,
     names: str | None = None,
     shard: Shard = (0, 1),
@@ -51,24 +52,25 @@ def reconstruct_store(
 
     Args:
         store: Path as `open_store` takes it, or an open store, not to be used elsewhere meanwhile.
-        folder: Where pictures go; nothing is written outside of it, whatever images are called.
-        method: Name, or a method from `create_method`, which takes options.
-        descriptor: Registry name of the vectors, where `store` is a path and does not tell.
+        folder: Folder to write pictures to; nothing is written outside it.
+        method: Name, or a method from `create_method`.
+        method_options: Options of a method that is given by its name.
+        descriptor: Registry name of the vectors, if `store` is a path and does not contain it.
         names: Wildcard pattern that image names have to match, such as `"cam0/*"`; None for all.
-        shard: (number, count); (1, 4) takes the images 1, 5, 9, ... of those, counted from 0.
+        shard: (number, count); (1, 4) selects the images 1, 5, 9, ... of these, counted from 0.
         assume: Guesses for scales or orientations that the store lacks.
-        device: Where to compute, such as `"cuda"`; None for the CPU.
-        batch_size: Images that are reconstructed together.
+        device: Device to compute on, such as `"cuda"`; None for the CPU.
+        batch_size: Number of images that are reconstructed together.
         consistency: Whether to measure how well descriptors of the pictures agree with those given.
-        side_by_side: Whether to draw the keypoints beside each picture.
+        side_by_side: Whether to show the keypoints next to each picture.
         ray: Address of a Ray cluster that shares the work, `"local"` to start one here, `"auto"` to
-            find one that runs here, or None. A method that is given as an object is pickled.
-        on_outcome: Called with the `Outcome` of each image, in this thread.
-        progress: Show a bar, where there is a terminal.
+            find a running one, or None for no Ray. A method that is passed as an object is pickled.
+        on_outcome: Function that is called with the `Outcome` of each image, in this thread.
+        progress: Show a progress bar, on a terminal.
 
     Raises:
         FileError: The store or the log cannot be read, or there is no such cluster.
-        InputError: An invalid argument, no image of such a name, or vectors that no method reads.
+        InputError: An invalid argument, no matching name, or vectors that no method can read.
         MissingDependencyError: Ray is not installed.
 
     >>> import tempfile
@@ -79,19 +81,23 @@ def reconstruct_store(
     ...     reconstruct_store(f"{folder}/in", f"{folder}/out", method="poisson").made
     1
     """
-    check_shard(shard)
     check_range("batch_size", batch_size, 1)
-    recipe = Recipe(method, device, batch_size, side_by_side, consistency)
-    guesses = Guesses.of(assume)
+    recipe = Recipe(_made(method, method_options), device, batch_size, side_by_side, consistency)
     with opened(store, descriptor) as source:
-        order = Order(opener(source), Path(folder), recipe, guesses, names, shard)
+        order = Order(opener(source), Path(folder), recipe, Guesses.of(assume), names, shard)
         return _carry_out(order, source, ray, on_outcome, progress)
+
+
+def _made(method: str | MethodLike, options: Mapping[str, Any] | None) -> str | MethodLike:
+    """Return a method with options as an object; one without is made where it is needed."""
+    return create_method(method, **options) if isinstance(method, str) and options else method
 
 
 def _carry_out(
     order: Order, store: Store, ray: str | None, on_outcome: OnOutcome | None, progress: bool
 ) -> Summary:
     """Make the pictures of an order that are not there yet, here or on a Ray cluster."""
+    check_shard(order.shard)
     check_readable(store)
     check_inside(order.log, order.out)
     places = order.places(store)
@@ -111,6 +117,7 @@ def _carry_out(
             on_outcome=on_outcome,
             progress=progress,
             log=order.log,
+            target=order.out,
         )
     return summary if cluster is None else replace(summary, workers=cluster.workers)
 

@@ -11,8 +11,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, with errors as one line and an exit status of 2.
 
     Args:
-        arguments: What stands behind the command's name; None takes those of the process, and
-            with them its Ctrl-C.
+        arguments: What stands behind the command's name; None for the process's, with its Ctrl-C.
 
     Raises:
         SystemExit: Always: 0 after success, 2 after bad input, 130 when stopped from the keyboard.

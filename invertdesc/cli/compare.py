@@ -1,166 +1,51 @@
 """`invertdesc compare`."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated
+from typing import Any
 
 import typer
 
-from invertdesc._text import printable
-from invertdesc.cli.options import COLLECTING_APART, Device, Images
-from invertdesc.cli.sources import parse_options, title_of
-from invertdesc.errors import InputError
-from invertdesc.sources import find_sources, spread
+from invertdesc._text import parse_by_method, printable
+from invertdesc.cli.calling import call
+from invertdesc.cli.describing import TEXTS
+from invertdesc.sources import find_images
 
 
 def compare(
-    data: Annotated[list[Path], typer.Option("--data", help="Folder of images. Repeatable.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for tables, sheet and databases.")
-    ],
-    descriptor: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--descriptor", "-d", help="Name or wildcard. Repeatable.", show_default="sift"
-        ),
-    ] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option("--method", "-m", help="Name or wildcard. Repeatable.", show_default="all"),
-    ] = None,
-    method_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="METHOD.NAME=VALUE",
-            help="Parameter of a method, such as gradient.steps=50. Repeatable.",
-        ),
-    ] = None,
-    images: Images = None,
-    train: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of images to collect databases from. Repeatable."),
-    ] = None,
-    train_images: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Take so many of each such folder, evenly spaced.", show_default="all"
-        ),
-    ] = None,
-    index_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="METHOD.NAME=VALUE",
-            help="Parameter of collecting a database, as `index` takes it. Repeatable.",
-        ),
-    ] = None,
-    database: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="METHOD[:DESCRIPTOR]=FILE", help="Database that is there already. Repeatable."
-        ),
-    ] = None,
-    memory: Annotated[
-        bool, typer.Option(help="Measure memory; costs seconds a method and descriptor.")
-    ] = True,
-    shown: Annotated[int, typer.Option(min=1, help="Images of a folder on the sheet.")] = 2,
-    device: Device = None,
+    context: typer.Context,
+    data: list[Path],
+    output: Path,
+    descriptor: list[str] | None = None,
+    method: list[str] | None = None,
+    method_option: list[str] | None = None,
+    train: list[Path] | None = None,
+    train_images: int | None = None,
+    index_option: list[str] | None = None,
+    database: list[str] | None = None,
+    **_: Any,
 ) -> None:
     """Measure all methods that fit each descriptor, in one table and one contact sheet.
 
-    Methods that do not fit are named with the reason. OUTPUT gets table.md, table.csv, table.json
-    and sheet.png, after each descriptor and folder anew.
+    Methods that do not fit are named with the reason. The output folder gets table.md, table.csv,
+    table.json and sheet.png, anew after each descriptor and folder.
 
-    **Examples**
-
+    Examples:
         invertdesc compare --data faces/ --images 20 -o out/
-
-        invertdesc compare --data faces/ --data photos/ -d sift -d brief --train pictures/ -o out/
-
-        invertdesc compare --data faces/ -d sift-kornia -m gradient -m poisson
-        --method-option gradient.steps=50 -o out/
+        invertdesc compare --data faces/ --data photos/ -d sift -d brief --train more/ -o out/
+        invertdesc compare --data faces/ -m gradient --method-option gradient.steps=50 -o out/
     """
-    from invertdesc.descriptors import create_descriptor, list_descriptors
-    from invertdesc.evaluation.compare import compare as measure
-    from invertdesc.evaluation.databases import CompareOptions
-    from invertdesc.methods import list_methods
+    from invertdesc.evaluation.databases import CompareOptions, parse_databases
+    from invertdesc.evaluation.folders import compare_folders
 
-    names = _named(method or ["*"], list_methods)
-    given = _named(descriptor or ["sift"], list_descriptors)
-    source = CompareOptions(
-        by_method(method_option or [], {"descriptor": "-d NAME"}),
-        by_method(index_option or [], COLLECTING_APART),
-        _files(database or []),
-        [path for folder in train or [] for path in spread(_images(folder), train_images)],
+    options = CompareOptions(
+        parse_by_method(method_option, {"descriptor": "-d NAME"}),
+        parse_by_method(index_option, TEXTS["apart"]["index"]),
+        parse_databases(database),
+        find_images(train or (), train_images),
         output / "databases",
         progress=True,
     )
-    source.check(names, given)
-    found = {title_of(one): spread(_images(one), images) for one in data}
-    if len(found) < len(data):
-        raise InputError("Expected folders of different names and parents, to tell them apart.")
-    result = measure(
-        found,
-        [create_descriptor(name) for name in given],
-        names,
-        options=source,
-        memory=memory,
-        device=device,
-        shown=shown,
-        done=lambda now: now.save(output),
-        progress=True,
-    )
-    if not result.rows:
-        reasons = "; ".join(f"{one.method}: {one.reason}" for one in result.left_out)
-        raise InputError(f"Expected a method that fits, found none. {reasons}")
-    typer.echo(result.to_markdown())
+    names = {"descriptors": descriptor or ["sift"], "methods": method or ["*"]}
+    found = call(context, compare_folders, folders=data, options=options, **names)
+    typer.echo(found.to_markdown())
     typer.echo(f"Wrote table.md, table.csv, table.json and sheet.png to {printable(output)}.")
-
-
-def by_method(
-    texts: Sequence[str], apart: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, dict[str, object]]:
-    """Turn `method.name=value` texts into options by method; for `apart` see `parse_options`.
-
-    Raises:
-        InputError: A text of another form, or a name that is given otherwise.
-
-    >>> by_method(["gradient.steps=50", "gradient.start=noise"])
-    {'gradient': {'steps': 50, 'start': 'noise'}}
-    """
-    options: dict[str, dict[str, object]] = {}
-    for text in texts:
-        name, dot, rest = text.partition("=")[0].partition(".")
-        if not (dot and name and rest):
-            raise InputError(f"Expected an option as METHOD.NAME=VALUE, got {text!r}.")
-        options.setdefault(name, {}).update(parse_options([text[len(name) + 1 :]], apart))
-    return options
-
-
-def _files(texts: Sequence[str]) -> dict[str | tuple[str, str], Path]:
-    """Turn `method=file` and `method:descriptor=file` texts into files by what they are for.
-
-    Raises:
-        InputError: A text of another form.
-    """
-    files: dict[str | tuple[str, str], Path] = {}
-    for text in texts:
-        name, equals, file = text.partition("=")
-        method, colon, descriptor = name.partition(":")
-        if not (name and equals and file):
-            raise InputError(
-                f"Expected a database as METHOD=FILE or METHOD:DESCRIPTOR=FILE, got {text!r}."
-            )
-        files[(method, descriptor) if colon else method] = Path(file)
-    return files
-
-
-def _images(folder: Path) -> list[Path]:
-    return find_sources([str(folder)])
-
-
-def _named(patterns: Sequence[str], known: Callable[[str], list[str]]) -> list[str]:
-    """Expand wildcards; what nothing matches stays, for the registry to refuse."""
-    return list(dict.fromkeys(name for one in patterns for name in known(one) or [one]))

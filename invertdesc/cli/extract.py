@@ -1,40 +1,26 @@
 """`invertdesc extract`."""
 
-from __future__ import annotations
+from pathlib import Path
+from typing import Any
 
-from invertdesc._files import IMAGE_SUFFIXES
-from invertdesc.cli.bulk import complain_of, report_files
-from invertdesc.cli.options import (
-    DescriptorName,
-    DescriptorOptions,
-    Example,
-    Gray,
-    Out,
-    Sources,
-    make_descriptor,
-)
-from invertdesc.cli.sources import plan_outputs
+import typer
+
+from invertdesc.cli.calling import call, make_descriptor, names_of
+from invertdesc.cli.messages import finish
 
 
 def extract(
-    sources: Sources = None,
-    output: Out = None,
-    example: Example = None,
-    descriptor: DescriptorName = "sift",
-    descriptor_option: DescriptorOptions = None,
-    gray: Gray = None,
+    context: typer.Context,
+    output: Path | None = None,
+    **_: Any,
 ) -> None:
-    """Extract features of images to .npz files, which hold nothing else of them.
+    """Extract the features of images to .npz files, which hold nothing else of the images.
 
-    **Examples**
-
+    Examples:
         invertdesc extract photo.jpg -o photo.npz
-
         invertdesc extract photos/ -o features/ -d sift -D max_num_keypoints=500
     """
-    from invertdesc.bulk import extract_files
+    from invertdesc.bulk import extract_files, plan_outputs
 
-    plan = plan_outputs(sources, example, output, IMAGE_SUFFIXES, ".npz", "")
-    adapter = make_descriptor(descriptor, descriptor_option, gray)
-    summary = extract_files(plan, descriptor=adapter, on_outcome=complain_of, progress=True)
-    report_files(summary, plan)
+    plan = plan_outputs(names_of(context), output, ".npz")
+    finish(call(context, extract_files, plan=plan, descriptor=make_descriptor(context)))

@@ -1,1 +1,1 @@
-"""`invertdesc demo`: a page on this machine to play with. Needs gradio, the extra `demo`."""
+"""Serve the demo, a page on this machine. It needs gradio, from the extra `demo`."""

@@ -1,4 +1,4 @@
-"""What a browser sees after each change, as plain arrays and texts; the page only lays them out."""
+"""Compute what the page shows after each change, as arrays and texts."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SHOWN = 512  # pixels of the longer side, below which pictures are enlarged
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What one browser has before it.
+    """The state of one browser.
 
     Attributes:
-        path: The picture's file.
-        descriptor: Registry name.
+        path: File of the picture.
+        descriptor: Registry name of the descriptor.
         stored: The picture and its features.
-        asked: The choice and the mask that it was attacked with; None where that failed.
-        folder: Of the files to download.
+        asked: Choice and mask of the last attack; None if it failed.
+        folder: Folder of the files to download.
     """
 
     path: str
@@ -47,16 +47,16 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What changes in a browser.
+    """The changes of the page in a browser.
 
     Attributes:
-        words: What was done, or what is wrong.
-        bad: Whether it is wrong.
-        new: Whether the photograph is another one, so that what was drawn over it goes.
-        photo: (H, W, 3), the photograph where it is another one.
-        keypoints: (H, W, 3), those that the attacker has.
-        picture: (H, W, 3), what he made of them.
-        files: Features, the picture, and all side by side, to download.
+        words: Message or error.
+        bad: Whether `words` is an error.
+        new: Whether there is a new photograph, so that drawings on the old one are removed.
+        photo: (H, W, 3), the photograph if it is new.
+        keypoints: (H, W, 3), a drawing of the keypoints that the attacker has.
+        picture: (H, W, 3), the reconstruction.
+        files: Files to download: features, reconstruction, and all pictures side by side.
     """
 
     words: str
@@ -70,13 +70,13 @@ class View:
 
 @dataclass(frozen=True)
 class Answers:
-    """Answer changes. One serves all browsers: what each of them has before it comes with the call.
+    """Compute the answers to changes. One object serves all browsers; each call has their state.
 
     Attributes:
-        folder: For files to download.
-        uploads: Where the pictures lie that browsers sent; no others are read, but the examples.
-        side: Pixels of the longer side that pictures are shrunk to.
-        device: Where to compute.
+        folder: Folder for files to download.
+        uploads: Folder of uploaded pictures; only these and the examples are read.
+        side: Longest side of pictures in pixels; larger ones are shrunk.
+        device: Device to compute on.
     """
 
     folder: Path
@@ -95,19 +95,20 @@ class Answers:
         percent: float = 100,
         hidden: Sequence[str] = (),
     ) -> tuple[Seen | None, View | None]:
-        """Attack, and return what the browser has before it from now on, with what changes.
+        """Run the attack; return the new state of the browser and the changes of its page.
 
-        The latter is None where the same is asked again, as gradio does for what we put there.
+        The changes are None if nothing changed: gradio also reports values that the page itself
+        set.
 
         Args:
-            seen: What it has before it.
-            path: The picture's file; None for none.
-            mask: (h, w) bool, true where keypoints of the photograph seen are erased; None for
-                nowhere.
-            descriptor: Registry name.
-            method: Registry name.
-            percent: Share of the keypoints.
-            hidden: Which of `"orientations"` and `"scales"` are not stored.
+            seen: The present state of the browser.
+            path: File of the picture, or None.
+            mask: (h, w) bool, true where keypoints of the present photograph are erased; None for
+                no mask.
+            descriptor: Registry name of the descriptor.
+            method: Registry name of the method.
+            percent: Share of the keypoints, in percent.
+            hidden: Fields that are not stored: `"orientations"`, `"scales"`.
         """
         if path is None:
             forget(seen)
@@ -141,29 +142,27 @@ class Answers:
         return now, _view(stored, made, files, same is None)
 
     def check_readable(self, path: str) -> None:
-        """Refuse a file that is neither an upload nor an example, wherever links lead.
+        """Refuse a file that is neither an upload nor an example, after following links.
 
         Raises:
-            InputError: It is another.
+            InputError: It is another file.
         """
         if not holds(self.uploads, path) and Path(path) not in map(example_path, EXAMPLES):
-            raise InputError(
-                "Expected a picture that was uploaded here or an example, got another."
-            )
+            raise InputError("Expected an uploaded picture or an example, got another file.")
 
     def without_folders(self, error: Exception) -> str:
-        """Return an error's words with names of files, not where on this machine they lie."""
+        """Return an error message with file names but without the folders of this machine."""
         words = str(error)
         for folder in (self.uploads, self.folder):
-            words = words.replace(f"{folder}/", "/")  # there may be blanks in it
+            words = words.replace(f"{folder}/", "/")  # the folder name may contain spaces
         return re.sub(r"(?<![\w.)])/(?:[^/\s]+/)*(?=[^/\s])", "", words)
 
 
 def example_at(index: object) -> str:
-    """Return the file of an example by its place in the gallery.
+    """Return the file of an example by its index in the gallery.
 
     Raises:
-        InputError: None has that place.
+        InputError: There is no such example.
     """
     if not isinstance(index, int) or not 0 <= index < len(EXAMPLES):
         raise InputError(f"Expected an example from 0 to {len(EXAMPLES) - 1}, got {index!r}.")
@@ -171,13 +170,13 @@ def example_at(index: object) -> str:
 
 
 def forget(seen: Seen | None) -> None:
-    """Delete the files of what a browser has before it no longer."""
+    """Delete the files of an old state of a browser."""
     if seen is not None:
         shutil.rmtree(seen.folder, ignore_errors=True)
 
 
 def mask_of(drawing: Mapping[str, Any] | None) -> Tensor | None:
-    """Return where the layers over a photograph are not clear, (h, w) bool; None for no layers.
+    """Return where layers over a photograph are not transparent, (h, w) bool; None for no layers.
 
     >>> mask_of({"layers": [np.array([[[9, 9, 9, 0], [9, 9, 9, 255]]], np.uint8)]})
     tensor([[False,  True]])

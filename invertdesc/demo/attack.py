@@ -1,4 +1,4 @@
-"""What the page does, without the page: from a picture and what is chosen to what comes back."""
+"""Run the attack of the demo: from a picture and the user's choices to a reconstruction."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from invertdesc.methods.database import Collector
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What an attacker has of the features, and what he does with it.
+    """The part of the features that an attacker has, and the method of the attack.
 
     Attributes:
-        method: Registry name.
-        share: Of the keypoints, above 0 to 1: the strongest, or some at random where the descriptor
-            has no scores.
-        orientations: Whether they are stored; if not, all count as 0.
-        scales: Whether they are stored; if not, all count as 2 pixels.
+        method: Registry name of the method.
+        share: Share of the keypoints, above 0 to 1: the strongest ones, or random ones if the
+            descriptor has no scores.
+        orientations: Whether orientations are stored; if not, 0 is assumed for all.
+        scales: Whether scales are stored; if not, 2 pixels are assumed for all.
 
     Raises:
-        InputError: No such share.
+        InputError: The share is out of range.
     """
 
     method: str = "unfold"
@@ -49,11 +49,11 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A picture, and what an app would store of it.
+    """A picture, and the features that an app would store of it.
 
     Attributes:
         image: (3, H, W) RGB in [0, 1], which no attacker sees.
-        features: All that were found in it.
+        features: All features of the image.
     """
 
     image: Tensor
@@ -62,12 +62,12 @@ class Stored:
 
 @dataclass(frozen=True, eq=False)
 class Attack:
-    """What came of an attack.
+    """The result of an attack.
 
     Attributes:
-        features: What the attacker had.
-        picture: (3, H, W) RGB in [0, 1], what he made of it.
-        words: The same for people, in a sentence or two.
+        features: The features that the attacker had.
+        picture: (3, H, W) RGB in [0, 1], the reconstruction.
+        words: A summary in one or two sentences.
     """
 
     features: LocalFeatures
@@ -76,7 +76,7 @@ class Attack:
 
 
 def offered_descriptors() -> list[str]:
-    """List the descriptors that an unfolding ships for, sorted; the others bring weights first."""
+    """List the descriptors whose unfolding is part of the package, sorted."""
     names = []
     for name in list_descriptors():
         with suppress(InvertDescError):
@@ -86,29 +86,29 @@ def offered_descriptors() -> list[str]:
 
 
 def offered_methods() -> list[str]:
-    """List the methods that run as they are, sorted; the others work from a database first."""
+    """List the methods that need no database, sorted."""
     return [name for name in list_methods() if not isinstance(methods.get(name), Collector)]
 
 
 def store(path: str | os.PathLike[str], descriptor: str, side: int) -> Stored:
-    """Read a picture, shrink it where its longer side has more pixels, and extract features.
+    """Read a picture, shrink it if its longer side is too long, and extract features.
 
     Raises:
         FileError: The file is missing or not an image.
-        InputError: Too many pixels, or no keypoints.
+        InputError: The picture has too many pixels, or no keypoints.
     """
     image = shrink_image(read_image(path), side)
     features = extract(image, descriptor=descriptor)
     if not len(features):
         raise InputError(
-            f"Expected keypoints, {descriptor!r} found none: nothing of this picture leaks that "
-            "way. Is it flat, blurred or tiny?"
+            f"Expected keypoints, {descriptor!r} found none, so nothing of this picture leaks in "
+            "this way. Is it flat, blurred or tiny?"
         )
     return Stored(image, features)
 
 
 def kept(features: LocalFeatures, choice: Choice) -> LocalFeatures:
-    """Return what an attacker has before anything is erased."""
+    """Return the features that an attacker has before any are erased."""
     if features.scores is None:
         part = keep_random(features, choice.share, torch.Generator().manual_seed(0))
     else:
@@ -118,11 +118,11 @@ def kept(features: LocalFeatures, choice: Choice) -> LocalFeatures:
 
 
 def is_erased(features: LocalFeatures, mask: Tensor) -> Tensor:
-    """Say which keypoints lie under a mask.
+    """Return which keypoints are covered by a mask.
 
     Args:
         features: N keypoints.
-        mask: (h, w) bool, of any size: it is stretched over the picture.
+        mask: (h, w) bool, of any size; it is scaled to the picture.
 
     Returns:
         (N,) bool.
@@ -146,17 +146,17 @@ def is_erased(features: LocalFeatures, mask: Tensor) -> Tensor:
 def attack(
     stored: Stored, choice: Choice, mask: Tensor | None = None, device: str | None = None
 ) -> Attack:
-    """Reconstruct the picture from what is left of its features.
+    """Reconstruct the picture from the remaining features.
 
     Args:
         stored: The picture and all its features.
-        choice: What the attacker has and does.
-        mask: (h, w) bool, true where keypoints are erased; None for nowhere.
-        device: Where to compute.
+        choice: The attacker's features and method.
+        mask: (h, w) bool, true where keypoints are erased; None for no mask.
+        device: Device to compute on.
 
     Raises:
-        InputError: Nothing is left, or the method cannot read the descriptor.
-        MissingFieldError: The method needs what is not there.
+        InputError: No keypoint is left, or the method cannot read the descriptor.
+        MissingFieldError: The method needs a field that is missing.
     """
     part = kept(stored.features, choice)
     left = part if mask is None else part[~is_erased(part, mask)]
@@ -173,7 +173,7 @@ def attack(
 
 
 def save_attack(stored: Stored, made: Attack, method: str, folder: Path) -> tuple[Path, Path, Path]:
-    """Write what an attacker had as .npz, what he made of it, and both beside the original as PNG.
+    """Write the attacker's features as .npz, the reconstruction, and a side-by-side picture as PNG.
 
     Raises:
         FileError: The folder cannot be written.

@@ -1,4 +1,4 @@
-"""A server's own folder, which goes with the server: when it ends, or else when the next starts."""
+"""The folder of a server; it is deleted when the server ends, or when the next one starts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from invertdesc.errors import FileError
 
 try:
     import fcntl
-except ImportError:  # not on Windows: what a killed server leaves there stays
+except ImportError:  # Windows: the folder of a killed server is not deleted
     fcntl = None  # type: ignore[assignment]
 
 PREFIX = "invertdesc-demo-"
@@ -21,13 +21,13 @@ PREFIX = "invertdesc-demo-"
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """Make a folder for this user alone, which is deleted at the end of the block.
+    """Create a folder that only this user can read; it is deleted at the end of the block.
 
-    Folders of servers that live no more are deleted first. A folder is locked as long as its server
-    lives: the system itself takes the lock away, also from one that was killed.
+    Folders of servers that have ended are deleted first. A folder is locked while its server runs.
+    The system releases the lock, even if the server was killed.
 
     Raises:
-        FileError: It cannot be made, or not be deleted.
+        FileError: The folder cannot be created or deleted.
     """
     try:
         parent = Path(tempfile.gettempdir()).resolve()
@@ -46,7 +46,7 @@ def own_folder() -> Iterator[Path]:
                 shutil.rmtree(path)
         except OSError as error:
             raise FileError(
-                f"Cannot delete {path}, which holds what was uploaded: {error}. Delete it yourself."
+                f"Cannot delete {path}, which has uploaded files: {error}. Delete it yourself."
             ) from error
         finally:
             if lock is not None:
@@ -54,7 +54,7 @@ def own_folder() -> Iterator[Path]:
 
 
 def holds(folder: Path, path: str | os.PathLike[str]) -> bool:
-    """Say whether a path leads to a file in a folder, or below, once all links are followed.
+    """Return whether a path is a file in a folder or its subfolders, after following links.
 
     >>> holds(Path(__file__).parent, __file__), holds(Path(__file__).parent, "/etc/../etc/passwd")
     (True, False)
@@ -66,7 +66,7 @@ def holds(folder: Path, path: str | os.PathLike[str]) -> bool:
 
 
 def _make(parent: Path) -> tuple[Path, int | None]:
-    """Return a new folder, and the descriptor that its lock hangs on, where there are locks."""
+    """Return a new folder, and the file descriptor of its lock, if the system has locks."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         if fcntl is None:
@@ -77,12 +77,12 @@ def _make(parent: Path) -> tuple[Path, int | None]:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if path.exists():
                 return path, lock
-            os.close(lock)  # a server that starts now has taken it for a dead one's
+            os.close(lock)  # a starting server took it for that of an ended one
 
 
 def _sweep(parent: Path) -> None:
     for path in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # a link, or its server lives
+        with suppress(OSError):  # a link, or its server still runs
             _delete_dead(path)
 
 

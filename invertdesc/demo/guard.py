@@ -1,4 +1,4 @@
-"""Answer whoever holds the token, what the page itself asks for, and nothing else."""
+"""Answer only requests of the page itself that have the token."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 Refusal: TypeAlias = tuple[int, str]  # status and words
 
 MEGABYTE = 2**20  # bytes, as gradio counts them
-FRAME = MEGABYTE // 10  # bytes around an upload: a form's fields
+FRAME = MEGABYTE // 10  # bytes that the form adds to an upload
 NAMES = ("127.0.0.1", "localhost")
-# What the page asks for. gradio has more routes: some fetch from other hosts or write files.
+# Routes that the page uses. gradio has more: some fetch from other hosts or write files.
 PAGE = ("/", "/config", "/favicon.ico", "/theme.css")
 FIXED = ("/assets/", "/static/")
 API = "/gradio_api/"
@@ -29,7 +29,8 @@ CALLS = (
     *("app_id", "cancel", "component_server", "component_server/", "reset", "queue/data"),
     *("queue/join", "startup-events", "upload", "upload_progress"),
 )
-# A browser asks only us, whatever gradio writes into the page. Its editor compiles shaders: eval.
+# The browser contacts only this server, whatever gradio writes into the page. Gradio's editor
+# compiles shaders, which needs eval.
 POLICY = (
     "default-src 'self'; base-uri 'self'; connect-src 'self' blob: data:; font-src 'self' data:; "
     "form-action 'self'; frame-ancestors 'none'; img-src 'self' blob: data:; object-src 'none'; "
@@ -41,19 +42,21 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"referrer-policy", b"no-referrer"),
 ]
-UNSTORED = (b"cache-control", b"no-store")  # or the browser keeps pictures on its disk
+UNSTORED = (b"cache-control", b"no-store")  # otherwise the browser may store pictures on disk
 
 
 @dataclass(frozen=True)
 class Guard:
-    """An ASGI application before another, which refuses what it should not see.
+    """An ASGI application in front of another one; it refuses forbidden requests.
 
     Attributes:
-        app: What answers.
-        uploads: The folder of the only files that are handed out.
-        token: What requests bring in their query once, then a cookie stands for it; empty for none.
-        most: Bytes of an upload.
-        key: What the cookie holds: not the token, as browsers show cookies to other ports too.
+        app: Application that answers allowed requests.
+        uploads: Folder of the only files that are served.
+        token: Token in the query of the first request; later requests have a cookie. Empty for no
+            token.
+        most: Maximum number of bytes of an upload.
+        key: Value of the cookie. It is not the token, since browsers send cookies to other ports
+            too.
     """
 
     app: Application
@@ -63,7 +66,7 @@ class Guard:
     key: str = field(default_factory=token_urlsafe, repr=False)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a request, or refuse it in words."""
+        """Answer a request, or refuse it with a message."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -89,12 +92,12 @@ class Guard:
             await _refuse(refusal, marked)
 
     def _brought(self, scope: Message) -> bool:
-        """Say whether the query holds the token."""
+        """Return whether the query contains the token."""
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])
         return bool(self.token) and compare_digest(given[0].encode(), self.token.encode())
 
     def _knows(self, scope: Message, headers: Mapping[str, str]) -> bool:
-        """Say whether no token is needed, or a cookie stands for it."""
+        """Return whether no token is needed, or a valid cookie replaces it."""
         pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
         given = next((value for name, _, value in pairs if name == _cookie(scope)), "")
         return not self.token or compare_digest(given.encode(), self.key.encode())
@@ -111,7 +114,7 @@ class Guard:
         return 404, "Expected an address that the page uses, got another."
 
     def _too_large(self, headers: Mapping[str, str]) -> Refusal | None:
-        """Refuse by what a request says of its length, so that nothing of it is stored."""
+        """Refuse a request by its stated length, before anything of it is stored."""
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not (length.isascii() and length.isdigit()):
             return 411, "Expected the length of what is sent, in Content-Length; got none."
@@ -124,7 +127,7 @@ class Guard:
         )
 
     def _marks(self, scope: Message, brought: bool) -> list[tuple[bytes, bytes]]:
-        """Return headers that hold a browser to this machine, with a cookie for the token."""
+        """Return headers that restrict the browser to this machine, with a cookie for the token."""
         marks = HEADERS if scope["path"].startswith(FIXED) else [*HEADERS, UNSTORED]
         if not brought:
             return marks
@@ -133,7 +136,7 @@ class Guard:
 
 
 def _cookie(scope: Message) -> str:
-    # Cookies know no ports, so that servers at several would take them from each other.
+    # Cookies do not distinguish ports, so servers at several ports would share them.
     return f"invertdesc-demo-{scope['server'][1]}"
 
 
@@ -145,10 +148,10 @@ def _unknown() -> Refusal:
 
 
 def _foreign(scope: Message, headers: Mapping[str, str]) -> Refusal | None:
-    """Refuse what another page asks for, and other names of this machine.
+    """Refuse requests of other pages, and other names of this machine.
 
-    A page of another site could reach this one by a name of its own for 127.0.0.1. A link there may
-    lead here, and shows the page in a window of its own.
+    A page of another site could reach this server by its own name for 127.0.0.1. A link on another
+    page may open this page, in its own window.
     """
     host = headers.get("host", "").lower()
     if host.partition(":")[0] not in NAMES:

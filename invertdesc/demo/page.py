@@ -1,4 +1,4 @@
-"""The page: its components, and which of them answer to which."""
+"""Build the page: its components and their events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ descriptor. On the right what an attacker makes of those alone. **Draw over the 
 erase the keypoints there. Nothing leaves this machine."""
 FILES = ("Features (.npz)", "Reconstruction (.png)", "Side by side (.png)")
 THUMBNAIL = 96  # pixels
-# The reader's own: any other would have to come from somewhere.
+# Fonts of the reader's system; others would have to be downloaded.
 FONTS, MONOSPACE = ["ui-sans-serif", "system-ui", "sans-serif"], ["ui-monospace", "monospace"]
 CSS = """
 #examples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) }
@@ -35,7 +35,7 @@ CSS = """
 
 
 def theme() -> gr.themes.Base:
-    """Return the looks, which load nothing."""
+    """Return the theme, which loads nothing."""
     return gr.themes.Base(primary_hue="blue", font=FONTS, font_mono=MONOSPACE)
 
 
@@ -68,7 +68,7 @@ def build_page(answers: Answers) -> gr.Blocks:
             "outputs": [seen, drawing, *shown],
             "show_progress_on": shown[1],
             "trigger_mode": "always_last",
-            "concurrency_limit": 1,  # of all browsers together: there is one processor
+            "concurrency_limit": 1,  # for all browsers together: there is one processor
             "api_visibility": "private",
         }
         gr.on([drawing.input, *(choice.input for choice in choices)], **common)
@@ -83,30 +83,30 @@ def build_page(answers: Answers) -> gr.Blocks:
 
 
 def _hold_to_uploads(page: Any, drawing: gr.ImageEditor, answers: Answers) -> None:
-    """Look at what a browser names before gradio does.
+    """Check what a browser sends before gradio uses it.
 
-    It would download from addresses, and decode drawings of any size and kind.
+    Gradio would download from any address, and decode drawings of any size and kind.
     """
     prepare = page.preprocess_data
 
     async def prepare_uploads(
         block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
     ) -> Any:
-        with _told():
-            for block, sent in zip(block_fn.inputs, inputs, strict=False):  # it counts them itself
+        with _reported():
+            for block, sent in zip(block_fn.inputs, inputs, strict=False):  # gradio counts them
                 for path in _paths(sent):
                     answers.check_readable(path)
                 if block is drawing and isinstance(sent, dict):
-                    there = state is not None and drawing._id in state  # each browser has its own
+                    there = state is not None and drawing._id in state  # one state per browser
                     _check_drawing(sent, state[drawing._id] if there else drawing)
         return await prepare(block_fn, inputs, state, explicit_call)
 
-    # Replaced on the object: gradio writes a stub file beside each class that is made of its own.
+    # Replaced on the object, since gradio writes a stub file for each subclass of its classes.
     page.preprocess_data = prepare_uploads
 
 
 def _check_drawing(sent: dict[str, Any], drawing: gr.ImageEditor) -> None:
-    """Look at headers, in the files that a drawing names and in what was sent ahead of it."""
+    """Check the headers of the files of a drawing."""
     for path in _paths(sent):
         with Path(path).open("rb") as file:
             open_checked(file, Path(path).name)
@@ -118,7 +118,7 @@ def _check_drawing(sent: dict[str, Any], drawing: gr.ImageEditor) -> None:
 
 
 def _paths(sent: Any) -> Iterator[str]:
-    """List the files that a browser names, at any depth."""
+    """List all files named in a request, at any depth."""
     if isinstance(sent, dict):
         if "path" in sent:
             yield str(sent["path"])
@@ -129,8 +129,8 @@ def _paths(sent: Any) -> Iterator[str]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Tell errors to the browser, not to the terminal."""
+def _reported() -> Iterator[None]:
+    """Show errors in the browser, not on the terminal."""
     try:
         yield
     except InvertDescError as error:
@@ -203,7 +203,7 @@ def _build_pictures() -> Sequence[Any]:
 
 
 def _laid_out(view: View | None) -> list[Any]:
-    """Return values for what `_build_pictures` returns."""
+    """Return new values for the components from `_build_pictures`."""
     if view is None:
         return [gr.skip()] * (4 + len(FILES))
     photo = gr.skip()
@@ -216,8 +216,8 @@ def _laid_out(view: View | None) -> list[Any]:
 
 
 def _example(event: gr.SelectData) -> tuple[str, None]:
-    """Return an example's file, and nothing as the upload."""
-    with _told():
+    """Return the file of an example, and None for the upload."""
+    with _reported():
         return example_at(event.index), None
 
 

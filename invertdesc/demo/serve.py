@@ -1,4 +1,4 @@
-"""Serve the page to this machine alone, and see to it that it asks nobody else for anything."""
+"""Serve the page to this machine only, without contact to other hosts."""
 
 from __future__ import annotations
 
@@ -32,23 +32,22 @@ def serve(
     token: str | None,
     max_upload: int,
     open_browser: bool,
-    told: Callable[[str], None],
+    announce: Callable[[str], None],
 ) -> None:
-    """Serve the page until somebody stops it; then delete all that browsers sent.
+    """Serve the page until it is stopped; then delete all uploads.
 
     Args:
-        port: To listen at; 0 for any that is free.
-        side: Pixels of the longer side that pictures are shrunk to.
-        device: Where to compute.
-        token: What the address holds, so that only those answer who know it; None for a random
-            one, empty for none.
-        max_upload: Megabytes of a picture's file.
+        port: Port to listen on; 0 for any free one.
+        side: Longest side of pictures in pixels; larger ones are shrunk.
+        device: Device to compute on.
+        token: Token in the address; None for a random one, empty for no token.
+        max_upload: Maximum size of an uploaded file in megabytes.
         open_browser: Whether to open the page in the user's browser.
-        told: Called with the page's address once it can be opened.
+        announce: Function that is called with the address of the page when it can be opened.
 
     Raises:
-        FileError: There is no place for temporary files.
-        InputError: Something else listens at the port.
+        FileError: There is no folder for temporary files.
+        InputError: The port is in use.
         MissingDependencyError: gradio is not installed.
         SystemExit: The process was asked to end by SIGTERM or SIGHUP.
     """
@@ -63,47 +62,47 @@ def serve(
         address = f"http://{HOST}:{listener.getsockname()[1]}/"
         if token:
             address += f"?token={quote(token, safe='')}"
-        told(address)
+        announce(address)
         if open_browser:
             webbrowser.open(address)
         server.run(sockets=[listener])
 
 
 def _make_places(stack: ExitStack, folder: Path, side: int, device: str | None) -> Answers:
-    """Have everything that is written lie in a folder, until the stack is closed."""
-    # gradio keeps some files among the system's temporary ones, which then go as well.
+    """Make all files be written to a folder, until the stack is closed."""
+    # gradio writes some files to the temporary folder of the system; they are then deleted too.
     stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
     tempfile.tempdir = str(folder)
     answers = Answers(folder / "results", folder / "uploads", side, device)
     for place in (answers.folder, answers.uploads):
         place.mkdir()
-    # Read by gradio: where uploads lie, and that it is to tell nobody that it is in use.
+    # gradio reads these: the folder of uploads, and that it must not send usage statistics.
     os.environ.update(GRADIO_TEMP_DIR=str(answers.uploads), GRADIO_ANALYTICS_ENABLED="False")
     return answers
 
 
 def _join_threads(before: Iterable[threading.Thread]) -> None:
-    """Wait for threads that were started since: each may be about to write a file."""
+    """Wait for threads that were started meanwhile; each may still write a file."""
     for thread in set(threading.enumerate()).difference(before):
-        if not thread.daemon:  # for these Python waits at the end anyway
+        if not thread.daemon:  # Python itself waits for these at the end
             thread.join()
 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP, a closed terminal, end the block as Ctrl-C does."""
+    """Make SIGTERM and SIGHUP (a closed terminal) end the block as Ctrl-C does."""
     hangup = getattr(signal, "SIGHUP", None)  # not on Windows
     if hangup is not None and signal.getsignal(hangup) == signal.SIG_IGN:
-        hangup = None  # as nohup wants it
+        hangup = None  # as set by nohup
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, hangup) if number}
 
     def end(number: int, _frame: object) -> None:
         for each in before:
-            signal.signal(each, signal.SIG_IGN)  # let nothing break off what is deleted then
+            signal.signal(each, signal.SIG_IGN)  # nothing may interrupt the deletion
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, end)
-    if hangup is not None:  # uvicorn knows SIGTERM alone: it ends well, then raises it again
+    if hangup is not None:  # uvicorn only handles SIGTERM: it ends properly, then raises it again
         signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         yield
@@ -124,7 +123,7 @@ def _listen(port: int) -> socket.socket:
 def _server(app: Application) -> Any:
     import uvicorn
 
-    # Browsers hold connections open, which are not waited for at the end.
+    # Do not wait for connections that browsers keep open.
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -143,7 +142,7 @@ def _build_app(answers: Answers, most: int) -> Application:
     from invertdesc.demo.page import CSS, build_page, theme
 
     page = build_page(answers)
-    page.has_launched = True  # only launch() sets it, and until then gradio reads any file
+    page.has_launched = True  # only launch() sets this; without it gradio reads any file
     app: Application = gradio.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         page,
@@ -155,7 +154,7 @@ def _build_app(answers: Answers, most: int) -> Application:
         pwa=False,
         mcp_server=False,
         enable_monitoring=False,
-        show_error=False,  # texts of unforeseen errors may name files of this machine
+        show_error=False,  # messages of unexpected errors may name files of this machine
         max_file_size=most,
         theme=theme(),
         css=CSS,

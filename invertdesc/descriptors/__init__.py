@@ -1,4 +1,4 @@
-"""Descriptor adapters, one a file, and the registry that finds them."""
+"""Descriptor adapters, one per file, and their registry."""
 
 from invertdesc.descriptors.base import Descriptor
 from invertdesc.descriptors.registry import (

@@ -1,4 +1,4 @@
-"""Where our own adapters are; each is imported when it is asked for."""
+"""The modules of the built-in adapters; each is imported on first use."""
 
 BUILTIN = {
     "akaze": "invertdesc.descriptors.akaze:Akaze",

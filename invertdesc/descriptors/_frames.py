@@ -1,8 +1,8 @@
-"""Tell whether angles and scales are in other units or turn the other way than ours.
+"""Find out whether angles and scales have other units or another direction than expected.
 
-The pieces of the picture that keypoints unfold to agree where they overlap, as long as each is laid
-where it belongs. With wrong angles or scales they do not, and the mistake that makes them agree is
-the one that was made. No original is needed.
+Unfolded pieces of the picture agree where they overlap if angles and scales are correct. If they
+are wrong, the pieces do not agree. The correction that makes them agree shows which mistake was
+made. No original is needed.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.unfolding.unfolding import Unfolding
 
-FAINT = 0.05  # of the pieces' own squares: where hardly any overlap, nothing is told
-MOST = 400  # keypoints of an image that are compared, drawn by a fixed seed
-SIDE = 256  # pixels of the longer side at which pieces are compared, at most
-# Measured with 14 descriptors on 8 pictures: agreement is 0.5 to 0.9 in the right frames, 0.4 at
-# most in wrong ones. LATCH, whose window is wide, has less where all is fine texture.
+FAINT = 0.05  # of the pieces' own squares; below this there is too little overlap
+MOST = 400  # maximum number of compared keypoints per image, chosen by a fixed seed
+SIDE = 256  # maximum longer side in pixels at which pieces are compared
+# Measured with 14 descriptors on 8 pictures: agreement is 0.5 to 0.9 in correct frames, and at most
+# 0.4 in wrong ones. LATCH has a wide window, and less agreement in fine texture.
 RIGHT, SPREAD = 0.45, 0.03
-CLEAR = 0.7  # share at which a mistake is named
-MOST_TURN = 4 * math.pi  # radians; what was turned on may lie beyond one turn, not beyond two
-BEYOND = 0.9  # how sure angles of more than that are degrees, where agreement does not tell
+CLEAR = 0.7  # share from which a mistake is reported
+MOST_TURN = 4 * math.pi  # radians; programs that add angles may exceed one turn, but not two
+BEYOND = 0.9  # confidence that larger angles are degrees, if agreement gives no result
 QUARTERS = ("", "a quarter turn behind", "half a turn off", "a quarter turn ahead")
 TURNS = [(negated, quarters) for negated in (False, True) for quarters in range(4)]
 
 
 @dataclass(frozen=True)
 class FrameChange:
-    """What brings orientations and scales into our units.
+    """The change that converts orientations and scales to the units of invertdesc.
 
     Attributes:
         degrees: Whether orientations are in degrees.
-        negated: Whether they turn the other way.
-        quarters: Quarter turns to add to them, after that.
-        factor: To multiply scales with.
+        negated: Whether orientations have the opposite direction.
+        quarters: Number of quarter turns to add to orientations, after that.
+        factor: Factor for scales.
     """
 
     degrees: bool = False
@@ -58,18 +58,18 @@ class FrameChange:
 
     @property
     def is_none(self) -> bool:
-        """Whether nothing need be changed."""
+        """Whether nothing has to be changed."""
         return self == FrameChange()
 
     def __str__(self) -> str:
-        """Say what is wrong, in words; nothing where nothing is."""
+        """Return a description of what is wrong; empty if nothing is."""
         turns = [
             "in degrees" if self.degrees else "",
-            "turning the other way" if self.negated else "",
+            "of the opposite direction" if self.negated else "",
             QUARTERS[self.quarters],
         ]
-        told = " and ".join(part for part in turns if part)
-        parts = [f"orientations {told}"] if told else []
+        words = " and ".join(part for part in turns if part)
+        parts = [f"orientations {words}"] if words else []
         if self.factor != 1:
             parts.append("scales twice as large" if self.factor < 1 else "scales half as large")
         return ", ".join(parts)
@@ -84,7 +84,7 @@ class FrameChange:
         return torch.atan2(angles.sin(), angles.cos()).to(orientations)
 
     def apply(self, features: LocalFeatures) -> LocalFeatures:
-        """Return features with our orientations and scales; what is missing stays so."""
+        """Return features with corrected orientations and scales; missing fields stay missing."""
         turns, scales = features.orientations, features.scales
         return replace(
             features,
@@ -95,13 +95,13 @@ class FrameChange:
 
 @dataclass(frozen=True)
 class FrameCheck:
-    """What orientations and scales look like.
+    """The result of a check of orientations and scales.
 
     Attributes:
-        change: What brings them into our units; None where that cannot be told.
-        confidence: 0 to 1, how far this change stands out from the others.
-        agreement: -1 to 1, how well overlapping pieces agree after it: the mean cosine of their
-            gradients.
+        change: Change that corrects them; None if it cannot be found.
+        confidence: Confidence in this change compared with others, from 0 to 1.
+        agreement: Agreement of overlapping pieces after the change: the mean cosine of their
+            gradients, from -1 to 1.
     """
 
     change: FrameChange | None
@@ -109,27 +109,27 @@ class FrameCheck:
     agreement: float
 
     @property
-    def told(self) -> bool:
-        """Whether pieces agree well enough to tell anything."""
+    def conclusive(self) -> bool:
+        """Whether pieces agree well enough for a result."""
         return self.agreement >= RIGHT
 
 
 def check_frames(images: Sequence[LocalFeatures], adapter: Descriptor) -> FrameCheck | None:
-    """Find the angles and scales with which the pieces of each image agree best.
+    """Find the change of angles and scales with which the pieces of each image agree best.
 
     Args:
-        images: Features, whose vectors are in the adapter's order.
-        adapter: Of their descriptor.
+        images: Features with vectors in the adapter's order.
+        adapter: Adapter of their descriptor.
 
     Returns:
-        None where there is nothing to check: the descriptor depends on neither angles nor scales,
-        cannot be unfolded, or the features lack them.
+        None if there is nothing to check: the descriptor uses neither angles nor scales, it cannot
+        be unfolded, or the features do not have them.
     """
-    if isinstance(adapter, JointUnfolding):  # a grid, whose vectors tell of each other
+    if isinstance(adapter, JointUnfolding):  # a grid; its vectors are read together
         return None
     try:
         unfolding = adapter.unfolding
-    except FileError:  # an adapter whose unfolding is to be fitted first
+    except FileError:  # the unfolding of this adapter must be fitted first
         return None
     needs = unfolding.frame.needs
     whole = [one for one in images if all(getattr(one, name) is not None for name in needs)]
@@ -149,7 +149,7 @@ def check_frames(images: Sequence[LocalFeatures], adapter: Descriptor) -> FrameC
 
 
 def _choose(values: dict[FrameChange, float], beyond: bool) -> FrameCheck:
-    """Return the change with the best agreement and its share, where wrong ones have their own."""
+    """Return the change with the best agreement, and its share compared with other changes."""
     shares = torch.tensor([*values.values(), RIGHT]).div(SPREAD).softmax(0)
     best = int(shares.argmax())
     if best < len(values):
@@ -170,7 +170,7 @@ def _beyond_turns(features: LocalFeatures) -> bool:
 def _candidates(
     needs: tuple[str, ...], beyond: bool, turns: Sequence[tuple[bool, int]]
 ) -> Iterator[FrameChange]:
-    """Yield what may have to be done to angles and scales, the likeliest first."""
+    """Yield possible changes of angles and scales, the most likely first."""
     for degrees in (True, False) if beyond else (False,):
         for negated, quarters in turns if "orientations" in needs and turns else ((False, 0),):
             for factor in (1.0, 0.5, 2.0) if "scales" in needs else (1.0,):
@@ -178,9 +178,9 @@ def _candidates(
 
 
 def _thinned(features: LocalFeatures) -> LocalFeatures:
-    if features.scales is not None:  # larger than the picture: damaged, and slow
+    if features.scales is not None:  # frames larger than the picture are wrong, and slow
         features = features[features.scales < max(features.image_size)]
-    # Keypoints at one place agree whatever their common turn and scale: one of them is kept.
+    # Keypoints at the same position agree for any common turn and scale, so only one is kept.
     _, first = np.unique(features.keypoints.round().numpy(), axis=0, return_index=True)
     features = features[torch.from_numpy(first).sort().values]
     if len(features) <= MOST:
@@ -201,8 +201,8 @@ def _agreement(
 ) -> float:
     """Return the mean cosine of the gradients of two pieces that overlap, over pixels and pairs.
 
-    Both sums over pairs come from sums over pieces: of vectors v, that over all pairs i != j of
-    v_i . v_j is |sum v|^2 - sum |v|^2. Fine pieces count for more, as in the field.
+    Both sums over pairs are computed from sums over pieces: for vectors v, the sum of v_i . v_j
+    over all pairs i != j is |sum v|^2 - sum |v|^2. Fine pieces have more weight, as in the field.
     """
     together, lengths, own = 0.0, 0.0, 1e-12
     for features, pieces in images:

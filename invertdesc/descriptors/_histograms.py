@@ -1,4 +1,4 @@
-"""SIFT's histograms of gradient directions as something that gradients pass through."""
+"""Compute SIFT's histograms of gradient directions in a differentiable way."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from invertdesc.unfolding.frame import Frame
 
 CELLS, BINS = 4, 8
-SAMPLES = 4  # along a cell's side
-REACH = CELLS + 1  # cells along the side of what is sampled: shares end half a cell further out
-WINDOW = 2.0  # cells, deviation of the Gaussian that weighs a patch
-CLIP = 0.2  # of a vector of length 1, above which values are cut
-INHERENT = 0.5  # pixels of blur that a picture is taken to have
-DECIMATED = 0.8  # pixels of blur, of the coarser grid, before every other pixel goes
-TINY = 1e-4  # of a gradient in 1 / pixels, below which there is no direction
+SAMPLES = 4  # samples along a cell's side
+REACH = CELLS + 1  # cells along the sampled side; each cell reaches half a cell further
+WINDOW = 2.0  # deviation in cells of the Gaussian weights of a patch
+CLIP = 0.2  # values of a vector of length 1 are limited to this
+INHERENT = 0.5  # assumed blur of a picture, in pixels
+DECIMATED = 0.8  # blur before a picture is halved, in pixels of the coarser grid
+TINY = 1e-4  # smaller gradients, in 1 / pixels, have no direction
 
 
 class SoftHistograms:
-    """The histograms of a picture around given keypoints, as OpenCV's SIFT takes them.
+    """The histograms of a picture around given keypoints, as OpenCV's SIFT computes them.
 
-    A keypoint is looked at in the picture blurred to the layer of the octave where it was found; a
-    difference is taken over a pixel of that octave to either side and shared out between the two
-    nearest bins and the four nearest cells. Vectors are ordered by row, column and bin, as
-    `Unfolding.from_histograms` has them, cut at 0.2 and of length 1.
+    A keypoint is described in the picture blurred to the layer of its octave. Gradients are
+    differences over one pixel of that octave to either side. Each is distributed over the two
+    nearest bins and the four nearest cells. Vectors are ordered by row, column and bin, as for
+    `Unfolding.from_histograms`, with values limited to 0.2 and length 1.
 
     On four faces and four photographs, the squared distance from OpenCV's SIFT of the same picture
     is 0.001 to 0.003; 2 is the most.
@@ -48,14 +48,14 @@ class SoftHistograms:
         sigma: float = 1.6,
         rounded: bool = False,
     ) -> None:
-        """Lay out the samples.
+        """Compute the positions of the samples.
 
         Args:
-            one: A batch of one image, for its keypoints.
-            frame: The square that the cells fill.
-            layers: Scales to an octave.
+            one: A batch of one image with the keypoints.
+            frame: Frame of the descriptor; the cells fill it.
+            layers: Number of scales per octave.
             sigma: Blur of the first scale, in pixels.
-            rounded: Whether keypoints are moved to pixels of their octave, as OpenCV does.
+            rounded: Whether keypoints are rounded to pixels of their octave, as in OpenCV.
         """
         sides, turns = frame.sides(one), frame.turns(one)
         self.levels, octaves = find_level(
@@ -63,7 +63,7 @@ class SoftHistograms:
         )
         self.blurs = sigma * 2 ** (self.levels / layers)  # (N,) pixels
         self.octaves = octaves.clamp(min=0)
-        pixels = 2.0 ** octaves[:, None]  # of the octave, in the picture's
+        pixels = 2.0 ** octaves[:, None]  # width of an octave's pixel in pixels of the picture
         centers = (one.keypoints / pixels).round() * pixels if rounded else one.keypoints
 
         points = REACH * SAMPLES
@@ -84,7 +84,7 @@ class SoftHistograms:
     def __call__(self, gray: Tensor) -> tuple[Tensor, Tensor]:
         """Return (N, 128) vectors and (N, 1) contrasts of a gray picture (H, W).
 
-        The contrast is the length of the vector before it is brought to 1.
+        The contrast is the length of the vector before normalisation.
         """
         parts, rows = [], []
         for level, picture, octave in self._scales(gray):
@@ -98,7 +98,7 @@ class SoftHistograms:
         return F.normalize(cut, dim=1), contrast
 
     def _scales(self, gray: Tensor) -> list[tuple[int, Tensor, int]]:
-        """Return each level that is needed, its picture, and how often that was halved."""
+        """Return each needed level, its picture, and how often the picture was halved."""
         picture, blur, octave, found = gray[None, None], INHERENT, 0, []
         known = (self.levels.tolist(), self.octaves.tolist(), self.blurs.tolist())
         for level, halved, sigma in sorted(set(zip(*known, strict=True))):
@@ -106,7 +106,7 @@ class SoftHistograms:
                 wanted = DECIMATED * 2 ** (octave + 1)
                 picture = _blurred(picture, math.sqrt(wanted**2 - blur**2) / 2**octave)
                 picture = F.avg_pool2d(picture, 2, ceil_mode=True, count_include_pad=False)
-                blur = math.hypot(wanted, 2**octave / 2)  # the mean of two adds half their distance
+                blur = math.hypot(wanted, 2**octave / 2)  # averaging two pixels blurs, too
                 octave += 1
             rest = sigma**2 - blur**2
             fine = _blurred(picture, math.sqrt(rest) / 2**octave) if rest > 0 else picture
@@ -114,7 +114,7 @@ class SoftHistograms:
         return found
 
     def _slopes(self, picture: Tensor, octave: int, chosen: Tensor) -> Tensor:
-        """Return (2, n, P, P), a picture's gradients around some keypoints, per pixel."""
+        """Return (2, n, P, P), the gradients around some keypoints, in 1 / pixels."""
         height, width = (side * 2**octave for side in picture.shape[-2:])
         x, y, steps = self.x[chosen], self.y[chosen], self.steps[chosen]
         across = torch.stack([x + steps, x - steps, x, x])
@@ -140,12 +140,12 @@ class SoftHistograms:
 def find_level(
     scales: Tensor, image_size: tuple[int, int], *, layers: int, sigma: float
 ) -> tuple[Tensor, Tensor]:
-    """Return where SIFT finds keypoints of these scales in its pyramid.
+    """Return the places in SIFT's pyramid that belong to keypoints of these scales.
 
     Args:
         scales: (N,) in pixels.
-        image_size: (H, W), which bounds the octaves.
-        layers: Scales to an octave.
+        image_size: (H, W), which limits the octaves.
+        layers: Number of scales per octave.
         sigma: Blur of the first scale, in pixels.
 
     Returns:
@@ -160,19 +160,19 @@ def find_level(
 
 
 def root(values: Tensor) -> Tensor:
-    """Return the square root of values from 0, with a gradient of 0 at 0 instead of none."""
+    """Return the square root of values >= 0, with gradient 0 at 0 instead of infinity."""
     zero = values == 0
     return (values + zero).sqrt() * ~zero
 
 
 def _blurred(picture: Tensor, deviation: float) -> Tensor:
-    """Blur (1, 1, H, W) by a Gaussian, the border repeated."""
+    """Blur (1, 1, H, W) by a Gaussian; the border is repeated."""
     radius = math.ceil(3 * deviation)
     steps = torch.arange(-radius, radius + 1, dtype=torch.float64)
     kernel = torch.exp(-(steps**2) / (2 * deviation**2))
     weights: list[float] = (kernel / kernel.sum()).tolist()
     height, width = picture.shape[-2:]
-    # Sums of shifted pictures: the CPU takes twice as long for the gradient of a convolution.
+    # Sums of shifted pictures: on the CPU the gradient of a convolution takes twice as long.
     wide = F.pad(picture, (radius,) * 4, mode="replicate")
     rows: Tensor = wide[..., :width] * weights[0]
     for k, weight in enumerate(weights[1:], 1):

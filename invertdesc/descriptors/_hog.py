@@ -1,4 +1,4 @@
-"""What dense histograms of oriented gradients share: blocks on a grid, and their signs."""
+"""The common base of dense HOG adapters: blocks on a grid, and signs of gradients."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from invertdesc.unfolding.unfolding import Unfolding
 
 @dataclass(frozen=True, kw_only=True)
 class DenseHog:
-    """Dense HOG: a row for each block of cells, its keypoint in the block's middle.
+    """Dense HOG: one row for each block of cells, with a keypoint in the middle of the block.
 
     A block's vector is ordered by the cells' rows, their columns and the orientations. The scale is
     the side of a cell in pixels, so that `frame.support * scale` is the side of a block. There are
     neither orientations nor scores.
 
     Attributes:
-        orientations: Bins of a histogram.
-        pixels_per_cell: Side of a cell.
-        cells_per_block: Cells along a side of a block, which are normalised together.
-        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+        orientations: Number of bins of a histogram.
+        pixels_per_cell: Side of a cell in pixels.
+        cells_per_block: Cells per side of a block; a block is normalised as a whole.
+        gray: Gray mode `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
     """
 
     orientations: int = 9
@@ -56,29 +56,29 @@ class DenseHog:
 
     @property
     def dim(self) -> int:
-        """D, the length of a block's vector."""
+        """Length D of a block's vector."""
         return self.cells_per_block**2 * self.orientations
 
     @property
     def frame(self) -> Frame:
-        """A block."""
+        """The square of a block."""
         return Frame(support=float(self.cells_per_block), rotated=False)
 
     @property
     def turn(self) -> bool:
-        """Whether bins cover the full turn, so that gradients keep their signs."""
+        """Whether bins cover the full turn, so gradients have signs."""
         return False
 
     @property
     def lean(self) -> float:
-        """How much more the cells right and below in a block weigh, as a logarithm."""
+        """Logarithm of the larger weight of the right and lower cells of a block."""
         return 0.0
 
     @cached_property
     def unfolding(self) -> Unfolding:
-        """The shipped linear map from one block alone, fitted to photographs.
+        """The map of the package from a single block, fitted to photographs.
 
-        It knows little of signs; `pieces` serves in its place.
+        It gives almost no signs; `pieces` is used instead.
         """
         return Unfolding.shipped(self.name)
 
@@ -88,14 +88,14 @@ class DenseHog:
         return F.normalize(raw.float(), dim=1)
 
     def from_vector(self, vector: Tensor, image_size: tuple[int, int]) -> LocalFeatures:
-        """Split the long vector of a picture, as the library emits it, into the rows of features.
+        """Split the vector of a whole picture, as the library returns it, into rows of features.
 
         Args:
-            vector: All blocks, of any shape, in the library's order.
-            image_size: (H, W) of the picture.
+            vector: All blocks, in any shape, in the order of the library.
+            image_size: (H, W) of the picture in pixels.
 
         Raises:
-            InputError: Another count of numbers than a picture of this size has.
+            InputError: The number of values does not fit the size of the picture.
         """
         rows, columns = self._blocks(image_size)
         if vector.numel() != rows * columns * self.dim:
@@ -120,20 +120,20 @@ class DenseHog:
         )
 
     def pieces(self, batch: FeatureBatch) -> Tensor:
-        """Return each block's gradients, with signs that fit together over the whole grid.
+        """Return the gradients of each block, with consistent signs over the whole grid.
 
-        Overlapping blocks tell how much stronger one is than its neighbour, so that their
-        normalisation is undone; a network that sees all cells then gives each its gradients. Blocks
-        that are missing count as flat.
+        Overlapping blocks give the ratio of their norms, so their normalisation can be undone. A
+        network that sees all cells then computes the gradients of each. Missing blocks count as
+        flat.
 
         Args:
-            batch: With scales, all alike within the batch.
+            batch: Batch with scales, which are all equal.
 
         Returns:
             (M, 2, 4 * cells, 4 * cells) float32, towards the picture's right and down.
 
         Raises:
-            InputError: Vectors of another length, or scales that differ.
+            InputError: Vectors have another length, or scales differ.
         """
         cells = self.cells_per_block
         check_vectors(batch.descriptors, self.dim, self.name)
@@ -152,18 +152,18 @@ class DenseHog:
         return windows[image, :, row, column]
 
     def _blocks(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """Return rows and columns of blocks in a picture of (H, W)."""
+        """Return the numbers of rows and columns of blocks in a picture of (H, W)."""
         rows, columns = (
             max(0, side // self.pixels_per_cell - self.cells_per_block + 1) for side in image_size
         )
         return (rows, columns) if rows and columns else (0, 0)
 
     def _in_order(self, vector: Tensor, rows: int, columns: int) -> Tensor:
-        """Bring the library's order into that of (rows, columns, D)."""
+        """Convert the library's order to (rows, columns, D)."""
         return vector.view(rows, columns, self.dim)
 
     def _grid(self, batch: FeatureBatch) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """Return blocks (B, ny, nx, c, c, bins), which are known, and where each row went."""
+        """Return blocks (B, ny, nx, c, c, bins), which are known, and the place of each row."""
         cells = self.cells_per_block
         (height, width), row, column = self._places(batch)
         places = (batch.images, row, column)
@@ -176,13 +176,13 @@ class DenseHog:
         return blocks, known, places
 
     def _places(self, batch: FeatureBatch) -> tuple[tuple[int, int], Tensor, Tensor]:
-        """Return rows and columns of a picture's grid of blocks, and each keypoint's own."""
+        """Return rows and columns of a picture's grid of blocks, and those of each keypoint."""
         cells = self.cells_per_block
         side = float(self.pixels_per_cell) if batch.scales is None else float(batch.scales[0])
         if batch.scales is not None and not bool((batch.scales == side).all()):
             raise InputError(
                 f"Expected one scale, the cells' side, in all rows of {self.name!r}; got several. "
-                "Reconstruct them apart."
+                "Reconstruct them separately."
             )
         column, row = ((batch.keypoints - (cells * side - 1) / 2) / side).round().long().unbind(1)
         height, width = (max(1, int(length / side) - cells + 1) for length in batch.image_size)

@@ -1,10 +1,10 @@
-"""Gradients with signs from blocks of orientation histograms without.
+"""Compute gradients with signs from blocks of unsigned orientation histograms.
 
-A histogram over half a turn tells an edge from a lighter to a darker side as little as a
-regression from one block can: its expected gradient is about 0. What decides a sign is what lies
-around: along an edge signs agree, across a line they change, shapes close. So the blocks are first
-brought to one unit, then read by a small network that sees the whole grid and was trained for
-the Poisson picture of the gradients that it gives.
+A histogram over half a turn does not contain the sign of a gradient, and a regression from one
+block cannot find it: its expected gradient is about 0. The neighbourhood determines the sign: signs
+agree along an edge, they change across a line, and shapes are closed. Therefore the blocks are
+first converted to a common unit. Then a small network reads the whole grid. It was trained to give
+gradients with a good Poisson picture.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ from torch.nn import functional as F
 from invertdesc._files import open_tensors
 from invertdesc.ops import solve_poisson
 
-BINS = 9  # of the histograms that the network takes
+BINS = 9  # number of bins of the histograms that the network takes
 TINY = 1e-6
 
 
 def read_cells(blocks: Tensor, known: Tensor, *, lean: float, drift: float) -> Tensor:
     """Undo the normalisation of overlapping blocks.
 
-    A cell that two neighbouring blocks share tells the ratio of their norms; the logarithms of all
-    ratios are a gradient field, whose Poisson solution is the logarithm of the norms. Entries that
-    reach the largest value of their block may be clipped (L2-Hys) and count where nothing else is.
+    A cell that belongs to two neighbouring blocks gives the ratio of their norms. The logarithms of
+    all ratios form a gradient field, whose Poisson solution is the logarithm of the norms. Entries
+    equal to the largest value of their block may be clipped (L2-Hys). They are used only if there
+    are no others.
 
     Args:
         blocks: (B, by, bx, c, c, bins) float, at least 0.
-        known: (B, by, bx), 1 where there is a block and 0 where none.
-        lean: What to take off the logarithm of a ratio, as a library may weigh the cells right
-            and below in a block more.
-        drift: Pull of the logarithms towards 0, as errors of ratios add up; 0 where they are exact.
+        known: (B, by, bx), 1 where there is a block and 0 elsewhere.
+        lean: Value to subtract from the logarithm of a ratio, since a library may give more weight
+            to the right and lower cells of a block.
+        drift: Pull of the logarithms towards 0, since errors of ratios add up; 0 for exact ratios.
 
     Returns:
-        (B, by + c - 1, bx + c - 1, bins), up to one factor an image.
+        (B, by + c - 1, bx + c - 1, bins), up to one factor per image.
 
     >>> cells = torch.tensor([1.0, 2.0, 8.0]).expand(2, 3)
     >>> blocks = torch.stack([cells[:, :2], cells[:, 1:]])  # the picture's two, 2 x 2 cells each
@@ -75,7 +76,7 @@ def read_cells(blocks: Tensor, known: Tensor, *, lean: float, drift: float) -> T
 
 
 def _log_ratio(shared: tuple[Tensor, Tensor], clipped: Tensor, both: Tensor) -> Tensor:
-    """Return the logarithm of the sum of what two blocks share in one over that in the other."""
+    """Return the logarithm of the ratio of two blocks' sums over their common cells."""
     sums = [(part * ~clipped).sum((-3, -2, -1)) for part in shared]
     enough = (sums[0] > 1e-3) & (sums[1] > 1e-3)
     chosen = (
@@ -88,7 +89,7 @@ def _log_ratio(shared: tuple[Tensor, Tensor], clipped: Tensor, both: Tensor) -> 
 
 
 class SignNet(nn.Module):
-    """A small U-Net from the cells of a picture to the gradients of their four quarters.
+    """A small U-Net from the cells of a picture to the gradients of the quarters of each cell.
 
     Fully convolutional, over a grid of any size; its finest level is 2 x 2 cells.
 
@@ -105,7 +106,7 @@ class SignNet(nn.Module):
         self.out = nn.Conv2d(widths[0], 32, 1)
 
     def forward(self, cells: Tensor) -> Tensor:
-        """Give (B, 2, 2 ny, 2 nx) gradients for cells (B, ny, nx, 9), up to a factor an image."""
+        """Return (B, 2, 2 ny, 2 nx) gradients for cells (B, ny, nx, 9), up to a factor."""
         x, size = self._inputs(cells.permute(0, 3, 1, 2))
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % 8, 0, -height % 8), mode="replicate")
@@ -120,7 +121,7 @@ class SignNet(nn.Module):
         return quarters * F.interpolate(size, scale_factor=2.0)
 
     def _inputs(self, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (B, 10, ny, nx), free of the picture's contrast, and the local amplitude."""
+        """Return (B, 10, ny, nx) without the picture's contrast, and the local amplitude."""
         amount = cells.sum(1, keepdim=True)
         share = cells / amount.clamp(min=1e-9)
         amount = amount / amount.mean((2, 3), keepdim=True).clamp(min=1e-9)
@@ -131,7 +132,8 @@ class SignNet(nn.Module):
 def unsigned_gradients(cells: Tensor, network: SignNet) -> Tensor:
     """Return (B, 2, 2 ny, 2 nx) gradients of the quarters of cells; see `read_cells`.
 
-    The mean of the picture and its mirror image: 0.827 for 0.814 NCC on 60 training faces.
+    This is the mean over the picture and its mirror image, which raises NCC from 0.814 to 0.827 on
+    60 training faces.
     """
     cells = cells @ _rebin(cells.shape[-1]).to(cells)
     with torch.no_grad():
@@ -141,7 +143,7 @@ def unsigned_gradients(cells: Tensor, network: SignNet) -> Tensor:
 
 
 def signed_gradients(cells: Tensor) -> Tensor:
-    """Return the same where bins cover the full turn: each stands for its own direction."""
+    """Return the same for bins over the full turn, where each bin gives its direction."""
     bins = cells.shape[-1]
     angles = (torch.arange(bins, device=cells.device) + 0.5) * (2 * math.pi / bins)
     field = (cells @ torch.stack([angles.cos(), angles.sin()], 1)).permute(0, 3, 1, 2)
@@ -151,7 +153,7 @@ def signed_gradients(cells: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def shipped_signs(device: torch.device) -> SignNet:
-    """Load the network that ships with the package.
+    """Load the network of the package.
 
     Raises:
         FileError: Its file is missing or broken.
@@ -175,7 +177,7 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _rebin(bins: int) -> Tensor:
-    """Return (bins, 9): how much of each bin lies in each of nine, both over half a turn."""
+    """Return (bins, 9): the share of each bin in each of nine bins, both over half a turn."""
     edges, nine = torch.arange(bins + 1) / bins, torch.arange(BINS + 1) / BINS
     low = torch.maximum(edges[:-1, None], nine[:-1])
     high = torch.minimum(edges[1:, None], nine[1:])

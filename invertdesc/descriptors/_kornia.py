@@ -1,4 +1,4 @@
-"""What the adapters of kornia's patch descriptors share."""
+"""The common base of the adapters of kornia's patch descriptors."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from invertdesc.image import GrayMode, to_gray
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding
 
-AT_ONCE = 512  # patches; bounds the working memory of a network
+AT_ONCE = 512  # patches; limits the working memory of a network
 
 
 @dataclass(frozen=True, kw_only=True)
 class KorniaDescriptor:
-    """Describe square patches, turned and scaled with their keypoints; a subclass says how.
+    """Describe square patches that turn and scale with their keypoints; subclasses say how.
 
-    A patch has a side of 12 sigma, as SIFT's: kornia's local affine frame has the scale 6 sigma and
-    its patch spans twice that.
+    A patch has a side of 12 sigma, as in SIFT: kornia's local affine frame has the scale 6 sigma,
+    and its patch has twice that side.
 
     Attributes:
-        detector: Registry name of the descriptor whose keypoints are taken; needs scales and
+        detector: Registry name of the descriptor whose keypoints are used; it needs scales and
             orientations.
-        max_num_keypoints: Keep only that many, the highest scores; None for all.
-        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+        max_num_keypoints: Maximum number of keypoints, by score; None for all.
+        gray: Gray mode `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
     """
 
     detector: str = "sift"
@@ -44,14 +44,14 @@ class KorniaDescriptor:
     name: ClassVar[str]
     dim: ClassVar[int] = 128
     frame: ClassVar[Frame] = Frame(support=12.0)
-    patch_size: ClassVar[int] = 32  # pixels that a patch is sampled with
+    patch_size: ClassVar[int] = 32  # pixels per side of a sampled patch
 
     def __post_init__(self) -> None:
         check_most(self.max_num_keypoints)
 
     @cached_property
     def unfolding(self) -> Unfolding:
-        """The shipped map, fitted to photographs."""
+        """The map of the package, fitted to photographs."""
         return Unfolding.shipped(self.name)
 
     @cached_property
@@ -77,7 +77,7 @@ class KorniaDescriptor:
         return self.describe(image, strongest(found, self.max_num_keypoints))
 
     def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
-        """Describe an image of shape (3, H, W), RGB in [0, 1], at given keypoints; none is lost.
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at all given keypoints.
 
         Raises:
             InputError: The features are of an image of another size.
@@ -125,7 +125,7 @@ class KorniaDescriptor:
 def _patches(
     kornia_feature: Any, gray: Tensor, batch: FeatureBatch, frame: Frame, pixels: int
 ) -> Tensor:
-    """Cut (M, 1, P, P) patches; their right and down are the frame's, as an affine frame states."""
+    """Cut out patches (M, 1, P, P); their axes are the axes of the keypoints' frames."""
     if not len(batch.keypoints):
         return gray.new_zeros(0, 1, pixels, pixels)
     half, turns = frame.sides(batch) / 2, frame.turns(batch)

@@ -1,4 +1,4 @@
-"""What the adapters of OpenCV's descriptors share."""
+"""The common base of the adapters of OpenCV's descriptors."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding
 
 Array: TypeAlias = NDArray[Any]
-SCALE_FACTOR = 6.75  # of learned descriptors, for keypoints of size 2 sigma, as of SIFT
-SMALLEST_SIDE = 16  # OpenCV finds nothing in smaller images, and fails in some
+SCALE_FACTOR = 6.75  # for learned descriptors, with keypoints of size 2 sigma as in SIFT
+SMALLEST_SIDE = 16  # in smaller images OpenCV finds nothing, or fails
 
 # OpenCV's size of a keypoint, for a sigma of 1 pixel. SIFT and KAZE store 2 sigma, AKAZE 3 sigma
 # (its derivatives' 1.5 times 2). For the others it follows from the factors by which OpenCV's
@@ -47,7 +47,7 @@ DIAMETERS = {
 
 
 class Points(NamedTuple):
-    """Keypoints in our units, but for angles, which are OpenCV's degrees."""
+    """Keypoints in the units of invertdesc, except for angles, which are degrees as in OpenCV."""
 
     xy: Array  # (N, 2)
     scales: Array  # (N,)
@@ -57,14 +57,14 @@ class Points(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class OpenCVDescriptor:
-    """What the adapters have in common; each states its `diameter` and fills in the hooks.
+    """Base class of the adapters; each sets its `diameter` and implements the hooks.
 
     Attributes:
-        detector: What finds keypoints: `"agast"`, `"akaze"`, `"brisk"`, `"fast"`, `"kaze"`,
-            `"orb"` or `"sift"`. Those that are descriptors too run with our defaults, but ORB to 16
-            pixels from the border.
-        max_num_keypoints: Keep only that many, the highest scores; None for all.
-        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+        detector: Detector of keypoints: `"agast"`, `"akaze"`, `"brisk"`, `"fast"`, `"kaze"`,
+            `"orb"` or `"sift"`. Detectors that are also descriptors run with the defaults of their
+            adapters, except ORB, which detects up to 16 pixels from the border.
+        max_num_keypoints: Maximum number of keypoints, by score; None for all.
+        gray: Gray mode `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
     """
 
     detector: str
@@ -73,13 +73,11 @@ class OpenCVDescriptor:
 
     name: ClassVar[str]
     dim: ClassVar[int]
-    width: ClassVar[int]  # numbers or bytes of a vector as emitted
+    width: ClassVar[int]  # number of values or bytes of a vector as emitted
     packed: ClassVar[bool] = False  # whether a vector is bits, eight to a byte
     frame: ClassVar[Frame]
-    diameter: ClassVar[float] = (
-        2.0  # the size of an OpenCV keypoint of sigma 1, as compute takes it
-    )
-    native: ClassVar[str | None] = None  # the detector that comes with it
+    diameter: ClassVar[float] = 2.0  # size of an OpenCV keypoint of sigma 1, for compute
+    native: ClassVar[str | None] = None  # detector that belongs to the descriptor
     orients: ClassVar[bool] = False  # whether compute finds orientations itself
 
     def __post_init__(self) -> None:
@@ -91,7 +89,7 @@ class OpenCVDescriptor:
 
     @cached_property
     def unfolding(self) -> Unfolding:
-        """The shipped map, fitted to photographs."""
+        """The map of the package, fitted to photographs."""
         return Unfolding.shipped(self.name)
 
     def extract(self, image: Tensor) -> LocalFeatures:
@@ -119,8 +117,8 @@ class OpenCVDescriptor:
     def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
         """Describe an image of shape (3, H, W), RGB in [0, 1], at given keypoints.
 
-        Keypoints whose window leaves the picture are left out where OpenCV demands that; the others
-        keep their order. Scales and orientations of the result are those that were used.
+        If OpenCV requires it, keypoints whose window leaves the picture are left out; the others
+        keep their order. The result has the scales and orientations that were used.
 
         Raises:
             InputError: The features are of an image of another size.
@@ -144,22 +142,22 @@ class OpenCVDescriptor:
         return self._compute(self._tool(), pixels, points, scaled=scales is not None)
 
     def encode(self, raw: Tensor) -> Tensor:
-        """Unpack bits, the lowest of a byte first, to -1 and +1; scale numbers to length 1."""
+        """Unpack bits to -1 and +1, the lowest of a byte first; scale numbers to length 1."""
         check_vectors(raw, self.width, self.name)
         if not self.packed:
             return F.normalize(raw.float(), dim=1)
         return unpack_bits(raw)[:, : self.dim].float() * 2 - 1
 
     def _tool(self) -> Any:
-        """Return OpenCV's object."""
+        """Return the object of OpenCV."""
         raise NotImplementedError
 
     def _used(self, scales: Array, image_size: tuple[int, int]) -> Array:
-        """Return the scales that OpenCV works with when it is given these."""
+        """Return the scales that OpenCV uses for given scales."""
         return scales
 
     def level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
-        """Return the octave and class_id fields of keypoints, int, where OpenCV reads them."""
+        """Return the octave and class_id fields of keypoints, int, if OpenCV reads them."""
         none = np.zeros(len(scales), int)
         return none, none
 
@@ -181,7 +179,7 @@ class OpenCVDescriptor:
             *(field.tolist() for field in self.level(used, size)),
             strict=True,
         )
-        # The response, which no extractor reads, tells afterwards which keypoints were kept.
+        # No extractor reads the response, so it is used to find out which keypoints were kept.
         given = [
             cv2.KeyPoint(x, y, diameter, angle, number, octave, level)
             for number, ((x, y), diameter, angle, octave, level) in enumerate(rows)
@@ -225,21 +223,21 @@ class OpenCVDescriptor:
 
 @contextmanager
 def _refusals(adapter: OpenCVDescriptor) -> Iterator[None]:
-    """Say what OpenCV has against the options of an adapter as an error of ours."""
+    """Raise errors of OpenCV about the options of an adapter as `InputError`."""
     import cv2
 
     try:
         yield
     except InvertDescError:
         raise
-    except (cv2.error, OverflowError, ValueError) as error:  # of whole numbers beyond 32 bits
+    except (cv2.error, OverflowError, ValueError) as error:  # for integers of more than 32 bits
         raise InputError(
             f"Expected options that OpenCV can work with, got {adapter}: {one_line(error)}"
         ) from error
 
 
 def find_class(name: str) -> Any:
-    """Return one of OpenCV's classes, which move between modules from version to version.
+    """Return a class of OpenCV; its module depends on the version.
 
     Raises:
         MissingDependencyError: The installed OpenCV has no such class.
@@ -263,15 +261,15 @@ def _detector(name: str) -> Any:
         return find_class("AgastFeatureDetector").create()
     from invertdesc.descriptors import create_descriptor
 
-    # Only ORB's own descriptor needs its wide border: on 16 faces kept for tuning, DAISY at 16
-    # pixels gave NCC 0.929 with `poisson`, at 31 0.879.
+    # Only ORB's own descriptor needs a wide border. On 16 faces for tuning, DAISY gave an NCC of
+    # 0.929 with `poisson` for 16 pixels, and 0.879 for 31.
     adapter = create_descriptor(name, **({"edge_threshold": 16} if name == "orb" else {}))
-    if not isinstance(adapter, OpenCVDescriptor):  # somebody's own under one of OpenCV's names
-        raise InputError(f"Expected {name!r} to be OpenCV's to detect with, got {adapter}.")
+    if not isinstance(adapter, OpenCVDescriptor):  # a user's adapter under a name of OpenCV
+        raise InputError(f"Expected {name!r} to be OpenCV's, to use its detector, got {adapter}.")
     return adapter._tool()
 
 
 def _points(found: Sequence[Any], diameter: float) -> Points:
-    """Convert OpenCV's keypoints, whose size is `diameter` for a sigma of 1 pixel."""
+    """Convert keypoints of OpenCV, whose size is `diameter` for a sigma of 1 pixel."""
     x, y, size, angle, response = rows_of(found).T
     return Points(np.stack([x, y], 1), size / diameter, angle.clip(min=0), response)

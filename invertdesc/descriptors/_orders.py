@@ -1,4 +1,4 @@
-"""The orders in which programs write vectors, and what undoes them."""
+"""The orders in which programs write vectors, and the inverse of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NATURAL, UNKNOWN = "in order", "unknown"
 
 
 def readings(name: str, raw: Tensor) -> dict[str, Reading]:
-    """Return what undoes each order that is known for a kind of vectors (N, D), by its name."""
+    """Return, by name, the inverse of each known order for a kind of vectors (N, D)."""
     if name in ("sift", "rootsift", "sift-kornia"):
         return {
             order: lambda v, c=columns: v[:, list(c)]  # type: ignore[misc]
@@ -37,12 +37,12 @@ def readings(name: str, raw: Tensor) -> dict[str, Reading]:
 
 @lru_cache
 def sift_orders(kornia: bool) -> Mapping[str, tuple[int, ...]]:
-    """Return, for each producer's order, the columns that bring it into that of an adapter.
+    """Return, for the order of each program, the columns that convert it to an adapter's order.
 
     Args:
-        kornia: Whether the adapter has kornia's order, not OpenCV's.
+        kornia: Whether the adapter has the order of kornia instead of OpenCV.
 
-    Source: VLFeat's, OpenMVG's and kornia's own documentation; OpenCV is [row][column][bin].
+    Source: the documentation of VLFeat, OpenMVG and kornia; OpenCV has [row][column][bin].
     """
     opencv = torch.arange(128).view(4, 4, 8)
     mirrored = opencv[..., [0, 7, 6, 5, 4, 3, 2, 1]]

@@ -1,4 +1,4 @@
-"""What adapters can do beyond extracting and encoding."""
+"""The abilities of adapters in addition to extracting and encoding."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ ABILITIES: dict[Ability, str] = {  # in words, for messages and tables
 
 
 def abilities(adapter: Descriptor) -> frozenset[Ability]:
-    """Return what an adapter can do beyond extracting and encoding.
+    """Return the abilities of an adapter in addition to extracting and encoding.
 
-    The member of that name says so: `unfolding`, `describe`, `respond`, `histograms`; `pattern`, or
-    one that ships; `on_grid`; and for numbers that `packed` is not set.
+    They are shown by the members `unfolding`, `describe`, `respond`, `histograms` and `on_grid`; by
+    `pattern`, or a pattern of the package; and for numbers by `packed`, which is then not set.
 
     >>> from invertdesc import create_descriptor
     >>> sorted(abilities(create_descriptor("orb")))
     ['describe', 'pattern', 'unfolding']
     """
     found: dict[Ability, bool] = {
-        # Of the class: the instance's is read from a file when it is asked for.
+        # Ask the class: the property of the instance reads a file.
         "unfolding": hasattr(type(adapter), "unfolding") or "unfolding" in vars(adapter),
         "describe": hasattr(adapter, "describe"),
         "respond": hasattr(adapter, "respond"),

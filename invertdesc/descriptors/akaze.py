@@ -15,14 +15,15 @@ from invertdesc.unfolding.frame import Frame
 class Akaze(OpenCVDescriptor):
     """AKAZE: 486 comparisons of means and derivatives between the cells of three grids (M-LDB).
 
-    Units of OpenCV and ours: scale = size / 3, because size is twice 1.5 sigma; orientation = angle
-    in radians; score = response. At given keypoints the nearest level of its scale space is
-    taken, whose blur may differ from the scale's. The last byte's two upper bits are not used.
+    Units of OpenCV, converted to those of invertdesc: scale = size / 3, because size is twice 1.5
+    sigma; orientation = angle in radians; score = response. At given keypoints the nearest level of
+    its scale space is used, whose blur may differ from the scale's. The last byte's two upper bits
+    are not used.
 
     Attributes:
-        threshold: The lower, the more keypoints.
-        octaves: Of its scale space.
-        octave_layers: Levels to an octave.
+        threshold: Detector threshold; a lower value gives more keypoints.
+        octaves: Number of octaves of the scale space.
+        octave_layers: Number of levels per octave.
 
     Source: Alcantarilla, Nuevo, Bartoli, "Fast explicit diffusion for accelerated features in
     nonlinear scale spaces", BMVC 2013.
@@ -48,7 +49,7 @@ class Akaze(OpenCVDescriptor):
 
     def level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
         """Return the octave and class_id fields of keypoints, int, as OpenCV sets them."""
-        # Octaves are halved images, down to 80 x 40 pixels.
+        # Each octave halves the image, down to 80 x 40 pixels.
         height, width = image_size
         octaves = 1
         while octaves < self.octaves and width >> octaves >= 80 and height >> octaves >= 40:

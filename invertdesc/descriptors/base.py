@@ -1,4 +1,4 @@
-"""What a descriptor adapter is."""
+"""The protocol of descriptor adapters."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Descriptor(Protocol):
-    """One kind of local descriptor: how to compute it, and how to read what it emits.
+    """One kind of local descriptor: how to compute it, and how to read its vectors.
 
-    `encode` and `unfolding` are the attacker's side: they need no image and no extractor library.
-    What an adapter can do beyond this protocol it shows by further members, see `abilities`.
+    `encode` and `unfolding` are for the attacker: they need no image and no extractor library.
+    Further members of an adapter show its other abilities, see `abilities`.
 
     >>> from invertdesc import create_descriptor
     >>> isinstance(create_descriptor("orb"), Descriptor)
@@ -47,7 +47,7 @@ class Descriptor(Protocol):
         """Detect and describe the keypoints of an image of shape (3, H, W), RGB in [0, 1]."""
 
     def encode(self, raw: Tensor) -> Tensor:
-        """Turn (N, ...) vectors as emitted into (N, dim) float32, the input of methods."""
+        """Convert (N, ...) vectors as emitted to (N, dim) float32, the input of methods."""
 
 
 class Describer(Descriptor, Protocol):
@@ -66,17 +66,17 @@ class JointUnfolding(Protocol):
 
 
 class Differentiable(Descriptor, Protocol):
-    """A descriptor whose vectors can be computed so that gradients pass to the picture."""
+    """A descriptor whose vectors are a differentiable function of the picture."""
 
     def respond(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
         """Describe one gray image (H, W) in [0, 1] at the keypoints of a batch of one.
 
-        The result is (M, ...), as `encode` takes it.
+        The result is (M, ...), the input of `encode`.
         """
 
 
 def is_packed(adapter: Descriptor) -> bool:
-    """Say whether vectors are emitted as bits, eight to a byte (`packed`)."""
+    """Return whether vectors are emitted as bits, eight to a byte (`packed`)."""
     return bool(getattr(adapter, "packed", False))
 
 
@@ -92,14 +92,14 @@ def width_of(adapter: Descriptor) -> int:
 
 
 def encoding_of(adapter: Descriptor) -> str:
-    """Return the name of what `encode` gives: another descriptor's, where they are the same."""
+    """Return the name of the encoded vectors; it differs if they are another descriptor's."""
     return str(getattr(adapter, "encoding", adapter.name))
 
 
 def opencv_diameter(adapter: Descriptor | None) -> float:
-    """Return OpenCV's size of a keypoint whose scale is 1, for the descriptor of an adapter.
+    """Return OpenCV's size of a keypoint with scale 1, for the descriptor of an adapter.
 
-    That is 2 for SIFT, and for descriptors that are none of OpenCV's.
+    It is 2 for SIFT, and for descriptors that OpenCV does not have.
     """
     return float(getattr(adapter, "diameter", 2.0))
 
@@ -108,7 +108,7 @@ def check_vectors(raw: Tensor, width: int, name: str) -> None:
     """Check the shape of vectors as emitted.
 
     Raises:
-        InputError: Not (N, width).
+        InputError: The shape is not (N, width).
     """
     if raw.ndim != 2 or raw.shape[1] != width:
         raise InputError(
@@ -120,7 +120,7 @@ def check_most(most: int | None) -> None:
     """Check the option `max_num_keypoints`.
 
     Raises:
-        InputError: Below 1.
+        InputError: The value is below 1.
     """
     if most is not None and most < 1:
         raise InputError(f"Expected max_num_keypoints >= 1 or None, got {most}.")
@@ -130,7 +130,7 @@ def check_image_of(features: LocalFeatures, image: Tensor) -> None:
     """Check that features are of an image (3, H, W) of this size.
 
     Raises:
-        InputError: They are not.
+        InputError: The sizes differ.
     """
     if features.image_size != tuple(image.shape[-2:]):
         raise InputError(

@@ -13,8 +13,8 @@ from invertdesc.unfolding.frame import Frame
 class BoostDesc(OpenCVDescriptor):
     """BinBoost: 256 bits, boosted from gradient directions in a patch of 13.5 scales, turned.
 
-    Units of OpenCV and ours: scale = size / 2 with OpenCV's factor 6.75, for whatever detector;
-    orientation = angle in radians. OpenCV 4 and 5 differ in about one bit of 300.
+    Units of OpenCV, converted to those of invertdesc: scale = size / 2 with OpenCV's factor 6.75,
+    for any detector; orientation = angle in radians. OpenCV 4 and 5 differ in about one bit of 300.
 
     Source: Trzcinski, Christoudias, Fua, Lepetit, "Boosting binary keypoint descriptors", CVPR
     2013.

@@ -13,8 +13,8 @@ from invertdesc.unfolding.frame import Frame
 class Brief(OpenCVDescriptor):
     """BRIEF: 512 comparisons of small means in a window of 48 pixels, neither scaled nor turned.
 
-    It has no orientation. Scales are those of the detector: its size over what it stores for
-    a sigma of 1 pixel, 13.5 for ORB.
+    It has no orientation. Scales are those of the detector: its size divided by its size for a
+    sigma of 1 pixel, which is 13.5 for ORB.
 
     Source: Calonder, Lepetit, Strecha, Fua, "BRIEF: binary robust independent elementary
     features", ECCV 2010.

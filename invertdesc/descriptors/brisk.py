@@ -15,13 +15,13 @@ from invertdesc.unfolding.frame import Frame
 class Brisk(OpenCVDescriptor):
     """BRISK: 512 comparisons of blurred points on rings.
 
-    Units of OpenCV and ours: scale = size / 2.7; orientation = angle in radians, which BRISK
-    always finds itself; score = response. Smaller keypoints are drawn as if of size 7.2, and the
-    scale tells so.
+    Units of OpenCV, converted to those of invertdesc: scale = size / 2.7; orientation = angle in
+    radians, which BRISK always finds itself; score = response. Smaller keypoints are described as
+    if they had size 7.2; the scale is set accordingly.
 
     Attributes:
-        threshold: The lower, the more keypoints.
-        octaves: Of its scale space.
+        threshold: Detector threshold; a lower value gives more keypoints.
+        octaves: Number of octaves of the scale space.
 
     Source: Leutenegger, Chli, Siegwart, "BRISK: binary robust invariant scalable keypoints",
     ICCV 2011.

@@ -1,4 +1,4 @@
-"""Notice vectors, angles and scales in another form than their adapter's."""
+"""Find out whether vectors, angles and scales have another form than the adapter's."""
 
 from __future__ import annotations
 
@@ -23,34 +23,38 @@ if TYPE_CHECKING:
     from invertdesc.features.local import LocalFeatures
 
 LAGS = (1, 2, 3, 8, 16, 32, 64)
-# Measured with SIFT on 18 pictures of 61 keypoints and more: likeness is 0.65 to 0.95 in the right
-# order, which always leads, and 0.15 at most in a random one; the next best trails by 0.03 to 0.2.
+# Measured with SIFT on 18 pictures of at least 61 keypoints: likeness is 0.65 to 0.95 in the
+# correct order, which is always the best, and at most 0.15 in a random one. The second best order
+# is worse by 0.03 to 0.2.
 STRANGE, SPREAD = 0.3, 0.03
-# Sum over length of vectors, means of 17 pictures: SIFT 5.6 to 7.0, RootSIFT 7.4 to 8.9. Of 100
-# further ones 3 of SIFT and 1 of RootSIFT lie on the wrong side; orders were told right in all.
+# Sum divided by length of vectors, means of 17 pictures: SIFT 5.6 to 7.0, RootSIFT 7.4 to 8.9. Of
+# 100 further pictures 3 of SIFT and 1 of RootSIFT are on the wrong side; orders were found
+# correctly in all.
 ROOT_SUM, ROOT_SPREAD = 7.2, 0.1
-PLAUSIBLE = 0.02  # share of an order that the pieces of a picture are asked about
-# Measured on 18 pictures with upright and turned SIFT: by the fingerprint alone, no right order was
-# taken for another with more than 0.6; pieces that agree told each order right.
-SURE, ENOUGH = 0.95, 200  # share, and vectors, at which a store is read in the order found
+PLAUSIBLE = 0.02  # orders with a larger share are compared by the agreement of pieces
+# Measured on 18 pictures with upright and turned SIFT: by the fingerprint alone, no wrong order had
+# a share above 0.6; where pieces agree, each order was found correctly.
+SURE, ENOUGH = 0.95, 200  # share and number of vectors from which a store is corrected
 PLACEHOLDERS = "placeholders"
 
 
 @dataclass(frozen=True)
 class Check:
-    """What features look like.
+    """The result of a check of features.
 
     Attributes:
-        expected: Registry name of what the vectors are said to be.
-        descriptor: Registry name of what they look like; `"sift"` and `"rootsift"` are told apart.
-        layout: How they are ordered: `"in order"`, an order's name such as `"VLFeat's order"`,
-            `"placeholders"` for what is no descriptor, or `"unknown"` where nothing known fits.
-        confidence: 0 to 1, how far this stands out from the alternatives.
-        advice: What to do, in a sentence.
-        count: Vectors that were looked at.
-        order: Columns that bring the vectors into the adapter's order, `descriptors[:, order]`;
-            None where none need be moved or columns alone do not mend it.
-        frames: What angles and scales look like; None where there is nothing to compare.
+        expected: Registry name of the descriptor that the features name.
+        descriptor: Registry name of the descriptor that they look like, also `"sift"` or
+            `"rootsift"`.
+        layout: Order of the values: `"in order"`, the name of an order such as `"VLFeat's order"`,
+            `"placeholders"` for vectors that are no descriptors, or `"unknown"` if no known order
+            fits.
+        confidence: Confidence in this result compared with the alternatives, from 0 to 1.
+        advice: Advice in a sentence.
+        count: Number of checked vectors.
+        order: Columns that convert the vectors to the adapter's order, `descriptors[:, order]`;
+            None if no change is needed, or if a change of columns is not enough.
+        frames: Result for angles and scales; None if there is nothing to compare.
 
     >>> Check("sift", "rootsift", "in order", 0.9, "Take 'rootsift'.", 500).ok
     False
@@ -67,7 +71,7 @@ class Check:
 
     @property
     def looks_like(self) -> str:
-        """What the vectors look like: a name, with the order where it is another, or `layout`."""
+        """Descriptor that the vectors look like, with its order if it is another, or `layout`."""
         if self.layout == NATURAL:
             return self.descriptor
         known = self.layout not in (UNKNOWN, PLACEHOLDERS)
@@ -75,39 +79,39 @@ class Check:
 
     @property
     def frames_ok(self) -> bool:
-        """Whether nothing speaks against angles and scales."""
+        """Whether angles and scales look correct."""
         change = None if self.frames is None else self.frames.change
         return change is None or change.is_none
 
     @property
     def ok(self) -> bool:
-        """Whether nothing speaks against what the features are said to be."""
+        """Whether the features look correct."""
         return self.looks_like == self.expected and self.frames_ok
 
     @property
     def certain(self) -> bool:
-        """Whether this is clear enough to act upon: 95 % sure, of 200 vectors and more."""
-        told = self.frames is None or self.frames.change is not None
+        """Whether the result is certain: 95 % sure, from at least 200 vectors."""
+        certain = self.frames is None or self.frames.change is not None
         known = self.layout not in (UNKNOWN, PLACEHOLDERS)
-        return told and known and self.count >= ENOUGH and self.share >= SURE
+        return certain and known and self.count >= ENOUGH and self.share >= SURE
 
     @property
     def share(self) -> float:
-        """How sure the least sure part is, 0 to 1."""
+        """Confidence in the least certain part, from 0 to 1."""
         if self.frames is None or self.frames.change is None:
             return self.confidence
         return min(self.confidence, self.frames.confidence)
 
     @property
     def summary(self) -> str:
-        """What the features look like and how sure that is, in a line."""
+        """One line of text about the result and its confidence."""
         change = "" if self.frames is None else str(self.frames.change or "")
         wrong = f", {change}" if change else ""
         return f"{self.looks_like}{wrong} ({100 * self.share:.0f} % sure)"
 
     @property
     def faults(self) -> str:
-        """What `mend` changes but for the name, in words; nothing where nothing is wrong."""
+        """Description of what `mend` changes, except the name; empty if nothing is wrong."""
         parts = []
         if self.layout not in (NATURAL, UNKNOWN, PLACEHOLDERS):
             parts.append(f"vectors in another order ({self.layout})")
@@ -116,13 +120,13 @@ class Check:
         return " and ".join(filter(None, parts))
 
     def mend(self, features: LocalFeatures) -> LocalFeatures:
-        """Return features with vectors, angles and scales as they should be.
+        """Return features with corrected vectors, angles and scales.
 
         Args:
-            features: Those that were checked, or others of the same source.
+            features: The checked features, or others of the same source.
 
         Raises:
-            InputError: It is not known what the vectors are.
+            InputError: The order of the vectors is unknown.
 
         >>> from skimage.data import camera
         >>> from invertdesc import extract
@@ -133,7 +137,7 @@ class Check:
         (False, True)
         """
         if self.layout in (UNKNOWN, PLACEHOLDERS):
-            raise InputError(f"Expected vectors of an order that is known to mend. {self.advice}")
+            raise InputError(f"Expected vectors in a known order, to mend them. {self.advice}")
         vectors = features.descriptors
         if self.layout != NATURAL:
             vectors = readings(self.expected, vectors)[self.layout](vectors)
@@ -145,21 +149,21 @@ class Check:
 def check(
     features: LocalFeatures | Sequence[LocalFeatures], *, descriptor: str | Descriptor | None = None
 ) -> Check:
-    """Compare features with what their descriptor's look like.
+    """Check whether features look like those of their descriptor.
 
-    Means of the columns and correlations of columns near each other make a fingerprint; the vectors
-    are read in each order that is known for their kind and the one whose fingerprint comes nearest
-    is named. A hundred keypoints are plenty, ten are few. Where a descriptor turns or grows with
-    its keypoint, the pieces of the picture that keypoints tell of must agree where they overlap:
-    that confirms the order, and shows angles in degrees or turning the other way and scales that
-    are diameters.
+    The means of columns and the correlations of nearby columns are a fingerprint. It is computed
+    for each known order of the vectors, and the order with the closest fingerprint is the result. A
+    hundred keypoints are enough, ten are few. If a descriptor turns or grows with its keypoint, its
+    unfolded pieces must agree where they overlap. This confirms the order, and shows angles in
+    degrees or of the opposite direction, and scales that are diameters.
 
     Args:
-        features: Of one image, or of several of one source.
-        descriptor: Name or adapter; None takes the one that the features name.
+        features: Features of one image, or of several images of one source.
+        descriptor: Name or adapter; None for the one that the features name.
 
     Raises:
-        InputError: No features, vectors of another length, or a descriptor without statistics.
+        InputError: There are no features, vectors have another length, or there are no statistics
+            of the descriptor.
 
     >>> from skimage.data import camera
     >>> from invertdesc import extract
@@ -167,7 +171,7 @@ def check(
     >>> check(features).ok
     True
     >>> check(replace(features, orientations=-features.orientations)).advice
-    'Mend orientations turning the other way: check(features).mend(features).'
+    'Mend orientations of the opposite direction: check(features).mend(features).'
     """
     images = list(features) if isinstance(features, Sequence) else [features]
     if not images:
@@ -195,10 +199,10 @@ def check(
 
 
 def fingerprint(vectors: Tensor) -> Tensor:
-    """Return (1 + 7, D) float32: column means, and correlations with the column 1, 2, ... 64 on.
+    """Return (1 + 7, D) float32: column means, and correlations with columns at 1, 2, ... 64.
 
     Args:
-        vectors: (N, D) float, as the descriptor's `encode` returns them.
+        vectors: (N, D) float, as returned by the descriptor's `encode`.
 
     Raises:
         InputError: There are no vectors.
@@ -220,7 +224,7 @@ def fingerprint(vectors: Tensor) -> Tensor:
 
 
 def _form(raw: Tensor, name: str) -> tuple[str, float]:
-    """Say whether SIFT's root was taken, and how sure that is; other names stay as they are."""
+    """Decide between SIFT and RootSIFT, with a confidence; other names are not changed."""
     if name not in ("sift", "rootsift") or not len(raw):
         return name, 1.0
     total = float(F.normalize(raw.float(), dim=1).sum(1).mean())
@@ -229,7 +233,7 @@ def _form(raw: Tensor, name: str) -> tuple[str, float]:
 
 
 def _shares(raw: Tensor, adapter: Descriptor, form: str) -> dict[str, float]:
-    """Return how likely each order is, and that it is none of them, by the fingerprint alone."""
+    """Return the probability of each order, and of none of them, by the fingerprint alone."""
     sift = adapter.name in ("sift", "rootsift")
     wanted = _reference("sift" if sift else adapter.name)
     likeness = {}
@@ -249,11 +253,11 @@ def _shares(raw: Tensor, adapter: Descriptor, form: str) -> dict[str, float]:
 def _confirmed(
     images: Sequence[LocalFeatures], adapter: Descriptor, form: str, shares: dict[str, float]
 ) -> tuple[str, float, FrameCheck | None]:
-    """Return the order, its share, and what angles and scales look like in it.
+    """Return the order, its share, and the result for angles and scales in it.
 
-    How well the pieces of a picture agree tells more than the fingerprint, where it tells anything.
+    If the agreement of pieces gives a result, it has priority over the fingerprint.
     """
-    # Not before: it loads what paints, which stores need not wait for.
+    # Imported late: it loads the painting op, which stores do not need.
     from invertdesc.descriptors._frames import check_frames
 
     reader = resolve_descriptor(form) if form != adapter.name else adapter
@@ -267,13 +271,15 @@ def _confirmed(
                 for image in images
             ]
             found[one] = check_frames(ordered, reader)
-    told = {one: frames for one, frames in found.items() if frames is not None and frames.told}
-    if not told:
+    compared = {
+        one: frames for one, frames in found.items() if frames is not None and frames.conclusive
+    }
+    if not compared:
         return layout, shares[layout], found[layout]
-    best = max(told, key=lambda one: told[one].agreement)
-    agreements = torch.tensor([frames.agreement for frames in told.values()])
-    share = float(agreements.div(SPREAD).softmax(0)[list(told).index(best)])
-    return best, max(share, shares[layout]) if best == layout else share, told[best]
+    best = max(compared, key=lambda one: compared[one].agreement)
+    agreements = torch.tensor([frames.agreement for frames in compared.values()])
+    share = float(agreements.div(SPREAD).softmax(0)[list(compared).index(best)])
+    return best, max(share, shares[layout]) if best == layout else share, compared[best]
 
 
 def _advice(found: Check) -> str:
@@ -283,14 +289,12 @@ def _advice(found: Check) -> str:
     if found.descriptor != found.expected:
         advice.append(f"Read them as {found.descriptor!r}: descriptor={found.descriptor!r}.")
     if found.frames is not None and found.frames.change is None:
-        advice.append(
-            "Whether angles and scales are right cannot be told: pieces overlap too little."
-        )
+        advice.append("Angles and scales cannot be checked: pieces overlap too little.")
     return " ".join(advice) or "Nothing to do."
 
 
 def _columns(raw: Tensor, name: str, layout: str) -> tuple[int, ...] | None:
-    """Return the columns that an order takes; None where it turns bits, or where none move."""
+    """Return the columns of an order; None if it reverses bits, or changes nothing."""
     numbers = torch.arange(raw.shape[1]).to(raw.dtype)[None]
     moved = readings(name, raw)[layout](numbers)[0].long().tolist()
     alone = sorted(moved) == list(range(len(moved)))
@@ -298,13 +302,13 @@ def _columns(raw: Tensor, name: str, layout: str) -> tuple[int, ...] | None:
 
 
 def _strange(expected: str, count: int, confidence: float) -> Check:
-    few = f" {count} keypoints are few to judge by; give more." if count < 50 else ""
-    advice = f"These vectors do not look like {expected!r}, nor like an order known for it.{few}"
+    few = f" {count} keypoints are few; give more." if count < 50 else ""
+    advice = f"These vectors do not look like {expected!r} in any known order.{few}"
     return Check(expected, expected, UNKNOWN, confidence, advice, count)
 
 
 def _likeness(vectors: Tensor, wanted: Tensor) -> float:
-    """Return the mean correlation, over the rows of the fingerprint, with the one wanted."""
+    """Return the mean correlation with another fingerprint, over its rows."""
     if len(vectors) < 2:
         return 0.0
     found = fingerprint(vectors)

@@ -15,9 +15,9 @@ from invertdesc.unfolding.frame import Frame
 class Freak(OpenCVDescriptor):
     """FREAK: 512 comparisons of blurred points, denser in the middle as on a retina.
 
-    Units of OpenCV and ours: size = 2.7 scale, as of FAST and AGAST; orientation = angle in
-    radians, which FREAK always finds itself. Smaller keypoints are drawn as if of size 7, and the
-    scale tells so.
+    Units of OpenCV, converted to those of invertdesc: size = 2.7 scale, as of FAST and AGAST;
+    orientation = angle in radians, which FREAK always finds itself. Smaller keypoints are described
+    as if they had size 7; the scale is set accordingly.
 
     Source: Alahi, Ortiz, Vandergheynst, "FREAK: fast retina keypoint", CVPR 2012.
     """

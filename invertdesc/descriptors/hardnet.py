@@ -21,15 +21,15 @@ from invertdesc.unfolding.unfolding import Unfolding
 class HardNet(KorniaDescriptor):
     """HardNet: a network from a patch of 32 x 32 pixels to 128 numbers of length 1.
 
-    It ships without an unfolding, because its vectors depend on the weights; fit one:
-    `invertdesc fit --descriptor hardnet --data DIR`.
+    It ships without an unfolding, because its vectors depend on the weights; fit one
+    with `fit_unfolding`.
 
     Attributes:
-        detector: Registry name of the descriptor whose keypoints are taken.
-        max_num_keypoints: Keep only that many, the highest scores; None for all.
-        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
-        weights: File of a state dict (.safetensors, .pth, .pt), as the authors or kornia publish;
-            None for kornia's own, which it downloads and caches.
+        detector: Registry name of the descriptor whose keypoints are used.
+        max_num_keypoints: Maximum number of keypoints, by score; None for all.
+        gray: Gray mode `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+        weights: File of a state dict (.safetensors, .pth, .pt), in the format of the authors or of
+            kornia; None for kornia's own, which it downloads and caches.
 
     Source: Mishchuk, Mishkin, Radenovic, Matas, "Working hard to know your neighbor's margins:
     local descriptor learning loss", NIPS 2017.
@@ -42,16 +42,15 @@ class HardNet(KorniaDescriptor):
 
     @property
     def unfolding(self) -> Unfolding:
-        """None ships.
+        """Not in the package.
 
         Raises:
             FileError: Always; it says how to fit one.
         """
         raise FileError(
             f"Expected an unfolding for {self.name!r}, whose vectors depend on its weights; none "
-            f"ships. Fit one in seconds: invertdesc fit --descriptor {self.name} --data DIR, and "
-            "pass it as unfolding=Unfolding.load(FILE)."
-        )
+            "ships. Fit one in seconds with fit_unfolding, and pass it as unfolding=."
+        ).with_hint("fit_unfolding", descriptor=self.name)
 
     def _build(self, kornia_feature: Any) -> nn.Module:
         make = getattr(kornia_feature, self.kornia_class)
@@ -62,7 +61,7 @@ class HardNet(KorniaDescriptor):
             return network
         try:
             network = make(pretrained=True)
-        except (OSError, RuntimeError) as error:  # kornia tries its mirrors, then gives up
+        except (OSError, RuntimeError) as error:  # kornia tried all its mirrors
             raise FileError(
                 f"Expected weights for {self.name!r}, which kornia downloads; it could not. Pass a "
                 f"file: create_descriptor({self.name!r}, weights=PATH)."
@@ -74,7 +73,7 @@ class HardNet(KorniaDescriptor):
 class SosNet(HardNet):
     """SOSNet: a network from a patch of 32 x 32 pixels to 128 numbers of length 1.
 
-    Attributes are those of `HardNet`, and what is said there of the unfolding holds here.
+    The attributes are those of `HardNet`. As for `HardNet`, an unfolding must be fitted.
 
     Source: Tian, Yu, Fan, Wu, Heijnen, Balntas, "SOSNet: second order similarity regularization for
     local descriptor learning", CVPR 2019.
@@ -88,7 +87,7 @@ class SosNet(HardNet):
 class HyNet(HardNet):
     """HyNet: a network from a patch of 32 x 32 pixels to 128 numbers of length 1.
 
-    Attributes are those of `HardNet`, and what is said there of the unfolding holds here.
+    The attributes are those of `HardNet`. As for `HardNet`, an unfolding must be fitted.
 
     Source: Tian, Barroso Laguna, Ng, Balntas, Mikolajczyk, "HyNet: learning local descriptor with
     hybrid similarity measure and triplet loss", NeurIPS 2020.
@@ -99,10 +98,10 @@ class HyNet(HardNet):
 
 
 def _fill(network: nn.Module, path: Path, name: str) -> None:
-    """Fill a network with the weights in a file.
+    """Load the weights of a file into a network.
 
     Raises:
-        FileError: Missing, unreadable, or of another network.
+        FileError: The file is missing, unreadable, or of another network.
     """
     existing_file(path, f"weights for {name!r}")
     from safetensors import SafetensorError

@@ -1,4 +1,4 @@
-"""Dense HOG as scikit-image computes it."""
+"""Dense HOG by scikit-image."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from invertdesc.image import to_gray, to_uint8
 if TYPE_CHECKING:
     from invertdesc.features.batch import FeatureBatch
 
-CLIP = 0.2  # of a block of length 1, above which L2-Hys cuts
-FLOOR = 1e-5  # of a block's norm, as scikit-image adds
+CLIP = 0.2  # L2-Hys limits the values of a block of length 1 to this
+FLOOR = 1e-5  # added to a block's norm, as in scikit-image
 
 BlockNorm: TypeAlias = Literal["L1", "L1-sqrt", "L2", "L2-Hys"]
 
@@ -29,17 +29,17 @@ BlockNorm: TypeAlias = Literal["L1", "L1-sqrt", "L2", "L2-Hys"]
 class Hog(DenseHog):
     """Dense HOG of the whole picture: histograms of unsigned gradients in cells of 8 x 8 pixels.
 
-    Defaults are scikit-image's. A row is a block of cells: its vector is `hog(...)[by, bx]`,
-    flattened (cell row, cell column, bin), the keypoint its middle and the scale the side
-    of a cell in pixels. `from_vector` takes what `skimage.feature.hog` returned to somebody.
+    Defaults are those of scikit-image. A row is a block of cells: its vector is `hog(...)[by, bx]`,
+    flattened (cell row, cell column, bin), its keypoint is the middle of the block, and its scale
+    is the side of a cell in pixels. `from_vector` converts a result of `skimage.feature.hog`.
 
     Attributes:
-        orientations: Bins over half a turn.
-        pixels_per_cell: Side of a cell.
-        cells_per_block: Cells along a side of a block, which are normalised together.
-        block_norm: As scikit-image calls them: `"L1"`, `"L1-sqrt"`, `"L2"` or `"L2-Hys"`.
-        transform_sqrt: Take the root of the picture first.
-        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+        orientations: Number of bins over half a turn.
+        pixels_per_cell: Side of a cell in pixels.
+        cells_per_block: Cells per side of a block; a block is normalised as a whole.
+        block_norm: Normalisation, as in scikit-image: `"L1"`, `"L1-sqrt"`, `"L2"` or `"L2-Hys"`.
+        transform_sqrt: Whether to take the square root of the picture first.
+        gray: Gray mode `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
 
     >>> Hog(cells_per_block=2).from_vector(torch.zeros(3 * 5 * 36), (32, 48))
     LocalFeatures(15 x 'hog' of 36 float32, image 48 x 32, without orientations, scores)
@@ -78,11 +78,12 @@ class Hog(DenseHog):
     def respond(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
         """Describe one gray image (H, W) at the blocks of a batch of one; differentiable.
 
-        The numbers are scikit-image's. Its bins are hard, and a direction's gradient would be 0: so
-        gradients are those of bins that share a direction out between the two nearest.
+        The values are those of scikit-image. Its bins are hard, so the gradient by direction would
+        be 0. Therefore gradients are those of soft bins, which distribute a direction over the two
+        nearest bins.
 
         Raises:
-            InputError: Cells of another side than `pixels_per_cell`.
+            InputError: The cells have another side than `pixels_per_cell`.
         """
         side, cells = self.pixels_per_cell, self.cells_per_block
         if not len(batch.keypoints):
@@ -90,7 +91,7 @@ class Hog(DenseHog):
         if batch.scales is not None and not bool((batch.scales == side).all()):
             raise InputError(
                 f"Expected blocks of cells of {side} pixels, got others. Make the descriptor with "
-                "pixels_per_cell as they have."
+                "their pixels_per_cell."
             )
         picture = root(gray.clamp(min=0)) if self.transform_sqrt else gray
         right = F.pad(picture[:, 2:] - picture[:, :-2], (1, 1))
@@ -110,7 +111,7 @@ class Hog(DenseHog):
         return self._normalised(blocks.movedim(2, -1).flatten(2)[row, column])
 
     def _normalised(self, blocks: Tensor) -> Tensor:
-        """Normalise blocks (N, D) as `block_norm` says."""
+        """Normalise blocks (N, D) by `block_norm`."""
         if self.block_norm.startswith("L1"):
             blocks = blocks / (blocks.sum(1, keepdim=True) + FLOOR)
             return blocks if self.block_norm == "L1" else root(blocks)

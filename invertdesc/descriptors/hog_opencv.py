@@ -1,4 +1,4 @@
-"""Dense HOG as OpenCV computes it."""
+"""Dense HOG by OpenCV."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from invertdesc.image import to_gray, to_uint8
 
 @dataclass(frozen=True, kw_only=True)
 class HogOpenCV(DenseHog):
-    """Dense HOG by OpenCV: blocks under a Gaussian, pixels shared out between cells and bins.
+    """Dense HOG by OpenCV: Gaussian weights in blocks, pixels distributed over cells and bins.
 
-    The window is the picture, the block stride one cell. OpenCV writes blocks, and cells in a
-    block, column by column; rows here are as in `Hog`: cell row, cell column, bin. `from_vector`
-    takes what `cv2.HOGDescriptor.compute` returned to somebody.
+    The window is the picture, and the block stride is one cell. OpenCV writes blocks, and cells in
+    a block, column by column. Rows of features have the order of `Hog`: cell row, cell column, bin.
+    `from_vector` converts a result of `cv2.HOGDescriptor.compute`.
 
     Attributes:
-        orientations: Bins over half a turn, or over a full one where `signed`.
-        pixels_per_cell: Side of a cell.
-        cells_per_block: Cells along a side of a block, which are normalised together.
-        clip: Of the numbers of a block of length 1 (L2-Hys).
-        gamma_correction: Take the root of the picture first. OpenCV 5 does by default, 4 does not.
-        signed: Tell a gradient from its opposite.
-        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+        orientations: Number of bins over half a turn, or over a full turn if `signed`.
+        pixels_per_cell: Side of a cell in pixels.
+        cells_per_block: Cells per side of a block; a block is normalised as a whole.
+        clip: Limit of the values of a block of length 1 (L2-Hys).
+        gamma_correction: Whether to take the square root of the picture first. It is the default in
+            OpenCV 5, but not in OpenCV 4.
+        signed: Whether to distinguish a gradient from its opposite.
+        gray: Gray mode `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
 
     >>> HogOpenCV().from_vector(torch.zeros(3 * 5 * 36), (32, 48))
     LocalFeatures(15 x 'hog-opencv' of 36 float32, image 48 x 32, without orientations, scores)
@@ -42,17 +43,18 @@ class HogOpenCV(DenseHog):
     signed: bool = False
 
     name: ClassVar[str] = "hog-opencv"
-    # Ratios of blocks are not exact here. Best of 0, 0.02, 0.1, 0.3 on 24 training pictures.
+    # Ratios of blocks are not exact here. This is the best of 0, 0.02, 0.1, 0.3 on 24 training
+    # pictures.
     drift: ClassVar[float] = 0.02
 
     @property
     def turn(self) -> bool:
-        """Whether bins cover the full turn, so that gradients keep their signs."""
+        """Whether bins cover the full turn, so gradients have signs."""
         return self.signed
 
     @property
     def lean(self) -> float:
-        """How much more the cells right and below in a block weigh, as a logarithm.
+        """Logarithm of the larger weight of the right and lower cells of a block.
 
         OpenCV centres a block's Gaussian half a pixel to the right and below. Measured on 160
         pictures with blocks of 2 x 2 cells: 0.11 and 0.09; it falls with the Gaussian's variance.
@@ -79,7 +81,7 @@ class HogOpenCV(DenseHog):
                 0,  # histogramNormType: L2-Hys, the only one
                 self.clip,
                 self.gamma_correction,
-                1,  # nlevels, of detection alone
+                1,  # nlevels, only for detection
                 self.signed,
             )
             pixels = to_uint8(to_gray(image, self.gray))

@@ -15,14 +15,14 @@ from invertdesc.unfolding.frame import Frame
 class Kaze(OpenCVDescriptor):
     """KAZE: sums of gradients and of their sizes in 4 x 4 cells, 64 numbers of length 1.
 
-    Units of OpenCV and ours: scale = size / 2; orientation = angle in radians, which KAZE always
-    finds itself; score = response. At given keypoints the nearest level of its scale space is
-    taken, whose blur may differ from the scale's.
+    Units of OpenCV, converted to those of invertdesc: scale = size / 2; orientation = angle in
+    radians, which KAZE always finds itself; score = response. At given keypoints the nearest level
+    of its scale space is used, whose blur may differ from the scale's.
 
     Attributes:
-        threshold: The lower, the more keypoints.
-        octaves: Of its scale space.
-        octave_layers: Levels to an octave.
+        threshold: Detector threshold; a lower value gives more keypoints.
+        octaves: Number of octaves of the scale space.
+        octave_layers: Number of levels per octave.
 
     Source: Alcantarilla, Bartoli, Davison, "KAZE features", ECCV 2012.
     """
@@ -36,7 +36,7 @@ class Kaze(OpenCVDescriptor):
     native: ClassVar[str | None] = "kaze"
     dim: ClassVar[int] = 64
     width: ClassVar[int] = 64
-    frame: ClassVar[Frame] = Frame(support=20.0)  # of 24, the outer ones tell less
+    frame: ClassVar[Frame] = Frame(support=20.0)  # of 24; the outer scales matter less
     orients: ClassVar[bool] = True
 
     def _tool(self) -> Any:
@@ -47,6 +47,6 @@ class Kaze(OpenCVDescriptor):
     def level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
         """Return the octave and class_id fields of keypoints, int, as OpenCV sets them."""
         level = np.rint(self.octave_layers * np.log2(scales / 1.6))
-        # Its derivatives are not computed at level 0, and the vector would be NaN.
+        # OpenCV computes no derivatives at level 0; the vector would be NaN.
         level = np.clip(level, 1, self.octaves * self.octave_layers - 1).astype(int)
         return level // self.octave_layers, level

@@ -13,9 +13,9 @@ from invertdesc.unfolding.frame import Frame
 class Latch(OpenCVDescriptor):
     """LATCH: 512 comparisons of triplets of small patches in a window of 48 pixels, turned.
 
-    Units of OpenCV and ours: orientation = angle in radians. The window does not grow with the
-    scale, which is the detector's: its size over what it stores for a sigma of 1 pixel, 13.5 for
-    ORB.
+    Units of OpenCV, converted to those of invertdesc: orientation = angle in radians. The window
+    does not grow with the scale. Scales are those of the detector: its size divided by its size for
+    a sigma of 1 pixel, which is 13.5 for ORB.
 
     Source: Levi, Hassner, "LATCH: learned arrangements of three patch codes", WACV 2016.
     """

@@ -14,12 +14,12 @@ from invertdesc.descriptors._kornia import KorniaDescriptor
 class Mkd(KorniaDescriptor):
     """MKD without whitening: 238 numbers of length 1, kernels of gradients and their places.
 
-    The whitened variants need data that kornia downloads; this one needs none.
+    The whitened variants need data that kornia downloads; this variant needs none.
 
     Attributes:
-        detector: Registry name of the descriptor whose keypoints are taken.
-        max_num_keypoints: Keep only that many, the highest scores; None for all.
-        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+        detector: Registry name of the descriptor whose keypoints are used.
+        max_num_keypoints: Maximum number of keypoints, by score; None for all.
+        gray: Gray mode `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
 
     Source: Mukundan, Tolias, Bursuc, Jegou, Chum, "Understanding and improving kernel local
     descriptors", IJCV 2019.

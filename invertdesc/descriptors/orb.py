@@ -16,16 +16,16 @@ from invertdesc.unfolding.frame import Frame
 class Orb(OpenCVDescriptor):
     """ORB: 256 comparisons of small means, in a patch of 31 pixels of a pyramid's level, turned.
 
-    Units of OpenCV and ours: scale = size / 13.5, so that size 31 of the first level is sigma 2.3;
-    orientation = angle in radians; score = response (Harris). At given keypoints the nearest level
-    of the pyramid is taken, and its scale is told.
+    Units of OpenCV, converted to those of invertdesc: scale = size / 13.5, so size 31 of the first
+    level is sigma 2.3; orientation = angle in radians; score = response (Harris). At given
+    keypoints the nearest level of the pyramid is used, and the result has its scale.
 
     Attributes:
-        max_num_keypoints: At most that many are looked for.
-        fast_threshold: The lower, the more keypoints.
-        scale_factor: From one level of the pyramid to the next.
-        levels: Of the pyramid.
-        edge_threshold: No keypoint is nearer to the border, in pixels.
+        max_num_keypoints: Maximum number of keypoints.
+        fast_threshold: Threshold of FAST; a lower value gives more keypoints.
+        scale_factor: Scale factor between levels of the pyramid.
+        levels: Number of levels of the pyramid.
+        edge_threshold: Smallest distance of keypoints from the border, in pixels.
 
     Source: Rublee, Rabaud, Konolige, Bradski, "ORB: an efficient alternative to SIFT or SURF",
     ICCV 2011.

@@ -43,7 +43,7 @@ def list_descriptors(pattern: str = "*") -> list[str]:
 
 
 def register_descriptor(name: str) -> Callable[[A], A]:
-    """Register the class or function below as a factory of adapters, under a new name.
+    """Return a decorator that registers a class or function as a factory of adapters.
 
     >>> @register_descriptor("sift")
     ... def keen_sift():
@@ -55,10 +55,10 @@ def register_descriptor(name: str) -> Callable[[A], A]:
 
 
 def resolve_descriptor(descriptor: str | Descriptor) -> Descriptor:
-    """Return an adapter as it is, or create the one of that name.
+    """Return an adapter unchanged, or create the adapter of a name.
 
     Raises:
-        InputError: Neither, or no such name.
+        InputError: The value is neither, or the name is unknown.
     """
     if isinstance(descriptor, str):
         return create_descriptor(descriptor)

@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 class Sift(OpenCVDescriptor):
     """SIFT: 4 x 4 histograms of 8 gradient directions, 128 numbers of 0 to 255.
 
-    Units of OpenCV and ours: scale = size / 2, orientation = angle in radians, score = response.
+    Units of OpenCV, converted to those of invertdesc: scale = size / 2, orientation = angle in
+    radians, score = response.
 
     Attributes:
-        detector: What finds keypoints, by OpenCV's name in small letters.
-        contrast_threshold: The lower, the more keypoints.
-        edge_threshold: The higher, the more keypoints along edges.
-        octave_layers: Scales to an octave.
+        detector: Detector of keypoints, by OpenCV's name in lower case.
+        contrast_threshold: Detector threshold for contrast; a lower value gives more keypoints.
+        edge_threshold: Detector threshold for edges; a higher value gives more keypoints along
+            edges.
+        octave_layers: Number of scales per octave.
         sigma: Blur of the first scale, in pixels.
-        max_num_keypoints: Keep only that many, the highest scores; None for all.
-        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+        max_num_keypoints: Maximum number of keypoints, by score; None for all.
+        gray: Gray mode `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
 
     Source: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004.
     """
@@ -58,21 +60,22 @@ class Sift(OpenCVDescriptor):
 
     @cached_property
     def unfolding(self) -> Unfolding:
-        """The shipped map, fitted to photographs."""
+        """The map of the package, fitted to photographs."""
         return Unfolding.shipped("sift")
 
     @cached_property
     def known_unfolding(self) -> Unfolding:
-        """The map that follows from the definition: each bin is a direction at a place.
+        """The map that follows from the definition: each bin is a direction at a position.
 
-        It undoes SIFT's Gaussian, of 2 cells; how neighbouring cells go together, only a fit knows.
+        It undoes SIFT's Gaussian of 2 cells. It ignores the correlation of neighbouring cells,
+        unlike a fit.
         """
         return Unfolding.from_histograms(cells=4, bins=8, frame=self.frame, window=2.0)
 
     def respond(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
         """Describe one gray image (H, W) at the keypoints of a batch of one; differentiable.
 
-        Near to what OpenCV computes, not the same: see `SoftHistograms`. Vectors are of length 1.
+        The result is close to OpenCV's, but not equal: see `SoftHistograms`. Vectors have length 1.
         """
         if not len(batch.keypoints):
             return gray.new_zeros(0, self.dim)
@@ -80,14 +83,14 @@ class Sift(OpenCVDescriptor):
         return self._emit(vectors)
 
     def histograms(self, batch: FeatureBatch) -> SoftHistograms:
-        """Return what takes a gray image's histograms at the keypoints of a batch of one."""
+        """Return the histograms of a gray image, for the keypoints of a batch of one."""
         by_opencv = (batch.provenances[0].producer or "").startswith("opencv")
         return SoftHistograms(
             batch, self.frame, layers=self.octave_layers, sigma=self.sigma, rounded=by_opencv
         )
 
     def _tool(self) -> Any:
-        # OpenCV's default upscaling moves every keypoint by a quarter pixel; this one does not.
+        # OpenCV's default upscaling moves every keypoint by a quarter pixel; this setting does not.
         return find_class("SIFT").create(
             0,
             self.octave_layers,
@@ -99,7 +102,8 @@ class Sift(OpenCVDescriptor):
 
     def level(self, scales: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
         """Return the octave and class_id fields of keypoints, int, as OpenCV sets them."""
-        # As OpenCV packs it: the octave, from -1, in the low byte and the layer, from 1, above.
+        # The format of OpenCV: the octave, from -1, in the low byte, and the layer, from 1, above
+        # it.
         level, octave = find_level(
             torch.from_numpy(scales), image_size, layers=self.octave_layers, sigma=self.sigma
         )
@@ -111,8 +115,7 @@ class Sift(OpenCVDescriptor):
 class RootSift(Sift):
     """RootSIFT: the square root of SIFT divided by its sum; 128 numbers of length 1.
 
-    Parameters and units are those of `Sift`. `encode` squares, so that methods for SIFT
-    serve both.
+    Parameters and units are those of `Sift`. `encode` squares, so methods for SIFT work with both.
 
     Source: Arandjelovic, Zisserman, "Three things everyone should know to improve object
     retrieval", CVPR 2012, section 2.
@@ -122,7 +125,7 @@ class RootSift(Sift):
     encoding: ClassVar[str] = "sift"
 
     def encode(self, raw: Tensor) -> Tensor:
-        """Square vectors and scale them to length 1: what `Sift.encode` gives for the same one."""
+        """Square vectors and scale them to length 1; the result equals that of `Sift.encode`."""
         return super().encode(raw.float().square())
 
     def _emit(self, vectors: Tensor) -> Tensor:

@@ -18,15 +18,14 @@ from invertdesc.unfolding.unfolding import Unfolding
 
 @dataclass(frozen=True, kw_only=True)
 class SiftDense(Sift):
-    """SIFT at the middles of squares that tile the picture: a row for each, as bags of words use.
+    """SIFT at the middles of squares that tile the picture, as used by bags of words.
 
-    Squares that the picture's right and lower border would cut are left out. There are
-    neither orientations nor scores. `encode` gives what `Sift` gives, so that methods for SIFT
-    serve both.
+    Squares that cross the right or lower border of the picture are left out. There are neither
+    orientations nor scores. `encode` is that of `Sift`, so methods for SIFT work with both.
 
     Attributes:
         step: Side of a square in pixels.
-        scale: Of all keypoints, in pixels; a vector describes `12 * scale` pixels.
+        scale: Scale of all keypoints in pixels; a vector describes a square of `12 * scale` pixels.
 
     >>> SiftDense(step=8).extract(torch.rand(3, 20, 32))
     LocalFeatures(8 x 'sift-dense' of 128 float32, image 32 x 20, without orientations, scores)
@@ -51,7 +50,7 @@ class SiftDense(Sift):
 
     @cached_property
     def unfolding(self) -> Unfolding:
-        """The map of `Sift`, upright."""
+        """The map of `Sift`, for upright keypoints."""
         return replace(super().unfolding, frame=self.frame)
 
     def extract(self, image: Tensor) -> LocalFeatures:

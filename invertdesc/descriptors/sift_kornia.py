@@ -1,4 +1,4 @@
-"""SIFT as kornia computes it on patches."""
+"""SIFT by kornia, computed from patches."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class SiftKornia(KorniaDescriptor):
 
     A vector is ordered by bin, cell row and cell column, bins clockwise on the screen. `encode`
     brings it into the order of `Sift`: cell row, cell column, bin counter-clockwise. At the same
-    keypoints the two correlate with about 0.88, so that it has an unfolding of its own.
+    keypoints the correlation of the two is about 0.88, so this descriptor has its own unfolding.
 
     Attributes:
-        detector: Registry name of the descriptor whose keypoints are taken.
-        max_num_keypoints: Keep only that many, the highest scores; None for all.
-        gray: `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
-        rootsift: Take the root of the vector divided by its sum, as kornia does by default.
+        detector: Registry name of the descriptor whose keypoints are used.
+        max_num_keypoints: Maximum number of keypoints, by score; None for all.
+        gray: Gray mode `"gamma"` or `"luma"`, see `invertdesc.image.to_gray`.
+        rootsift: Whether to take the root of the vector divided by its sum, the default of kornia.
 
     Source: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, section 6.
     """
@@ -35,7 +35,7 @@ class SiftKornia(KorniaDescriptor):
     patch_size: ClassVar[int] = 41
 
     def encode(self, raw: Tensor) -> Tensor:
-        """Bring vectors into the order of `Sift`, undo the root, scale to length 1."""
+        """Convert vectors to the order of `Sift`, undo the root, scale to length 1."""
         check_vectors(raw, self.dim, self.name)
         bins = raw.float().view(-1, 8, 16).transpose(1, 2)  # (N, cell, bin)
         turned = bins[..., [0, 7, 6, 5, 4, 3, 2, 1]].flatten(1)

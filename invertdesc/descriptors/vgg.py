@@ -13,8 +13,8 @@ from invertdesc.unfolding.frame import Frame
 class Vgg(OpenCVDescriptor):
     """VGG: learned poolings of gradient directions in a patch of 13.5 scales, 120 numbers.
 
-    Units of OpenCV and ours: scale = size / 2 with OpenCV's factor 6.75, for whatever detector;
-    orientation = angle in radians.
+    Units of OpenCV, converted to those of invertdesc: scale = size / 2 with OpenCV's factor 6.75,
+    for any detector; orientation = angle in radians.
 
     Source: Simonyan, Vedaldi, Zisserman, "Learning local feature descriptors using convex
     optimisation", TPAMI 2014.

@@ -1,1 +1,1 @@
-"""How near a reconstruction comes to the picture it stands for, and to what needs no features."""
+"""Measure how close reconstructions are to originals, and compare them with floors."""

@@ -1,4 +1,4 @@
-"""The floors that every method has to beat: what the measures give for little or nothing."""
+"""Compute the floors, to which every method is compared."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def flat_picture(size: tuple[int, ...]) -> Tensor:
 
 
 def shuffled(features: LocalFeatures) -> LocalFeatures:
-    """Return features whose descriptors are dealt out among the keypoints, always the same way."""
+    """Return features with their descriptors shuffled among the keypoints, by a fixed seed."""
     return shuffle_rows(features, torch.Generator().manual_seed(0))
 
 
 class MeanPicture:
-    """The mean of pictures of one size: what is known of a face before any descriptor is seen."""
+    """The mean of pictures of one size: an estimate of a face without any descriptor."""
 
     def __init__(self, total: Tensor, count: int) -> None:
         self.total, self.count = total, count
 
     @classmethod
     def of(cls, sources: Iterable[object]) -> MeanPicture | None:
-        """Return that of some images; None where their sizes differ, or there is only one."""
+        """Return the mean of some images; None if their sizes differ, or if there is only one."""
         total, count = None, 0
         for source in sources:
             image = to_image(source).double()
@@ -48,5 +48,5 @@ class MeanPicture:
         return None if total is None or count < 2 else cls(total, count)
 
     def without(self, image: Tensor) -> Tensor:
-        """Return the mean of all but one of them."""
+        """Return the mean of all images except one."""
         return ((self.total - image.double()) / (self.count - 1)).float().clamp(0, 1)

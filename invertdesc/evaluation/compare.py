@@ -1,4 +1,4 @@
-"""Measure all methods that fit a descriptor on the same features, side by side."""
+"""Measure all methods that can use a descriptor on the same features."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FLOORS = ("shuffled", "flat", "mean picture")
 T = TypeVar("T")
-AT_ONCE = 8  # images that go through a method together
+AT_ONCE = 8  # images that are reconstructed together
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Block:
-    """Pictures for a contact sheet: those of one descriptor on one kind of images.
+    """Pictures for a contact sheet, for one descriptor and one kind of images.
 
     Attributes:
-        title: What they are.
-        columns: Pictures (3, H, W), by the name of the method or `"original"`.
+        title: Title of the block.
+        columns: Pictures (3, H, W) by the name of the method, or `"original"`.
     """
 
     title: str
@@ -62,12 +62,12 @@ class Block:
 
 @dataclass
 class Comparison:
-    """What was measured so far.
+    """The results so far.
 
     Attributes:
-        rows: As `evaluate` gives them, with the peak of memory.
-        left_out: What could not be measured.
-        blocks: The first pictures.
+        rows: Rows as returned by `evaluate`, with the peak memory.
+        left_out: Methods that could not be measured.
+        blocks: The first pictures, for the contact sheet.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -75,10 +75,10 @@ class Comparison:
     blocks: list[Block] = field(default_factory=list)
 
     def to_markdown(self) -> str:
-        """Lay out a table of one line a method, then what was left out.
+        """Return a table with one line per method, then the methods that were left out.
 
-        The floor of a method is the NCC of its pictures from shuffled descriptors or, where the
-        method has one, from a floor of its own, which is then named.
+        The floor of a method is the NCC of its pictures from shuffled descriptors, or from the
+        method's own floor, if it has one, which is then named.
         """
         text = layout_table(list(_lines(self.rows)))
         notes = [f"- {one.descriptor}, {one.method}: {one.reason}" for one in self.left_out]
@@ -88,7 +88,7 @@ class Comparison:
         """Write table.md, table.csv, table.json and sheet.png.
 
         Raises:
-            FileError: One cannot be written.
+            FileError: A file cannot be written.
         """
         for suffix in (".csv", ".json"):
             save_table(self.rows, folder / f"table{suffix}")
@@ -110,20 +110,23 @@ def compare(
     done: Callable[[Comparison], None] | None = None,
     progress: bool = False,
 ) -> Comparison:
-    """Measure every method that fits each descriptor, beside the floors.
+    """Measure, for each descriptor, every method that can use it, and the floors.
 
-    Each method first makes one picture, in a process of its own too; one that refuses is left out.
+    Each method first makes one picture, also in a separate process. A method that raises an error
+    is left out.
 
     Args:
-        data: Image files, by what to call them.
+        data: Image files, by the name of the data.
         descriptors: Adapters.
         names: Registry names of methods.
-        options: Gives the options of a method for a descriptor; an error leaves it out.
-        memory: Whether to measure memory; costs some seconds a method and descriptor.
-        device: Where methods compute.
-        shown: Pictures to keep of each kind of images.
-        done: Called after each descriptor and kind of images, as to save what is there.
-        progress: Show bars.
+        options: Function that returns the options of a method for a descriptor; if it raises an
+            error, the method is left out.
+        memory: Whether to measure memory; it takes a few seconds per method and descriptor.
+        device: Device of the methods.
+        shown: Number of pictures to keep for each kind of images.
+        done: Function that is called after each descriptor and kind of images, for example to save
+            the results so far.
+        progress: Show progress bars.
 
     Raises:
         FileError: An image cannot be read.
@@ -155,7 +158,7 @@ def compare(
 
 @dataclass
 class _Fit:
-    """Methods that fit a descriptor, with their options and the memory that they took."""
+    """Methods that can use a descriptor, with their options and the memory that they took."""
 
     adapter: Descriptor
     memory: bool
@@ -166,7 +169,7 @@ class _Fit:
     peaks: dict[str, float | None] = field(default_factory=dict)
 
     def watched(self, items: Sequence[T], title: str, unit: str) -> Iterable[T]:
-        """Return items with a bar, where one is wanted and there is a terminal."""
+        """Return items with a progress bar, if wanted and on a terminal."""
         return watch(items, f"{title}, {self.adapter.name}", unit=unit, shown=self.progress)
 
     def try_all(
@@ -176,7 +179,7 @@ class _Fit:
         options: Callable[[str, Descriptor], Mapping[str, Any]] | None,
         left_out: list[LeftOut],
     ) -> None:
-        """Try methods on an image, and list those that do not fit."""
+        """Try methods on an image, and list those that cannot be used."""
         for name in self.watched(names, "try methods", "method"):
             try:
                 features = self.adapter.extract(read_image(image))
@@ -188,14 +191,14 @@ class _Fit:
         """Try a method on the features of an image.
 
         Raises:
-            InvertDescError: It does not fit.
+            InvertDescError: The method cannot be used.
         """
         known = {"descriptor": self.adapter, **options}
         method = create_method(name, **known)
         if self.memory:
             peak = peak_memory(name, self.adapter, features, options, device=self.device)
             self.peaks[name] = peak
-        with torch.no_grad():  # what is loaded on first use is not to be on the clock
+        with torch.no_grad():  # loads on first use are not timed
             batch = FeatureBatch.collate([features])
             run_method(method, batch, self.device)
         self.methods[name], self.options[name] = method, known
@@ -244,7 +247,7 @@ def _keeper(columns: dict[str, list[Tensor]], most: int) -> Keep:
 
 
 def _lines(rows: Sequence[Row]) -> Iterator[list[str]]:
-    """Yield lines of the table, its head first: a method and its floor, or a floor of its own."""
+    """Yield lines of the table, starting with its head: a method and its floor."""
     yield [
         *("data", "descriptor", "method", "NCC", "its floor", "gradient", "SSIM", "PSNR"),
         *("ms", "peak MiB"),

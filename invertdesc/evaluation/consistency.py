@@ -1,4 +1,4 @@
-"""Self-consistency: do the descriptors of a reconstruction agree with those that are stored?"""
+"""Measure how well the descriptors of a reconstruction agree with the stored ones."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 def agreement(
     adapter: Descriptor, features: LocalFeatures, picture: Tensor
 ) -> tuple[float, float] | None:
-    """Return how well a picture's own descriptors agree with stored ones, and the floor of that.
+    """Return the agreement of a picture's descriptors with the stored ones, and its floor.
 
     Args:
-        adapter: Of the descriptor.
-        features: All that is stored: the picture is described at these keypoints.
+        adapter: Adapter of the descriptor.
+        features: The stored features; the picture is described at these keypoints.
         picture: (3, H, W) in [0, 1].
 
     Returns:
         Mean cosine, or for descriptors of bits the mean share of bits that agree; and the same with
-        the stored descriptors dealt out among the keypoints by a fixed shuffle. None where the
-        adapter describes no pictures at given keypoints, or not this one there.
+        the stored descriptors shuffled among the keypoints by a fixed seed. None if the adapter
+        cannot describe pictures, or this picture, at given keypoints.
     """
-    # Not isinstance: on Python 3.11 that reads every property, and one of them reads a file.
+    # Not isinstance: on Python 3.11 it reads every property, and one of these reads a file.
     if not hasattr(adapter, "describe") or not len(features):
         return None
     numbered = replace(features, scores=torch.arange(len(features), dtype=torch.float32))
@@ -41,7 +41,7 @@ def agreement(
         return None
     if not len(again):
         return None
-    rows = again.scores.long()  # which keypoints were described; some at the border may not be
+    rows = again.scores.long()  # which keypoints were described; some at the border may be missing
     mixed = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
     made = adapter.encode(again.descriptors)
     given = adapter.encode(features.descriptors)

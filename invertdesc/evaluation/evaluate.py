@@ -1,4 +1,4 @@
-"""Measure a method on pictures, beside the floors that it has to beat."""
+"""Measure methods on pictures, and compare them with floors."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ Keep: TypeAlias = Callable[[str, str, Tensor], None]
 
 @dataclass(frozen=True)
 class Costs:
-    """What features of an image and its picture cost.
+    """Costs of the features of an image and of its reconstruction.
 
     Attributes:
-        keypoints: How many.
-        collisions_2: Percentage of keypoints whose cell is taken, for cells of 2 x 2 pixels.
-        collisions_4: The same for 4 x 4 pixels.
+        keypoints: Number of keypoints.
+        collisions_2: Percentage of keypoints whose cell of 2 x 2 pixels is already taken.
+        collisions_4: The same for cells of 4 x 4 pixels.
         extract_ms: Milliseconds to detect and describe.
         reconstruct_ms: Milliseconds from features to picture.
     """
@@ -56,26 +56,26 @@ class Costs:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: means over the images.
+    """One row of the table: means over the images.
 
     Attributes:
-        data: What the images are.
-        descriptor: Registry name.
-        method: Registry name, or `"none"` for floors that need none.
+        data: Name of the images.
+        descriptor: Registry name of the descriptor.
+        method: Registry name of the method, or `"none"` for floors that need none.
         knows: What the attacker has: `"everything"`, or which floor this is.
-        images: How many; those without keypoints count, with a flat picture.
-        keypoints: An image.
-        collisions_2: Percentage of keypoints whose cell is taken, for cells of 2 x 2 pixels.
-        collisions_4: The same for 4 x 4 pixels.
-        extract_ms: Milliseconds an image to detect and describe.
-        reconstruct_ms: Milliseconds an image from features to picture.
-        ncc: Of the gray pictures.
+        images: Number of images; images without keypoints are counted with a flat picture.
+        keypoints: Mean number of keypoints per image.
+        collisions_2: Percentage of keypoints whose cell of 2 x 2 pixels is already taken.
+        collisions_4: The same for cells of 4 x 4 pixels.
+        extract_ms: Milliseconds per image to detect and describe.
+        reconstruct_ms: Milliseconds per image from features to picture.
+        ncc: Normalised cross-correlation of the gray pictures.
         gradient: Correlation of the gradients of the gray pictures.
-        ssim: Of the gray pictures, window 11 x 11.
-        psnr: dB, of the RGB pictures.
+        ssim: Structural similarity of the gray pictures, window 11 x 11.
+        psnr: Peak signal-to-noise ratio of the RGB pictures in dB.
         vgg: Distance of the RGB pictures' features in VGG16; None if not measured.
-        lpips: Of the RGB pictures; None if not measured.
-        peak_mib: MiB that a fresh process took to make the method and one picture; None if not
+        lpips: LPIPS of the RGB pictures; None if not measured.
+        peak_mib: MiB that a new process took to create the method and make one picture; None if not
             measured. See `invertdesc.evaluation.memory`.
     """
 
@@ -114,26 +114,26 @@ def evaluate(
 ) -> list[Row]:
     """Measure methods on one descriptor.
 
-    Floors tell what the measures give for nothing: the same descriptors shuffled among the
-    keypoints, where the descriptor has them orientations unknown, a flat picture, and the mean of
-    the other pictures.
+    The floors are: the same descriptors shuffled among the keypoints; orientations unknown, if the
+    descriptor has them; a flat picture; and the mean of the other pictures.
 
     Args:
-        sources: Images, as `invertdesc.extract` takes them.
+        sources: Images, as for `invertdesc.extract`.
         descriptor: Name or adapter.
         method: Name or method, or several.
-        data: What to call the images.
+        data: Name of the images, for the table.
         floors: Whether to add the floors, or which of `FLOORS`.
-        hole: (x0, y0, x1, y1) in whole pixels. Everything is measured inside of it alone, and a row
-            `"around the hole"` tells what the keypoints outside of it give.
-        mean: Of all the sources, for the floor of that name.
+        hole: (x0, y0, x1, y1) in whole pixels. Everything is measured only inside it, and a row
+            `"around the hole"` has the results from the keypoints outside it.
+        mean: Mean of all sources, for the floor of the mean picture.
         distances: `"vgg"` and `"lpips"`, each a function of two pictures (3, H, W).
-        batch_size: Images of one size that go through a method together.
-        device: Where methods compute.
-        keep: Called with method, `knows` and each picture (3, H, W), as for a contact sheet.
+        batch_size: Number of images of one size that are reconstructed together.
+        device: Device of the methods.
+        keep: Function that is called with method, `knows` and each picture (3, H, W), for example
+            to make a contact sheet.
 
     Raises:
-        InputError: No images, or two methods of one name.
+        InputError: There are no images, or two methods have the same name.
 
     >>> from skimage.data import camera
     >>> [row.knows for row in evaluate([camera()[::4, ::4]], method="poisson", floors=["flat"])]
@@ -174,7 +174,7 @@ def _attempts(
     known: Mapping[str, list[LocalFeatures]],
     device: str | torch.device | None,
 ) -> Iterator[_Attempt]:
-    """Yield what each method makes of each thing that an attacker may have."""
+    """Yield the pictures of each method for each case of what the attacker has."""
     for run in runs:
         for knows, features in known.items():
             start = time.perf_counter()
@@ -186,7 +186,7 @@ def _attempts(
 def _guesses(chunk: _Chunk, wanted: set[str], mean: MeanPicture | None) -> Iterator[_Attempt]:
     """Yield the floors that need no method."""
     if "flat" in wanted:
-        # Strides as the image's, so that sums run in the same order.
+        # The same strides as the image, so that sums have the same order.
         flat = [torch.full_like(image, FLAT) for image in chunk.images]
         yield _Attempt("none", "flat", flat, 0.0)
     if "mean picture" in wanted and mean is not None:
@@ -211,13 +211,13 @@ def _row(names: tuple[str, str, str, str], measured: Sequence[tuple[Costs, Score
     costs, scores = zip(*measured, strict=True)
     known = {name: value for name, value in vars(mean_of(scores)).items() if value is not None}
     if "ssim" not in known:
-        raise InputError(f"Expected pictures of at least {SSIM_WINDOW} pixels a side to measure.")
+        raise InputError(f"Expected pictures with sides of at least {SSIM_WINDOW} pixels.")
     means: dict[str, Any] = vars(mean_of(costs)) | known
     return Row(*names, len(measured), **means)
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """Lay rows out as a Markdown table."""
+    """Return rows as a Markdown table."""
     names = [field.name for field in fields(Row)]
     names = [name for name in names if any(getattr(row, name) is not None for row in rows)]
     digits = {"psnr": 2, "images": 0, "keypoints": 0}
@@ -232,7 +232,7 @@ def format_table(rows: Sequence[Row]) -> str:
 
 
 def layout_table(lines: Sequence[Sequence[str]]) -> str:
-    """Lay out lines of cells, the head first, as a Markdown table."""
+    """Return lines of cells, starting with the head, as a Markdown table."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
@@ -240,11 +240,11 @@ def layout_table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def save_table(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
-    """Write rows as .csv or .json, by the suffix, whole or not at all.
+    """Write rows atomically as .csv or .json, chosen by the suffix.
 
     Raises:
-        InputError: Another suffix.
-        FileError: The place cannot be written.
+        InputError: The suffix is another one.
+        FileError: The file cannot be written.
     """
     records = [asdict(row) for row in rows]
     kind = os.path.splitext(path)[1]  # noqa: PTH122
@@ -263,7 +263,7 @@ def save_table(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
 
 
 class _Chunk(NamedTuple):
-    """Images of one size, their features, and the milliseconds an image that these took."""
+    """Images of one size, their features, and the milliseconds per image to extract them."""
 
     images: list[Tensor]
     features: list[LocalFeatures]
@@ -271,7 +271,7 @@ class _Chunk(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """Pictures by a method, what it knew, and the milliseconds an image that they took."""
+    """Pictures of a method, what the attacker had, and the milliseconds per image."""
 
     name: str
     knows: str
@@ -300,7 +300,7 @@ def _extract(images: list[Tensor], adapter: Descriptor) -> _Chunk:
 def _knowledge(
     features: list[LocalFeatures], adapter: Descriptor, floors: set[str], hole: Box | None
 ) -> dict[str, list[LocalFeatures]]:
-    """Return what the attacker has, by name."""
+    """Return the features in each case of what the attacker has, by its name."""
     given = {"everything": features}
     if hole is not None:
         given["around the hole"] = [one.outside(hole) for one in features]

@@ -1,4 +1,4 @@
-"""Faces, as scikit-image's cascade finds them in originals and in reconstructions."""
+"""Find faces in originals and in reconstructions by scikit-image's cascade."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from torch.nn import functional as F
 from invertdesc.features.local import Box
 from invertdesc.image import to_uint8
 
-SMALLEST = 40  # pixels of a side; in smaller ones the cascade mostly finds what is none
-# Detections that must agree. At scikit-image's 4 the cascade sees three faces beside the one in
-# astronaut and one in camera; at 8 none but the one, in eight of scikit-image's pictures.
+SMALLEST = 40  # pixels per side; most smaller detections of the cascade are false
+# Detections that must agree. With scikit-image's default 4 the cascade finds three false faces in
+# astronaut and one in camera; with 8 it finds no false face in eight of scikit-image's pictures.
 AGREEING = 8
-# Of the longer side, on each side: the cascade wants some room around a face. Of 24 faces that fill
-# their picture it finds 9 without, 18 with; in eight of scikit-image's pictures still the one.
+# Margin as a share of the longer side: the cascade needs some space around a face. Of 24 faces that
+# fill their picture it finds 9 without and 18 with this margin, and still no false face in eight of
+# scikit-image's pictures.
 MARGIN = 0.3
-OVERLAP = 0.3  # intersection over union at which two boxes are of one face
+OVERLAP = 0.3  # intersection over union from which two boxes are the same face
 
 
 def find_faces(picture: Tensor) -> list[Box]:
@@ -45,14 +46,14 @@ def find_faces(picture: Tensor) -> list[Box]:
 
 
 def _inside(found: Any, margin: int, height: int, width: int) -> Box:
-    """Return the part of a detection that lies in the picture, without the margin around it."""
+    """Return the part of a detection inside the picture, without the margin."""
     x, y = found["c"] - margin, found["r"] - margin
     x1, y1 = x + found["width"], y + found["height"]
     return float(max(x, 0)), float(max(y, 0)), float(min(x1, width)), float(min(y1, height))
 
 
 def count_found(faces: Sequence[Box], again: Sequence[Box]) -> int:
-    """Count the faces that one of other boxes overlaps well enough.
+    """Count the faces that overlap enough with one of the other boxes.
 
     >>> count_found([(0, 0, 10, 10), (50, 50, 60, 60)], [(1, 1, 11, 11)])
     1

@@ -1,4 +1,4 @@
-"""How far the faces of two pictures are apart, by a model that the user brings."""
+"""Measure the distance of the faces in two pictures by a model of the user."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from invertdesc.features.local import Box
 
 @dataclass(frozen=True, eq=False)
 class Identity:
-    """A distance of faces.
+    """A distance between faces.
 
     Attributes:
-        model: Turns (1, 3, S, S) RGB in [0, 1] into a (1, E) embedding.
-        side: S, the pixels that models want; 112 for most.
+        model: Module from (1, 3, S, S) RGB in [0, 1] to a (1, E) embedding.
+        side: Input size S of the model in pixels; 112 for most models.
     """
 
     model: Callable[[Tensor], Tensor]
     side: int = 112
 
     def __call__(self, picture: Tensor, truth: Tensor, faces: Sequence[Box]) -> float | None:
-        """Return the mean of 1 - cosine over faces of the original, 0 for the same; None for none.
+        """Return the mean of 1 - cosine over the original's faces, 0 if equal; None without faces.
 
         Args:
             picture: (3, H, W) in [0, 1], the reconstruction.
             truth: (3, H, W) in [0, 1], the original.
-            faces: (x0, y0, x1, y1) in the original, cut out of both.
+            faces: Boxes (x0, y0, x1, y1) in the original, which are cut out of both pictures.
 
         Raises:
             InputError: The model does not return embeddings.
@@ -46,7 +46,7 @@ class Identity:
         return sum(float(1 - F.cosine_similarity(*pair)) for pair in pairs) / len(pairs)
 
     def _embed(self, picture: Tensor, face: Box) -> Tensor:
-        """Return (1, E), one face at a time: exported models often take no more."""
+        """Return (1, E) for one face; exported models often accept only one."""
         with torch.no_grad():
             made = self.model(self._cut(picture, face)[None])
         if not isinstance(made, Tensor) or made.ndim != 2 or len(made) != 1:
@@ -63,10 +63,10 @@ class Identity:
 def load_identity(path: str | os.PathLike[str], side: int = 112) -> Identity:
     """Read a model from a file of torch.export (.pt2) or TorchScript (any other suffix).
 
-    Such files are programs, and run: trust their maker.
+    Such files are programs and are executed: load only files that you trust.
 
     Raises:
-        FileError: Missing, or neither.
+        FileError: The file is missing, or of neither kind.
     """
     name = Path(path)
     try:
@@ -75,9 +75,9 @@ def load_identity(path: str | os.PathLike[str], side: int = 112) -> Identity:
                 warnings.simplefilter("ignore", kind)
             if name.suffix.lower() == ".pt2":
                 return Identity(torch.export.load(name).module(), side)
-            load: Any = torch.jit.load  # untyped
+            load: Any = torch.jit.load  # has no types
             return Identity(load(str(name), map_location="cpu").eval(), side)
-    except Exception as error:  # either reader raises what broken bytes make it stumble over
+    except Exception as error:  # broken files can raise anything
         reason = str(error).strip().partition("\n")[0]
         raise FileError(
             f"Expected an identity model of torch.export (.pt2) or TorchScript, got {path}: "

@@ -1,4 +1,4 @@
-"""How much memory a method takes, seen in a process of its own."""
+"""Measure the memory that a method takes, in a separate process."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ def peak_memory(
     *,
     device: str | None = None,
 ) -> float | None:
-    """Make a method and one picture in a new process; return the MiB that it took.
+    """Create a method and make one picture in a new process; return the MiB that this took.
 
-    That is the growth of the process's resident memory from before the method is made, with PyTorch
-    and this library at work already, to its peak: weights, database, libraries that are loaded on
-    the way and whatever the picture takes. On CUDA it is the peak of what PyTorch allocated there.
+    This is the growth of the process's resident memory, from before the method is created, when
+    PyTorch and this library are already loaded, to its peak: weights, database, libraries that are
+    loaded later, and memory for the picture. On CUDA it is the peak of PyTorch's allocations.
 
     Args:
         name: Registry name of the method.
-        descriptor: Adapter of what made the features.
-        features: Of one image.
-        options: Of the method.
-        device: Where to compute.
+        descriptor: Adapter of the descriptor.
+        features: Features of one image.
+        options: Options of the method.
+        device: Device to compute on.
 
     Returns:
-        None where the system does not tell: it is read from /proc, which Linux has.
+        None if the system does not report it: it is read from /proc, which only Linux has.
 
     Raises:
         InvertDescError: The method does not serve the descriptor or these features.
-        InputError: The process died, as for want of memory.
+        InputError: The process died, for example because of too little memory.
     """
     with ProcessPoolExecutor(1, get_context("spawn"), begin_worker) as pool:
         future = pool.submit(_measure, name, descriptor, features, dict(options or {}), device)
@@ -60,7 +60,7 @@ def peak_memory(
             return future.result()
         except BrokenProcessPool as error:
             raise InputError(
-                f"Expected {name!r} to make a picture; its process died, perhaps for want of "
+                f"Expected {name!r} to make a picture; its process died, perhaps from too little "
                 "memory."
             ) from error
 
@@ -74,7 +74,7 @@ def _measure(
 ) -> float | None:
     _warm_up()
     with suppress(OSError):
-        _RESET.write_text("5")  # forgets the peak of loading the library
+        _RESET.write_text("5")  # reset the peak of loading the library
     before = _resident("VmRSS")
     _make(name, descriptor, features, options, device)
     if device is not None and torch.device(device).type == "cuda":
@@ -97,7 +97,7 @@ def _make(
 
 
 def _warm_up() -> None:
-    """Load what all methods share, PyTorch's operators and the library's, with a tiny picture."""
+    """Load what all methods share, PyTorch and this library, by making a tiny picture."""
     features = LocalFeatures(
         keypoints=torch.ones(1, 2),
         descriptors=torch.ones(1, 128),
@@ -110,7 +110,7 @@ def _warm_up() -> None:
 
 
 def _resident(field: str) -> float | None:
-    """Return a line of Linux's account of this process, in MiB."""
+    """Return a value from Linux's status of this process, in MiB."""
     with suppress(OSError):
         for line in _STATUS.read_text().splitlines():
             if line.startswith(f"{field}:"):

@@ -1,7 +1,7 @@
-"""Measures of likeness between gray pictures, each a pure function.
+"""Measures of likeness between pictures, as pure functions.
 
-Descriptors tell neither brightness nor contrast, so read `ncc` and `gradient_correlation`, which
-ignore both, beside `ssim` and `psnr`, which do not.
+Descriptors contain neither brightness nor contrast. Therefore read `ncc` and
+`gradient_correlation`, which ignore both, together with `ssim` and `psnr`, which do not.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SSIM_WINDOW = 11
 
 
 def ncc(picture: Tensor, truth: Tensor) -> Tensor:
-    """Return normalised cross-correlation (Pearson's r), in [-1, 1]; 0 where either is flat.
+    """Return normalised cross-correlation (Pearson's r), in [-1, 1]; 0 if a picture is flat.
 
     Args:
         picture: (..., H, W) float.
@@ -28,7 +28,8 @@ def ncc(picture: Tensor, truth: Tensor) -> Tensor:
     tensor(-1.)
     """
     _check_alike(picture, truth)
-    # Less one pixel first: a flat picture is then exactly 0, and no rounded mean is left of it.
+    # Subtract one pixel first: a flat picture is then exactly 0, without rounding errors of its
+    # mean.
     a, b = (image - image[..., :1, :1] for image in (picture, truth))
     a, b = (image - image.mean((-2, -1), keepdim=True) for image in (a, b))
     return _cosine((a * b).sum((-2, -1)), a.square().sum((-2, -1)), b.square().sum((-2, -1)))
@@ -79,14 +80,14 @@ def ssim(picture: Tensor, truth: Tensor) -> Tensor:
 def vgg_distance(
     vgg: Callable[[Tensor], Tensor], side: int = 32
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a measure of how far two pictures (3, H, W) are apart in the features of a network.
+    """Return a function: the distance of two pictures (3, H, W) in the features of a network.
 
-    It is the squared difference of features over the square of the true picture's, 0 for the same;
-    unlike `psnr` it rather forgives a wrong texture than a missing one.
+    It is the squared difference of features divided by the squared features of the true picture,
+    and 0 for equal pictures. Unlike `psnr`, it penalises a missing texture more than a wrong one.
 
     Args:
-        vgg: Such as `load_vgg16()`.
-        side: Pixels that smaller pictures are padded to, by their borders.
+        vgg: Network, such as `load_vgg16()`.
+        side: Size in pixels that smaller pictures are padded to, by repeating their borders.
 
     Source: the perceptual loss of Johnson, Alahi, Fei-Fei 2016, normalised.
     """
@@ -103,7 +104,7 @@ def vgg_distance(
 
 
 def lpips_distance(net: str = "alex") -> Callable[[Tensor, Tensor], Tensor]:
-    """Return LPIPS as a measure of two pictures (3, H, W) in [0, 1].
+    """Return a function: LPIPS of two pictures (3, H, W) in [0, 1].
 
     Raises:
         MissingDependencyError: The package `lpips` is not installed.

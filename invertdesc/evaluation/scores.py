@@ -1,4 +1,4 @@
-"""The one ruler: what is measured of a reconstruction, with and without the original at hand."""
+"""Measure a reconstruction, with or without its original."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ T = TypeVar("T", bound=Any)
 
 @dataclass(frozen=True)
 class Scores:
-    """What was measured; None for what was not.
+    """The measured values; None for those that were not measured.
 
     Attributes:
         ncc: Normalised cross-correlation of the gray pictures.
         gradient: Correlation of the gradients of the gray pictures.
-        ssim: Of the gray pictures, window 11 x 11.
-        psnr: dB, of the RGB pictures.
+        ssim: Structural similarity of the gray pictures, window 11 x 11.
+        psnr: Peak signal-to-noise ratio of the RGB pictures in dB.
         vgg: Distance of the RGB pictures' features in VGG16.
         lpips: LPIPS of the RGB pictures.
-        identity: Distance of faces, 0 for the same, by the model that was given.
+        identity: Distance of faces by the given model, 0 for equal faces.
         consistency: Agreement of the reconstruction's descriptors with the stored ones.
-        consistency_floor: The same with the stored ones shuffled.
-        faces: Share of the original's faces that are found in the reconstruction too.
-        faces_seen: Faces found in the reconstruction; None where the original has none.
+        consistency_floor: The same with the stored descriptors shuffled.
+        faces: Share of the original's faces that are also found in the reconstruction.
+        faces_seen: Number of faces found in the reconstruction; None if the original has none.
     """
 
     ncc: float | None = None
@@ -60,15 +60,15 @@ class Ruler:
     """Measures reconstructions.
 
     Attributes:
-        adapter: Adapter that describes pictures again, to measure agreement; None not to.
+        adapter: Adapter that describes pictures, to measure agreement; None not to measure it.
         distances: `"vgg"` and `"lpips"`, each a function of two pictures (3, H, W), such as
             `vgg_distance(load_vgg16(path))`.
-        identity: A distance of faces.
+        identity: Function that returns the distance of faces.
         faces: Whether to look for faces.
-        hole: (x0, y0, x1, y1) in whole pixels: pictures are compared inside of it alone.
+        hole: (x0, y0, x1, y1) in whole pixels: pictures are compared only inside it.
 
     Raises:
-        InputError: A distance of another name.
+        InputError: A distance has another name.
     """
 
     adapter: Descriptor | None = None
@@ -83,7 +83,7 @@ class Ruler:
                 raise InputError(f"Expected distances among {', '.join(DISTANCES)}, got {name!r}.")
 
     def quick(self, features: LocalFeatures, picture: Tensor, image: Tensor | None) -> Scores:
-        """Measure what curves are drawn of: NCC with an original, else agreement; see `full`."""
+        """Measure only what curves show: NCC with an original, otherwise agreement; see `full`."""
         if image is not None:
             return Scores(ncc=float(ncc(*self._grays(features, picture, image))))
         return Scores(**self._consistency(features, picture))
@@ -98,13 +98,13 @@ class Ruler:
         """Measure everything.
 
         Args:
-            features: All that is stored of the image.
+            features: The stored features of the image.
             picture: (3, H, W) in [0, 1], the reconstruction.
-            image: (3, H, W) in [0, 1], the original; None where it is not at hand.
+            image: (3, H, W) in [0, 1], the original, or None.
             faces: Boxes of the faces in the original.
         """
         found: dict[str, float | None] = {**self._consistency(features, picture)}
-        # Where an original has none, what is seen in its reconstruction is no face found again.
+        # If the original has no face, a face in the reconstruction is not one that was found again.
         wanted = self.faces and (image is None or bool(faces))
         boxes = find_faces(picture) if wanted else None
         if boxes is not None:
@@ -120,11 +120,11 @@ class Ruler:
     def _likeness(
         self, features: LocalFeatures, picture: Tensor, image: Tensor
     ) -> dict[str, float]:
-        """Compare with the original, inside of the hole where there is one."""
+        """Compare with the original, only inside the hole if there is one."""
         pair = self._grays(features, picture, image)
         picture, image = self._cut(picture), self._cut(image)
         found = {"ncc": float(ncc(*pair)), "gradient": float(gradient_correlation(*pair))}
-        found["psnr"] = min(float(psnr(picture, image)), 100.0)  # JSON knows no infinity
+        found["psnr"] = min(float(psnr(picture, image)), 100.0)  # JSON has no infinity
         if min(image.shape[1:]) >= SSIM_WINDOW:
             found["ssim"] = float(ssim(*pair))
         return found | {
@@ -134,7 +134,7 @@ class Ruler:
     def _grays(
         self, features: LocalFeatures, picture: Tensor, image: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return both as the descriptor saw them; what is gray already stays."""
+        """Return both in the descriptor's gray mode; gray pictures are not changed."""
         mode = features.provenance.gray_mode
         return self._cut(as_seen(picture, mode)), self._cut(to_gray(image, mode))
 
@@ -150,10 +150,10 @@ class Ruler:
 
 
 def mean_of(measured: Sequence[T]) -> T:
-    """Return the mean of each field of a dataclass of numbers, over the images that have it.
+    """Return the mean of each field of a dataclass of numbers, over all images with a value.
 
     Args:
-        measured: At least one.
+        measured: At least one object.
 
     >>> mean_of([Scores(ncc=0.5), Scores(ncc=1.0), Scores()]).ncc
     0.75

@@ -1,4 +1,4 @@
-"""VGG16's convolutions, by which perceptual and style losses compare pictures."""
+"""The convolutions of VGG16, for perceptual and style losses."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from invertdesc.errors import FileError, InputError
 
 BLOCKS = (2, 2, 3, 3, 3)
 LAYERS = tuple(f"conv{b + 1}_{n + 1}" for b, count in enumerate(BLOCKS) for n in range(count))
-# Where torchvision's `features` keep the same convolutions: ReLUs and poolings count too.
+# Indices of the same convolutions in torchvision's `features`, which also count ReLUs and poolings.
 _TORCHVISION = dict(zip(LAYERS, (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), strict=True))
 
 
 class VGG16(nn.Module):
     """Features of pictures (B, 3, H, W) in [0, 1] after a layer's ReLU, (B, C, h, w).
 
-    Two kinds of weights are known, and each gets the input that it was trained on: those of the
-    Oxford group (BGR from 0 to 255, less the means) and torchvision's (RGB, standardised). Features
-    are divided by a constant, at which the paper's weights of losses make sense: on 40 faces of 256
-    x 256 pixels against the same ones blurred by 9 x 9 pixels, squared error is then 0.0017,
-    perceptual loss 0.0040 and style loss 4.2, of which the paper takes 1e-4.
+    Two kinds of weights are supported, each with the input that it was trained on: those of the
+    Oxford group (BGR from 0 to 255, minus the means) and torchvision's (RGB, standardised).
+    Features are divided by a constant that makes the loss weights of Wu et al. 2019 meaningful: on
+    40 faces of 256 x 256 pixels, compared with the same faces blurred by 9 x 9 pixels, squared
+    error is then 0.0017, perceptual loss 0.0040 and style loss 4.2, of which the paper takes 1e-4.
 
     Source: Simonyan, Zisserman, "Very deep convolutional networks", ICLR 2015, configuration D.
     """
 
     def __init__(self, state: dict[str, Tensor], layer: str = "conv3_3") -> None:
-        """Take weights, named as by either, up to and including a layer.
+        """Set weights, with the names of either kind, up to and including a layer.
 
         Raises:
-            InputError: No such layer.
+            InputError: There is no such layer.
             FileError: A weight is missing or has another shape.
         """
         super().__init__()
@@ -48,7 +48,7 @@ class VGG16(nn.Module):
             self.unit = 3500.0
         else:
             mean, spread = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-            self.unit = 3500.0 / 255 / 0.226  # as much less as the input's range is
+            self.unit = 3500.0 / 255 / 0.226  # smaller by the ratio of the input ranges
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("spread", torch.tensor(spread)[:, None, None])
         self.convolutions = nn.ModuleList()
@@ -71,7 +71,7 @@ class VGG16(nn.Module):
         self.eval()
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Run; gradients reach the picture, not the weights."""
+        """Return the features; gradients flow to the picture, not to the weights."""
         x = picture.flip(1) * 255 if self.oxford else picture
         x = (x - self.mean) / self.spread  # type: ignore[operator]
         for name, convolution in zip(LAYERS, self.convolutions, strict=False):
@@ -82,23 +82,24 @@ class VGG16(nn.Module):
 
 
 def load_vgg16(path: str | os.PathLike[str] | None = None, layer: str = "conv3_3") -> VGG16:
-    """Read VGG16 from a file, or from where torchvision keeps what it has downloaded.
+    """Read VGG16 from a file, or from the download folder of torchvision.
 
     Args:
         path: A .safetensors or .pth file with tensors named `conv1_1.weight`, ... (Oxford's
             weights) or `features.0.weight`, ... (torchvision's).
-        layer: The last one needed.
+        layer: Last layer that is needed.
 
     Raises:
-        FileError: There is none, or it is not VGG16.
+        FileError: There is no file, or it is not VGG16.
     """
     found = _downloaded() if path is None else Path(path)
     advice = (
-        " Give a file (--vgg16 FILE), or once run torchvision.models.vgg16(weights='DEFAULT'); or "
-        "train without it: --loss l2."
+        " Give a file, or once run torchvision.models.vgg16(weights='DEFAULT'); or train without "
+        "perceptual and style loss, by l2 alone."
     )
     if found is None:
-        raise FileError(f"Expected weights of VGG16, found none.{advice}")
+        error = FileError(f"Expected weights of VGG16, found none.{advice}")
+        raise error.with_hint(vgg16="FILE")
     existing_file(found, "weights of VGG16", advice)
     try:
         if found.suffix == ".safetensors":

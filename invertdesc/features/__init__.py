@@ -1,1 +1,1 @@
-"""Local features of images, one by one and packed."""
+"""Local features of one image and of batches of images."""

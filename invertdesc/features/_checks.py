@@ -1,4 +1,4 @@
-"""What is checked when features are made or packed."""
+"""Check features when they are created or packed."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def check_rows(features: LocalFeatures) -> None:
 
 def check_values(features: LocalFeatures) -> None:
     if features.keypoints.is_meta:
-        raise InputError("Expected tensors with values, got some on 'meta', without any.")
+        raise InputError("Expected tensors with values, got tensors on 'meta', which have none.")
     for name in ROW_FIELDS:
         value = getattr(features, name)
         if value is not None and value.is_floating_point() and not value.isfinite().all():

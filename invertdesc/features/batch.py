@@ -1,4 +1,4 @@
-"""Features of several images, packed end to end."""
+"""Features of several images, stored one after another."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class FeatureBatch:
         descriptors: (M, D).
         offsets: (B + 1,) int64; image b owns rows `offsets[b]` to `offsets[b + 1]`.
         image_size: (H, W), the same for all.
-        descriptor: Registry name of what made the vectors.
+        descriptor: Registry name of the descriptor of the vectors.
         scales: (M,) or None.
         orientations: (M,) or None.
         scores: (M,) or None.
-        provenances: One an image.
+        provenances: Provenance of each image.
 
     >>> batch = FeatureBatch.collate([])
     Traceback (most recent call last):
@@ -56,8 +56,8 @@ class FeatureBatch:
         """Pack the features of several images.
 
         Raises:
-            InputError: None given, or they differ in image size, descriptor, vector length, device
-                or in which fields they have.
+            InputError: The list is empty, or features differ in image size, descriptor, vector
+                length, device or in the fields that they have.
         """
         if not features:
             raise InputError("Expected at least one LocalFeatures to collate, got none.")
@@ -96,7 +96,7 @@ class FeatureBatch:
         )
 
     def split(self) -> list[FeatureBatch]:
-        """Return a batch of one for each image, with views of the rows."""
+        """Return a batch of one image for each image, with views of the rows."""
         return [self._part(image, rows) for image, rows in enumerate(self.rows)]
 
     def _part(self, image: int, rows: slice) -> FeatureBatch:
@@ -133,21 +133,19 @@ class FeatureBatch:
         )
 
     def require(self, names: Sequence[str], *, needed_by: str) -> None:
-        """Check that optional fields are there.
+        """Check that optional fields are not missing.
 
         Args:
-            names: Among `"scales"`, `"orientations"`, `"scores"`.
-            needed_by: Who needs them, for the message.
+            names: Names among `"scales"`, `"orientations"`, `"scores"`.
+            needed_by: What needs them, for the message.
 
         Raises:
-            MissingFieldError: One is missing.
+            MissingFieldError: A field is missing.
         """
         missing = [name for name in names if getattr(self, name) is None]
         if missing:
             guess = ", ".join(f"{name}=..." for name in missing)
-            options = " ".join(f"--assume {name}=..." for name in missing)
             raise MissingFieldError(
                 f"Expected features with {' and '.join(missing)}, which {needed_by} needs; got "
-                f"some without. Guess with features.assume({guess}) or choose another method. "
-                f"On the command line, for a store: {options}."
-            )
+                f"some without. Guess with features.assume({guess}) or choose another method."
+            ).with_hint(assume=[f"{name}=..." for name in missing])

@@ -1,4 +1,4 @@
-"""Descriptors as numbers that noise and arithmetic can work on, and back as they were emitted."""
+"""Convert descriptors to numbers for arithmetic, and back to their original form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def unpack_bits(raw: Tensor) -> Tensor:
 
 
 def pack_bits(bits: Tensor) -> Tensor:
-    """Return the bytes (N, D) uint8 of bits (N, 8 D), as `unpack_bits` takes them apart.
+    """Return the bytes (N, D) uint8 of bits (N, 8 D); the inverse of `unpack_bits`.
 
     >>> pack_bits(torch.tensor([[1, 0, 1, 0, 0, 0, 0, 0]], dtype=torch.uint8))
     tensor([[5]], dtype=torch.uint8)
@@ -41,7 +41,7 @@ def to_values(raw: Tensor) -> Tensor:
 
 
 def from_values(values: Tensor, like: Tensor) -> Tensor:
-    """Turn values back into the form of `like`: packed bits are set where a value is above 0.
+    """Convert values back to the form of `like`; packed bits are set where a value is above 0.
 
     Args:
         values: (N, D) float32.

@@ -1,4 +1,4 @@
-"""Changes of features: fewer of them, coarser ones, others in their place."""
+"""Change features: drop keypoints, make vectors coarser or noisy, shuffle them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from invertdesc.features.local import LocalFeatures
 
 
 def with_values(features: LocalFeatures, values: Tensor) -> LocalFeatures:
-    """Return features with other vectors, given as `to_values` gives them."""
+    """Return features with other vectors, in the form that `to_values` returns."""
     return replace(features, descriptors=from_values(values, features.descriptors))
 
 
 def strongest(features: LocalFeatures, most: int | None) -> LocalFeatures:
-    """Keep the highest scores, in the order in which they came; None keeps all."""
+    """Keep the keypoints with the highest scores, in their original order; None keeps all."""
     if most is None or len(features) <= most or features.scores is None:
         return features
     best = features.scores.argsort(descending=True, stable=True)[:most]
@@ -26,13 +26,13 @@ def strongest(features: LocalFeatures, most: int | None) -> LocalFeatures:
 
 
 def keep_strongest(features: LocalFeatures, share: float) -> LocalFeatures:
-    """Keep a share of the keypoints, at least one: those of the highest scores, in their order.
+    """Keep the share of keypoints with the highest scores, at least one, in their order.
 
     Raises:
         MissingFieldError: The features have no scores.
     """
     if features.scores is None:
-        raise MissingFieldError("These features have no scores, so none is known as strongest.")
+        raise MissingFieldError("These features have no scores, so the strongest are not known.")
     return strongest(features, count_of(features, share))
 
 
@@ -45,21 +45,21 @@ def keep_random(
 
 
 def count_of(features: LocalFeatures, share: float) -> int:
-    """Return how many keypoints a share is."""
+    """Return the number of keypoints of a share."""
     return max(1, round(share * len(features)))
 
 
 def quantise(features: LocalFeatures, bits: float) -> LocalFeatures:
     """Round each value to the middle of one of 2^bits equal steps.
 
-    The steps span the image's values from the least to the 99.5th percentile; what lies above falls
-    into the last.
+    The steps cover the image's values from the smallest to the 99.5th percentile; larger values are
+    in the last step.
 
     Raises:
         InputError: The descriptor is made of bits.
     """
     if features.descriptors.dtype == torch.uint8:
-        raise InputError("This descriptor is made of bits: one a value is what it has.")
+        raise InputError("This descriptor consists of bits: each value has only one bit.")
     values = features.descriptors
     if not values.numel():
         return features
@@ -74,10 +74,10 @@ def quantise(features: LocalFeatures, bits: float) -> LocalFeatures:
 def add_gaussian(
     features: LocalFeatures, relative: float, generator: torch.Generator
 ) -> LocalFeatures:
-    """Add Gaussian noise of a deviation relative to the root mean square of the image's values.
+    """Add Gaussian noise; its deviation is relative to the root mean square of the values.
 
-    Bits count as -1 and +1 and are read back by sign. Where no value was negative, negative ones
-    become 0, as an attacker would.
+    Bits count as -1 and +1, and the sign gives the new bit. If no value was negative, negative ones
+    become 0, as an attacker would do.
     """
     values = to_values(features.descriptors)
     if not values.numel():
@@ -88,18 +88,18 @@ def add_gaussian(
 
 
 def floored(values: Tensor, like: Tensor) -> Tensor:
-    """Return values with negative ones set to 0, where `like` has none."""
+    """Return values with negative ones set to 0, if `like` has none."""
     return values.clamp(min=0) if bool((like >= 0).all()) else values
 
 
 def shuffle_rows(features: LocalFeatures, generator: torch.Generator) -> LocalFeatures:
-    """Deal the descriptors out among the keypoints anew."""
+    """Shuffle the descriptors among the keypoints."""
     order = torch.randperm(len(features), generator=generator)
     return replace(features, descriptors=features.descriptors[order])
 
 
 def permute_columns(features: LocalFeatures, generator: torch.Generator) -> LocalFeatures:
-    """Bring the values of all vectors into one random order; of packed bits, the bits."""
+    """Permute the values of all vectors by one random permutation; for packed bits, the bits."""
     values = to_values(features.descriptors)
     order = torch.randperm(values.shape[1], generator=generator)
     return with_values(features, values[:, order])

@@ -1,6 +1,6 @@
-"""Keypoints and vectors as OpenCV, kornia, LightGlue and hloc hold them, to ours and back.
+"""Convert keypoints and vectors from and to OpenCV, kornia, LightGlue and hloc.
 
-What reads them returns the fields of `LocalFeatures`.
+Functions that read them return the fields of `LocalFeatures`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from invertdesc.features.local import LocalFeatures
 
 Backend: TypeAlias = Literal["opencv", "pycolmap"]
-NO_ANGLE = -1.0  # OpenCV's, for a keypoint without orientation
-SLACK = 1.0  # pixels by which libraries put keypoints beyond the border
+NO_ANGLE = -1.0  # value of OpenCV for a keypoint without orientation
+SLACK = 1.0  # keypoints of libraries may be this many pixels beyond the border
 
 
 def rows_of(keypoints: Sequence[Any]) -> NDArray[np.float32]:
@@ -40,10 +40,10 @@ def from_opencv(
     image_size: tuple[int, int],
     descriptor: str | Descriptor,
 ) -> dict[str, Any]:
-    """Return our fields; see `LocalFeatures.from_opencv`."""
+    """Return the fields for `LocalFeatures.from_opencv`."""
     adapter = resolve_descriptor(descriptor)
     x, y, size, angle, response = torch.from_numpy(rows_of(keypoints)).unbind(1)
-    if descriptors is None:  # which OpenCV returns where it finds nothing
+    if descriptors is None:  # OpenCV found no keypoints
         packed = is_packed(adapter)
         descriptors = np.zeros((0, width_of(adapter)), np.uint8 if packed else np.float32)
     turned = adapter.frame.rotated and not (len(angle) and (angle < 0).all())
@@ -91,13 +91,13 @@ def from_lafs(
     descriptor: str | Descriptor,
     scores: Tensor | None,
 ) -> dict[str, Any]:
-    """Return our fields; see `LocalFeatures.from_lafs`."""
+    """Return the fields for `LocalFeatures.from_lafs`."""
     adapter = resolve_descriptor(descriptor)
     frames = _of_one(lafs, 3, "lafs")
     if frames.shape[1:] != (2, 3):
         raise InputError(f"Expected lafs of shape (1, N, 2, 3), got {tuple(lafs.shape)}.")
     axes = frames[:, :, :2]
-    half = axes.det().abs().sqrt()  # of the square's side
+    half = axes.det().abs().sqrt()  # half the side of the square
     return {
         "descriptor": adapter.name,
         "image_size": image_size,
@@ -130,7 +130,7 @@ def from_lightglue(
     descriptor: str | Descriptor,
     backend: Backend | None,
 ) -> dict[str, Any]:
-    """Return our fields; see `LocalFeatures.from_lightglue`."""
+    """Return the fields for `LocalFeatures.from_lightglue`."""
     adapter = resolve_descriptor(descriptor)
     for name in ("keypoints", "descriptors"):
         if name not in found:
@@ -140,7 +140,7 @@ def from_lightglue(
     flat = vectors.ndim == 2
     vectors = _of_one(vectors, 2, "descriptors")
     width = width_of(adapter)
-    if flat and vectors.shape == (width, len(points)):  # hloc's, also where both are alike
+    if flat and vectors.shape == (width, len(points)):  # hloc, also if both are equal
         vectors, backend = vectors.T, backend or "pycolmap"
     scores = found.get("keypoint_scores", found.get("scores"))
     scales, turns, scores = (
@@ -178,13 +178,13 @@ def to_lightglue(features: LocalFeatures) -> dict[str, Tensor]:
 
 
 def size_in(found: Mapping[str, Any]) -> tuple[int, int]:
-    """Return (H, W) from the `image_size` (W, H) of a dictionary of LightGlue's or hloc's.
+    """Return (H, W) from the `image_size` (W, H) of a dictionary of LightGlue or hloc.
 
     Raises:
         InputError: It has none.
     """
     if "image_size" not in found:
-        raise InputError("Expected image_size=(H, W), since the dictionary holds none.")
+        raise InputError("Expected image_size=(H, W), since the dictionary has none.")
     width, height = torch.as_tensor(found["image_size"]).flatten().tolist()
     return int(height), int(width)
 
@@ -199,7 +199,7 @@ def _of_one(values: Any, axes: int, name: str) -> Tensor:
 
 
 def _vectors(rows: Tensor, adapter: Descriptor) -> Tensor:
-    """Return vectors as they are or as float32, after a look at their length.
+    """Check the length of vectors, and return bytes unchanged and numbers as float32.
 
     Raises:
         InputError: The descriptor has vectors of another length.
@@ -219,5 +219,5 @@ def _pinned(points: Tensor, image_size: tuple[int, int]) -> Tensor:
 
 
 def _half_support(adapter: Descriptor) -> float:
-    """Return half the side of the square that a descriptor sees, for a scale of 1."""
-    return adapter.frame.support / 2 if adapter.frame.scaled else 6.0  # SIFT's, as in kornia
+    """Return half the side of the square that a descriptor covers, for a scale of 1."""
+    return adapter.frame.support / 2 if adapter.frame.scaled else 6.0  # SIFT, as in kornia

@@ -1,4 +1,4 @@
-"""Guesses for what a source of features does not tell."""
+"""Guess fields that a source of features does not contain."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from invertdesc.features.local import LocalFeatures
 
 @dataclass(frozen=True, kw_only=True)
 class Guesses:
-    """One value for all keypoints of each field that a source lacks.
+    """One value for all keypoints, for each field that a source does not contain.
 
     Attributes:
         scales: Sigma in pixels, or None for no guess.
         orientations: Radians from +x towards +y, or None for no guess.
 
     Raises:
-        InputError: A guess is no finite number.
+        InputError: A guess is not a finite number.
     """
 
     scales: float | None = None
@@ -33,10 +33,10 @@ class Guesses:
 
     @classmethod
     def of(cls, guesses: Guesses | Mapping[str, Any] | None) -> Guesses:
-        """Return guesses from what people pass for them: a mapping of field to value, or None.
+        """Return guesses from a mapping of fields to values, or from None.
 
         Raises:
-            InputError: No field that can be guessed has such a name, or no finite number.
+            InputError: A field cannot be guessed, or a value is not a finite number.
 
         >>> Guesses.of({"orientations": 0.0})
         Guesses(scales=None, orientations=0.0)

@@ -1,4 +1,4 @@
-"""Local features of one image, and of a batch of images packed without padding."""
+"""Local features of one image."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where features come from, as far as the source tells.
+    """The origin of features, as far as it is known.
 
     Attributes:
-        gray: How the extractor turned colour into gray: `"gamma"`, `"luma"`, or None if unknown.
+        gray: Gray mode of the extractor: `"gamma"`, `"luma"`, or None if unknown.
         producer: The library that computed the vectors, with its version, such as `"opencv 5.0.0"`.
         parameters: The options that the descriptor was created with.
 
@@ -52,7 +52,7 @@ class Provenance:
 
     @property
     def gray_mode(self) -> GrayMode:
-        """`gray`; where that is unknown `"luma"`, which nearly all extractors take."""
+        """`gray`, or if that is unknown `"luma"`, which nearly all extractors use."""
         return cast("GrayMode", self.gray or "luma")
 
 
@@ -60,21 +60,22 @@ class Provenance:
 class LocalFeatures:
     """Keypoints and descriptors of one image; N keypoints, vectors of length D.
 
-    Checked once, when made. Everything an attacker has is in here: no method looks at an image.
+    The values are checked once, on creation. This is all that an attacker has: methods get no
+    image.
 
     Attributes:
         keypoints: (N, 2) float32, x and y in pixels; integers are pixel centres, so that the
             picture spans -0.5 to W - 0.5 and -0.5 to H - 0.5.
         descriptors: (N, D) as emitted: float32, or uint8 for bits packed eight to a byte.
-        image_size: (H, W) in pixels.
-        descriptor: Registry name of what made the vectors.
-        scales: (N,) float32, sigma in pixels, above 0; None where the source does not tell.
-        orientations: (N,) float32 radians from +x towards +y; None where the source does not tell.
-        scores: (N,) float32, the detector's response; None where the source does not tell.
+        image_size: (H, W) of the image in pixels.
+        descriptor: Registry name of the descriptor of the vectors.
+        scales: (N,) float32, sigma in pixels, above 0; None if unknown.
+        orientations: (N,) float32 radians from +x towards +y; None if unknown.
+        scores: (N,) float32, the detector's response; None if unknown.
         provenance: Extractor, version, parameters and gray mode.
 
     Raises:
-        InputError: A shape, dtype or value is off; the message names the field.
+        InputError: A shape, dtype or value is wrong; the message names the field.
 
     >>> features = LocalFeatures(
     ...     keypoints=torch.tensor([[3.0, 4.0], [60.0, 9.5]]),
@@ -121,12 +122,12 @@ class LocalFeatures:
         return encode_image(draw_keypoints(self), "PNG")
 
     def __getitem__(self, rows: slice | Tensor | Sequence[int]) -> LocalFeatures:
-        """Return the keypoints that a slice, a mask or a list of indices picks, in that order."""
+        """Return the keypoints that a slice, a mask or a list of indices selects, in that order."""
         check_picked(rows, self.keypoints)
         return replace(self, **changed_rows(self, lambda value: value[rows]))
 
     def __iter__(self) -> NoReturn:
-        """Refuse: Python would else ask for one keypoint after the other."""
+        """Refuse iteration; otherwise Python would ask for one keypoint after the other."""
         raise InputError("Expected features of a list to go through, got those of one image.")
 
     @property
@@ -141,16 +142,19 @@ class LocalFeatures:
     def inside(self, box: Box) -> LocalFeatures:
         """Return the keypoints in the pixels x0 to x1 - 1, y0 to y1 - 1 of a box (x0, y0, x1, y1).
 
-        Whole numbers are pixel centres, so that these are x0 - 0.5 <= x < x1 - 0.5, likewise y.
+        Whole numbers are pixel centres, so these are the keypoints with x0 - 0.5 <= x < x1 - 0.5,
+        and the same for y.
         """
         return self[self._in_box(box)]
 
     def outside(self, box: Box) -> LocalFeatures:
-        """Return the keypoints that `inside` leaves out, as if a region had been masked."""
+        """Return the keypoints outside a box, as if this region had been masked; see `inside`."""
         return self[~self._in_box(box)]
 
     def crop(self, box: tuple[int, int, int, int]) -> LocalFeatures:
-        """Return what lies inside a box of whole pixels, as features of that part of the picture.
+        """Return the keypoints inside a box of whole pixels, as features of that part.
+
+        The result is that of a picture cropped to the box.
 
         Args:
             box: (x0, y0, x1, y1); pixels x0 to x1 - 1, y0 to y1 - 1.
@@ -175,7 +179,7 @@ class LocalFeatures:
         """Return features that lack `"scales"`, `"orientations"` or `"scores"`, as a threat model.
 
         Raises:
-            InputError: No field that may be missing has this name.
+            InputError: There is no optional field of this name.
         """
         for name in names:
             check_optional(name)
@@ -185,9 +189,9 @@ class LocalFeatures:
     def assume(
         self, *, scales: float | None = None, orientations: float | None = None
     ) -> LocalFeatures:
-        """Return features whose missing scales or orientations are filled with one guess each.
+        """Return features with missing scales or orientations replaced by one guess for each field.
 
-        What the features do tell stays as it is.
+        Existing values are not changed.
 
         Args:
             scales: Sigma in pixels.
@@ -202,11 +206,11 @@ class LocalFeatures:
         return replace(self, **filled)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an .npz file, whole or not at all; see `invertdesc.features.npz`.
+        """Write an .npz file atomically; see `invertdesc.features.npz`.
 
         Raises:
-            FileError: The place cannot be written.
-            InputError: The provenance holds what JSON cannot.
+            FileError: The file cannot be written.
+            InputError: The provenance has values that JSON cannot store.
         """
         source = self.provenance
         plain = {**vars(source), "parameters": dict(source.parameters)}
@@ -217,16 +221,14 @@ class LocalFeatures:
         """Read an .npz file that `save` wrote.
 
         Raises:
-            FileError: Missing, unreadable, or not ours.
-            InputError: Ours, but with values that no features have.
+            FileError: The file is missing, unreadable, or not a file of features.
+            InputError: The file has invalid values.
         """
         fields = read_npz(path)
         try:
             return cls(**fields | {"provenance": Provenance(**fields["provenance"])})
         except (TypeError, ValueError) as error:
-            raise InputError(
-                f"Expected features that make sense in {path}, got: {error}"
-            ) from error
+            raise InputError(f"Expected valid features in {path}, got: {error}") from error
 
     @classmethod
     def from_opencv(
@@ -237,28 +239,28 @@ class LocalFeatures:
         *,
         descriptor: str | Descriptor,
     ) -> LocalFeatures:
-        """Make features of what OpenCV's `detectAndCompute` returned.
+        """Make features from the result of OpenCV's `detectAndCompute`.
 
-        Sizes are diameters, which mean another scale for each descriptor; angles are degrees, below
-        0 where there are none. SIFT puts keypoints a quarter pixel off unless it was created with
-        `enable_precise_upscale=True`.
+        Sizes are diameters, which are converted to scales by a factor of the descriptor. Angles are
+        degrees, and below 0 if there are none. SIFT puts keypoints a quarter pixel off unless it
+        was created with `enable_precise_upscale=True`.
 
         Args:
-            keypoints: N of `cv2.KeyPoint`.
-            descriptors: (N, D), or None where there is no keypoint.
-            image_size: (H, W) in pixels.
-            descriptor: Name or adapter of what made the vectors.
+            keypoints: N objects of `cv2.KeyPoint`.
+            descriptors: (N, D), or None if there are no keypoints.
+            image_size: (H, W) of the image in pixels.
+            descriptor: Name or adapter of the descriptor of the vectors.
 
         Raises:
-            InputError: They do not fit each other, the image or the descriptor.
+            InputError: The arguments do not fit together, or do not fit the descriptor.
         """
         fields = convert.from_opencv(keypoints, descriptors, image_size, descriptor)
         return cls(**fields, provenance=Provenance(producer="opencv"))
 
     def to_opencv(self) -> tuple[list[Any], NDArray[Any]]:
-        """Return N of `cv2.KeyPoint`, with octaves so that `compute` can use them, and (N, D).
+        """Return N objects of `cv2.KeyPoint`, with octaves for OpenCV's `compute`, and (N, D).
 
-        Sizes are 0 without scales, angles -1 without orientations.
+        Without scales, sizes are 0; without orientations, angles are -1.
         """
         return convert.to_opencv(self)
 
@@ -272,20 +274,20 @@ class LocalFeatures:
         descriptor: str | Descriptor,
         scores: Tensor | None = None,
     ) -> LocalFeatures:
-        """Make features of kornia's local affine frames, whose patches the vectors describe.
+        """Make features from kornia's local affine frames.
 
-        A frame's shear is lost: scale is the square root of its determinant, orientation where its
-        x axis points.
+        The shear of a frame is lost: the scale is the square root of its determinant, the
+        orientation is the direction of its x axis.
 
         Args:
             lafs: (1, N, 2, 3).
             descriptors: (1, N, D) or (N, D).
-            image_size: (H, W) in pixels.
-            descriptor: Name or adapter of what made the vectors.
+            image_size: (H, W) of the image in pixels.
+            descriptor: Name or adapter of the descriptor of the vectors.
             scores: (1, N), the detector's responses; None if unknown.
 
         Raises:
-            InputError: They do not fit each other, the image or the descriptor.
+            InputError: The arguments do not fit together, or do not fit the descriptor.
         """
         fields = convert.from_lafs(lafs, descriptors, image_size, descriptor, scores)
         return cls(**fields, provenance=Provenance(producer="kornia"))
@@ -307,11 +309,11 @@ class LocalFeatures:
         image_size: tuple[int, int] | None = None,
         backend: convert.Backend | None = None,
     ) -> LocalFeatures:
-        """Make features of a dictionary that an extractor of LightGlue or hloc returned.
+        """Make features from the dictionary of an extractor of LightGlue or hloc.
 
         Args:
             found: `keypoints` (1, N, 2) or (N, 2), `descriptors` (1, N, D), (N, D) or (D, N) as
-                hloc has them, and where known `keypoint_scores` or `scores`, `scales`, `oris` and
+                hloc has them, and, if known, `keypoint_scores` or `scores`, `scales`, `oris` and
                 `image_size` (W, H).
             descriptor: Name or adapter of what made the vectors; LightGlue's SIFT is `"rootsift"`.
             image_size: (H, W) in pixels; None for the dictionary's.
@@ -330,7 +332,8 @@ class LocalFeatures:
     def to_lightglue(self) -> dict[str, Tensor]:
         """Return LightGlue's dictionary, with an axis for a batch of one.
 
-        Scales are diameters, as its SIFT's `"opencv"` backend has them; `image_size` is (W, H).
+        Scales are diameters, as in LightGlue's SIFT with the backend `"opencv"`; `image_size` is
+        (W, H).
         """
         return convert.to_lightglue(self)
 

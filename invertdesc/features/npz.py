@@ -1,7 +1,7 @@
-"""The library's own file: one image's features as an uncompressed NumPy .npz archive.
+"""The file format of the library: the features of one image as an uncompressed .npz archive.
 
-Arrays carry the names of the fields of `LocalFeatures`; `meta` is a JSON text with the rest.
-Nothing in the file is ever unpickled.
+Arrays have the names of the fields of `LocalFeatures`; `meta` is a JSON text with the other data.
+Nothing in the file is unpickled.
 """
 
 import json
@@ -26,23 +26,23 @@ from invertdesc.limits import check_limit
 
 FORMAT = "invertdesc-features"
 VERSION = 1
-SHOWN = 8  # names of arrays
+SHOWN = 8  # maximum number of array names in a message
 _REQUIRED = {"descriptor": str, "image_size": list, "provenance": dict}
 _PROVENANCE = {"gray": str | None, "producer": str | None, "parameters": dict}
-_BROKEN = (  # what reading a damaged or foreign archive raises
+_BROKEN = (  # errors when reading damaged archives or those of other programs
     OSError,
     ValueError,
     EOFError,
     KeyError,
     MemoryError,
     RuntimeError,
-    tokenize.TokenError,  # of NumPy's parser of what an array is
+    tokenize.TokenError,  # from NumPy's parser of array headers
     zipfile.BadZipFile,
     zlib.error,
 )
 
 
-# Arrays that other programs put into .npz files, by what those are.
+# Arrays that other programs write into .npz files, with a description of the file.
 _FOREIGN = {
     ("descriptors", "points"): "OpenSfM's features, which open_store reads",
     ("frequencies", "words"): "OpenSfM's vocabulary, which holds no features of images",
@@ -51,13 +51,13 @@ _FOREIGN = {
 
 
 def recognise(head: bytes, suffix: str) -> bool:
-    """Say whether a file that begins so is NumPy's archive, or a damaged one by its name."""
+    """Return whether a file with this beginning or name is an .npz archive, perhaps damaged."""
     name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     return head.startswith(b"PK\x03\x04") and (name.endswith(b".npy") or suffix == ".npz")
 
 
 def whose(file: Path) -> str | None:
-    """Say in words what an archive that is not ours holds; None for ours and for a damaged one."""
+    """Describe the archive of another program; None for invertdesc's own or a damaged one."""
     arrays = arrays_in(file)
     if arrays is None or "meta" in arrays:
         return None
@@ -126,16 +126,16 @@ def read_array(path: Path) -> NDArray[Any]:
 
 
 def write_npz(path: str | os.PathLike[str], fields: Mapping[str, Any]) -> None:
-    """Write the fields of features to an .npz file, whole or not at all.
+    """Write the fields of features to an .npz file atomically.
 
     Args:
-        path: Where to write.
-        fields: By the names of `LocalFeatures`; tensors, or None where a field is missing, and
-            plain values. The provenance is a mapping.
+        path: Path of the file to write.
+        fields: Fields by the names of `LocalFeatures`: tensors, None for missing fields, and plain
+            values. The provenance is a mapping.
 
     Raises:
-        FileError: The place cannot be written.
-        InputError: The provenance holds what JSON cannot.
+        FileError: The file cannot be written.
+        InputError: The provenance has values that JSON cannot store.
     """
     meta = {
         "format": FORMAT,
@@ -163,18 +163,18 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the fields of features from an .npz file that `write_npz` wrote.
 
     Returns:
-        Fields by the names of `LocalFeatures`, as `write_npz` takes them; those that are missing
-        are left out. Shapes and values of tensors are not checked.
+        Fields by the names of `LocalFeatures`, as for `write_npz`, without missing fields. Shapes
+        and values of tensors are not checked.
 
     Raises:
-        FileError: Missing, unreadable, or of another program.
-        InputError: The fields are not complete, or beyond the limits.
+        FileError: The file is missing, unreadable, or of another program.
+        InputError: Fields are missing, or exceed the limits.
     """
     name = existing_file(path, "a file of features")
     try:
         with name.open("rb") as file:
             if file.read(2) != b"PK":
-                raise ValueError("it is no zip archive")
+                raise ValueError("it is not a zip archive")
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
                 _check_room(archive.zip, ("meta", *ROW_FIELDS))
@@ -188,21 +188,21 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
         foreign = whose(name)
         raise FileError(
             f"Expected an .npz file that invertdesc wrote, got {name}: {foreign or error}. "
-            "Make one with `invertdesc extract` or LocalFeatures.save."
-        ) from error
+            "Make one with extract_folder or LocalFeatures.save."
+        ).with_hint("extract_folder") from error
     try:
         _check_fields(meta, arrays)
         tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
     except (TypeError, ValueError) as error:
-        raise InputError(f"Expected features that make sense in {name}, got: {error}") from error
+        raise InputError(f"Expected valid features in {name}, got: {error}") from error
     return {key: meta[key] for key in _REQUIRED} | tensors
 
 
 def _check_room(archive: zipfile.ZipFile, names: Sequence[str]) -> None:
-    """Check what reading arrays takes: compressed, a few bytes can become any number.
+    """Check the memory that reading needs: a few compressed bytes can become very large.
 
     Raises:
-        InputError: Beyond the limits.
+        InputError: It exceeds the limits.
     """
     wanted = {f"{name}.npy" for name in names}
     found = [info for info in archive.infolist() if info.filename in wanted]
@@ -210,14 +210,14 @@ def _check_room(archive: zipfile.ZipFile, names: Sequence[str]) -> None:
         with archive.open(info) as member:
             count, size = _claimed(member)
         if count * size > info.file_size:
-            raise ValueError(f"{info.filename!r} claims more values than are there")
+            raise ValueError(f"{info.filename!r} claims more values than it has")
         check_limit("values", count, "an array")
     packed = [info.file_size for info in found if info.compress_type != zipfile.ZIP_STORED]
     check_limit("unpacked", sum(packed), "arrays")
 
 
 def _claimed(member: IO[bytes]) -> tuple[int, int]:
-    """Return how many values the head of an .npy file claims, and the bytes of one."""
+    """Return the number of values in the header of an .npy file, and the bytes of one value."""
     version = np.lib.format.read_magic(member)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(member)
@@ -233,7 +233,7 @@ def _read_meta(archive: Any) -> dict[str, Any]:
         raise ValueError("it has no 'meta'")
     meta = json.loads(str(archive["meta.npy"]))
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise ValueError("its 'meta' is not ours")
+        raise ValueError("its 'meta' is not that of invertdesc")
     if meta.get("version") != VERSION:
         raise ValueError(f"it has version {meta.get('version')} of the format, this is {VERSION}")
     return meta

@@ -1,4 +1,4 @@
-"""Vectors that stand where descriptors should and tell nothing."""
+"""Find placeholders: vectors without content that stand in place of descriptors."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from invertdesc.errors import InputError
 
-ENOUGH = 8  # vectors that no picture makes all alike
+ENOUGH = 8  # in no picture are this many vectors all equal
 WHERE = "the real ones are elsewhere (hloc keeps them in features*.h5), or the picture is flat"
 
 
 def check_descriptors(vectors: NDArray[Any]) -> None:
-    """Check that vectors (N, D) are no placeholders.
+    """Check that vectors (N, D) are not placeholders.
 
     Raises:
-        InputError: They are.
+        InputError: They are placeholders.
     """
     alike = placeholder(vectors)
     if alike is not None:
@@ -24,9 +24,9 @@ def check_descriptors(vectors: NDArray[Any]) -> None:
 
 
 def placeholder(vectors: NDArray[Any]) -> str | None:
-    """Say what is alike where vectors are no descriptors; None where they may be some.
+    """Describe how vectors are equal if they are placeholders; None if they may be descriptors.
 
-    Programs whose format demands vectors write zeros where they have none, as hloc may into
+    If a format requires vectors, programs without descriptors write zeros. hloc may do this in
     COLMAP's database.
 
     Args:

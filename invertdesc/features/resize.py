@@ -1,4 +1,4 @@
-"""Features of a picture that is scaled to another size."""
+"""Convert features to another size of their picture."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from invertdesc.features.local import LocalFeatures
 
 
 def resize_features(features: LocalFeatures, size: tuple[int, int]) -> LocalFeatures:
-    """Move keypoints and scales to where they are once the picture is scaled.
+    """Convert keypoints and scales to a scaled picture.
 
-    Descriptors stay: those whose window grows with its keypoint are those of the scaled picture,
-    as far as an extractor does not depend on scale.
+    Descriptors are not changed. If their window grows with the keypoint, they are also those of the
+    scaled picture, as far as the extractor does not depend on scale.
 
     Args:
-        features: Of the picture as it is.
+        features: Features of the original picture.
         size: (H, W) of the scaled picture.
 
     >>> from skimage.data import camera
@@ -25,7 +25,7 @@ def resize_features(features: LocalFeatures, size: tuple[int, int]) -> LocalFeat
     height, width = size
     points = features.keypoints
     ratios = points.new_tensor([width / features.image_size[1], height / features.image_size[0]])
-    moved = ((points + 0.5) * ratios - 0.5).clamp(min=-0.5)  # which rounding may leave
+    moved = ((points + 0.5) * ratios - 0.5).clamp(min=-0.5)  # rounding may move them out
     factor = max(size) / max(features.image_size)
     return replace(
         features,

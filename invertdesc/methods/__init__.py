@@ -1,4 +1,4 @@
-"""Methods that turn features back into pictures, one a file, and the registry that finds them."""
+"""Methods that reconstruct pictures from features, one per file, and their registry."""
 
 from invertdesc.methods.base import Method, MethodLike, Needs
 from invertdesc.methods.registry import create_method, list_methods, methods, register_method

@@ -1,4 +1,4 @@
-"""Put words back in their places, by what is known of where they stand and what beside."""
+"""Arrange visual words by their usual places and their usual neighbours."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Placement:
-    """How much of an arrangement is right.
+    """The quality of an arrangement.
 
     Attributes:
-        words: Share of places that hold the word that belongs there.
-        neighbours: Share of pairs, one word right of or below another, that are in the original
-            too, wherever they stand.
+        words: Share of places with the correct word.
+        neighbours: Share of pairs of neighbours (one word to the right of or below another) that
+            also occur in the original, at any place.
     """
 
     words: float
@@ -23,10 +23,10 @@ class Placement:
 
 
 def score_arrangement(truth: Tensor, found: Tensor) -> Placement:
-    """Compare an arrangement of words with the one that they were taken from.
+    """Compare an arrangement of words with the original.
 
     Args:
-        truth: (ny, nx) int64 words.
+        truth: (ny, nx) int64, the words of the original.
         found: (ny, nx) int64, the same words in another order.
 
     >>> truth = torch.tensor([[0, 1], [2, 3]])
@@ -46,17 +46,17 @@ def score_arrangement(truth: Tensor, found: Tensor) -> Placement:
 
 
 def pairs_of(words: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return the words (P,) left and right of each other, then those above and below."""
+    """Return the words (P,) of all pairs: left and right, then upper and lower."""
     beside = words[:, :-1].flatten(), words[:, 1:].flatten()
     return beside, (words[:-1].flatten(), words[1:].flatten())
 
 
 def start_arrangement(words: Tensor, places: Tensor) -> Tensor:
-    """Give each place one of the words, so that the costs of places are least in all.
+    """Assign a word to each place with the smallest total cost.
 
     Args:
-        words: (n,) int64.
-        places: (K, n) cost of a word at a place.
+        words: (n,) int64, the words of the bag.
+        places: (K, n), cost of a word at a place.
 
     Returns:
         (n,) int64, the word at each place.
@@ -70,16 +70,16 @@ def start_arrangement(words: Tensor, places: Tensor) -> Tensor:
 
 
 def improve_arrangement(words: Tensor, places: Tensor, beside: Tensor, rounds: int = 500) -> Tensor:
-    """Swap words while that lowers the cost.
+    """Swap words as long as this lowers the cost.
 
-    A round looks at all pairs of places at once, and makes the best swaps among those that do not
-    touch: what one gains then does not depend on another. It ends where no swap gains.
+    Each round considers all pairs of places, and makes the best swaps that do not touch each other,
+    so their gains are independent. It ends when no swap lowers the cost.
 
     Args:
-        words: (ny, nx) int64.
+        words: (ny, nx) int64, the words at their first places.
         places: (K, ny * nx) float64, cost of a word at a place.
-        beside: (2, K, K) float64, cost of a word with another to its right, and below it.
-        rounds: At most.
+        beside: (2, K, K) float64, cost of a word with another one on its right, and below it.
+        rounds: Maximum number of rounds.
 
     Returns:
         (ny, nx) int64.
@@ -91,7 +91,7 @@ def improve_arrangement(words: Tensor, places: Tensor, beside: Tensor, rounds: i
         best = _apart(gains, near)
         if not best:
             break
-        flat = words.flatten().clone()  # what was given stays as it is
+        flat = words.flatten().clone()  # do not change the argument
         for one, other in best:
             flat[[one, other]] = flat[[other, one]]
         words = flat.view(shape)
@@ -99,14 +99,14 @@ def improve_arrangement(words: Tensor, places: Tensor, beside: Tensor, rounds: i
 
 
 def _swaps(words: Tensor, places: Tensor, beside: Tensor) -> Tensor:
-    """Return (n, n), what the cost changes by when the words of two places are swapped."""
+    """Return (n, n), the change of the cost when the words of two places are swapped."""
     flat = words.flatten()
-    costs = _costs_here(words, places, beside)[:, flat]  # of place p with the word of place q
+    costs = _costs_here(words, places, beside)[:, flat]  # at place p with the word of place q
     own = costs.diagonal()
     change = costs + costs.T - own[:, None] - own
     number = torch.arange(len(flat)).view(words.shape)
     for cost, (first, second) in zip(beside.unbind(), pairs_of(number), strict=True):
-        # Two that touch: the sums above take each with a copy of itself beside.
+        # Correction for neighbours: the sums above count each with a copy of itself as neighbour.
         a, b = flat[first], flat[second]
         mend = cost[b, a] + cost[a, b] - cost[a, a] - cost[b, b]
         change[first, second] += mend
@@ -115,7 +115,7 @@ def _swaps(words: Tensor, places: Tensor, beside: Tensor) -> Tensor:
 
 
 def _costs_here(words: Tensor, places: Tensor, beside: Tensor) -> Tensor:
-    """Return (n, K), the cost of each word at each place, with the neighbours that it has now."""
+    """Return (n, K), the cost of each word at each place, with the present neighbours."""
     costs = places.T.reshape(*words.shape, -1).clone()
     right, below = beside
     costs[:, :-1] += right.T[words[:, 1:]]
@@ -126,7 +126,7 @@ def _costs_here(words: Tensor, places: Tensor, beside: Tensor) -> Tensor:
 
 
 def _apart(change: Tensor, near: list[list[int]]) -> list[tuple[int, int]]:
-    """Return the swaps that gain most, no two of which touch."""
+    """Return the best swaps that do not touch each other."""
     ahead = torch.ones_like(change, dtype=torch.bool).triu(1)
     rows, columns = ((change < -1e-9) & ahead).nonzero().unbind(1)
     order = change[rows, columns].argsort(stable=True)[: 4 * len(near)]
@@ -140,7 +140,7 @@ def _apart(change: Tensor, near: list[list[int]]) -> list[tuple[int, int]]:
 
 
 def _neighbours(rows: int, columns: int) -> list[list[int]]:
-    """Return, for each place, itself and those beside it."""
+    """Return, for each place, the place and its neighbours."""
     steps = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
     return [
         [

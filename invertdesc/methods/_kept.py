@@ -1,4 +1,4 @@
-"""Methods that were made by name, kept so that a process reads their weights once."""
+"""Cache methods created by name, so that a process reads their weights only once."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
     Key: TypeAlias = tuple[object, str | int, str]
 
-MOST = 4  # methods that are kept, the last used ones; a network takes some 10 MB each
+MOST = 4  # most recently used methods; a network takes about 10 MB
 _kept: OrderedDict[Key, tuple[Method, str | Descriptor]] = OrderedDict()
-_lock = RLock()  # one that its owner may take again: a method may call `reconstruct` when made
+_lock = RLock()  # re-entrant: the constructor of a method may call `reconstruct`
 
 
 def kept_method(name: str, descriptor: str | Descriptor, device: torch.device) -> Method:
-    """Return the method of a name without options, made when first asked for.
+    """Return the method of a name without options, created on first use.
 
-    There is one for each descriptor, where adapters are told apart by identity, and for each
-    device, since a network is on one at a time. Threads share it.
+    There is one for each descriptor (adapters are compared by identity) and for each device, since
+    a network is on one device at a time. Threads share it.
 
     Raises:
-        InvertDescError: It cannot be made.
+        InvertDescError: The method cannot be created.
     """
     which = descriptor if isinstance(descriptor, str) else id(descriptor)
     key = (methods.get(name), which, str(device))
     with _lock:
         if key not in _kept:
-            # The adapter is kept as well: its identity could else become another's.
+            # The adapter is also kept; otherwise its identity could be used again by another.
             made = create_method(name, descriptor=descriptor)
-            if isinstance(made, Method):  # a plug-in's may be any function
+            if isinstance(made, Method):  # a plug-in may return any function
                 made.to(device)
             _kept[key] = made, descriptor
         _kept.move_to_end(key)

@@ -1,12 +1,12 @@
-"""Sparse codes that are nowhere negative, for many vectors at once."""
+"""Compute sparse non-negative codes of many vectors at once."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-ROWS = 4096  # coded at once, which bounds the memory
-STRIDE = 20  # steps between two looks at which rows are done
+ROWS = 4096  # rows coded at once, to limit the memory
+STRIDE = 20  # steps between two checks of finished rows
 
 
 def positive_lasso(
@@ -14,15 +14,15 @@ def positive_lasso(
 ) -> Tensor:
     """Minimise ``|y - a @ atoms|^2 / 2 + penalty * sum(a)`` over a >= 0, for each vector y.
 
-    Accelerated proximal gradient; the momentum of a row starts anew where it points uphill, and a
-    row is done when it meets the optimality conditions, so that none depends on the others.
+    This is accelerated proximal gradient descent. The momentum of a row is reset if it points
+    uphill. A row is finished when it meets the optimality conditions, so no row depends on others.
 
     Args:
-        atoms: (K, D) float.
-        vectors: (N, D) float.
-        penalty: At least 0.
-        tolerance: Largest `residual` of a row that is done.
-        most: Steps after which a row is left as it is.
+        atoms: (K, D) float, the dictionary.
+        vectors: (N, D) float, the vectors to encode.
+        penalty: Weight of the sum of a code, at least 0.
+        tolerance: Largest `residual` of a finished row.
+        most: Maximum number of steps.
 
     Returns:
         (N, K) codes.
@@ -34,7 +34,7 @@ def positive_lasso(
     Candes, "Adaptive restart for accelerated gradient schemes", 2015, section 3.2.
     """
     gram = atoms @ atoms.T
-    # The largest sum of a row bounds the largest eigenvalue; atoms that are alike make it loose.
+    # The largest sum of a row bounds the largest eigenvalue; for similar atoms the bound is loose.
     steepness = torch.linalg.eigvalsh(gram.double())[-1].clamp(min=1e-12).to(gram) * 1.001
     parts = [
         _descend(gram, rows @ atoms.T - penalty, steepness, tolerance, most)
@@ -44,35 +44,37 @@ def positive_lasso(
 
 
 def residual(codes: Tensor, slopes: Tensor) -> Tensor:
-    """Return (N,), how far codes are from optimal.
+    """Return (N,), the distance of codes from the optimality conditions.
 
-    At the minimum the slope is 0 where a code is positive, and at least 0 where it is 0.
+    At the minimum the gradient is 0 where a code is positive, and at least 0 where it is 0.
 
     Args:
         codes: (N, K), at least 0.
-        slopes: (N, K), of what is minimised, at the codes.
+        slopes: (N, K), gradient of the objective at the codes.
     """
     return torch.where(codes > 0, slopes.abs(), (-slopes).clamp(min=0)).amax(1)
 
 
-def _descend(gram: Tensor, told: Tensor, steepness: Tensor, tolerance: float, most: int) -> Tensor:
-    """Return the codes (N, K) for `told`, the products with all atoms less the penalty."""
-    codes = torch.zeros_like(told)
-    left = torch.arange(len(told), device=told.device)
-    code = ahead = torch.zeros_like(told)
-    momentum = told.new_ones(len(told), 1)
+def _descend(
+    gram: Tensor, target: Tensor, steepness: Tensor, tolerance: float, most: int
+) -> Tensor:
+    """Return the codes (N, K) for `target`, the products with all atoms minus the penalty."""
+    codes = torch.zeros_like(target)
+    left = torch.arange(len(target), device=target.device)
+    code = ahead = torch.zeros_like(target)
+    momentum = target.new_ones(len(target), 1)
     for step in range(1, most + 1):
-        new = (ahead - (ahead @ gram - told) / steepness).clamp(min=0)
+        new = (ahead - (ahead @ gram - target) / steepness).clamp(min=0)
         uphill = ((ahead - new) * (new - code)).sum(1, keepdim=True) > 0
         later = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
         ahead = torch.where(uphill, new, new + (momentum - 1) / later * (new - code))
         code, momentum = new, torch.where(uphill, 1.0, later)
         if step % STRIDE == 0 or step == most:
-            rest = residual(code, code @ gram - told) > tolerance
+            rest = residual(code, code @ gram - target) > tolerance
             codes[left] = code
             if step == most or not bool(rest.any()):
                 break
-            left, told, code, ahead, momentum = (
-                part[rest] for part in (left, told, code, ahead, momentum)
+            left, target, code, ahead, momentum = (
+                part[rest] for part in (left, target, code, ahead, momentum)
             )
     return codes

@@ -1,4 +1,4 @@
-"""Patches that methods put in place around keypoints, merged into a picture."""
+"""Merge patches around keypoints into a picture."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.features.batch import FeatureBatch
 
-GRID = 16  # samples along a side of a keypoint's patch
-CELL = 4  # and of a cell's in a grid of histograms
-LEAST_BLUR = 0.5  # pixels, before patches are sampled
-BELL = 9 / 56  # deviation of the Gaussian, of a patch's side; as in HOGgles
-SCREENING = 1e-5  # of `ridge` from HOG; 1e-4 gave 0.226 for 0.264 NCC on 10 training photographs
+GRID = 16  # samples per side of a keypoint's patch
+CELL = 4  # samples per side of a cell in a grid of histograms
+LEAST_BLUR = 0.5  # blur in pixels before patches are sampled
+BELL = 9 / 56  # deviation of the Gaussian relative to a patch's side, as in HOGgles
+SCREENING = 1e-5  # for `ridge` from HOG: NCC 0.264 on 10 training photographs; 1e-4: 0.226
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What a method sees of a picture at once: a keypoint's vector, or a block and those around it.
+    """The input of a method for one patch: a keypoint's vector, or a block with its neighbours.
 
     Attributes:
-        adapter: Of the descriptor.
-        blocks: Along a side of a window, odd; where the descriptor is no grid, 1.
+        adapter: Adapter of the descriptor.
+        blocks: Number of blocks per side of a window, odd; 1 if the descriptor is not a grid.
     """
 
     adapter: Descriptor
@@ -52,17 +52,17 @@ class Windows:
 
     @property
     def frame(self) -> Frame:
-        """The square of the picture that a window spans."""
+        """The square of the picture that a window covers."""
         frame = self.adapter.frame
         return replace(frame, support=frame.support + self.blocks - 1) if self.dense else frame
 
     @property
     def grid(self) -> int:
-        """G, the samples along a side of the window's patch."""
+        """Number G of samples per side of the window's patch."""
         return CELL * round(self.frame.support) if self.dense else GRID
 
     def vectors(self, batch: FeatureBatch) -> Tensor:
-        """Return (M, D'), a row for each keypoint; blocks that are not there count as zeros."""
+        """Return (M, D'), a row for each keypoint; missing blocks are zeros."""
         if not self.dense or not len(batch.keypoints):
             encoded = self.adapter.encode(batch.descriptors)
             return encoded.repeat(1, self.blocks**2) if self.dense else encoded
@@ -80,11 +80,11 @@ class Windows:
 
 
 class PatchMethod(Method):
-    """Find a gray patch for each window and merge the patches into a picture.
+    """Base class of methods that find a gray patch for each window and merge the patches.
 
-    Patches have neither brightness nor, by themselves, a common contrast. Their gradients merge
-    into a field, whose Poisson picture is the result; or the patches themselves are averaged under
-    a Gaussian, as in HOGgles, which loses what is larger than they are.
+    Patches have neither brightness nor a common contrast. Their gradients are merged into a field,
+    and its Poisson picture is the result. Alternatively the patches are averaged under a Gaussian,
+    as in HOGgles, which loses structures that are larger than patches.
     """
 
     needs: ClassVar[Needs] = Needs(database=True)
@@ -100,17 +100,18 @@ class PatchMethod(Method):
         mean: float = 0.45,
         deviation: float = 0.22,
     ) -> None:
-        """Load.
+        """Load the database.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            database: What `invertdesc index` wrote for this method and descriptor.
+            database: What `collect_database` wrote for this method and descriptor.
             merge: `"poisson"`, or `"average"` as in the paper.
-            mean: Of the picture, in [0, 1].
-            deviation: Of the picture, its standard deviation.
+            mean: Mean gray of the picture, in [0, 1].
+            deviation: Standard deviation of the picture's gray values.
 
         Raises:
-            InputError: An option is out of range, no database, or one of another descriptor.
+            InputError: An option is out of range, there is no database, or it is for another
+                descriptor.
             FileError: The database is missing, broken, or of another method.
         """
         super().__init__()
@@ -122,9 +123,9 @@ class PatchMethod(Method):
         missing = set(self.parts) - self.database.tensors.keys()
         if missing:
             raise FileError(
-                f"Expected a database that 'invertdesc index -m {self.name}' wrote, got one "
+                f"Expected a database that collect_database wrote for {self.name!r}, got one "
                 f"without {', '.join(sorted(missing))}. Collect it anew."
-            )
+            ).with_hint("collect_database", method=self.name)
         self.merge, self.mean, self.deviation = merge, mean, deviation
 
     def find(self, windows: Windows, batch: FeatureBatch) -> Tensor:
@@ -132,7 +133,7 @@ class PatchMethod(Method):
         raise NotImplementedError
 
     def held(self, name: str, like: Tensor) -> Tensor:
-        """Return one of the database's tensors, as float32, where another one is."""
+        """Return a tensor of the database as float32, on the device of another tensor."""
         return self.database.tensors[name].to(like.device, torch.float32)
 
     def forward(self, batch: FeatureBatch) -> Tensor:
@@ -153,9 +154,9 @@ class PatchMethod(Method):
 
 
 def _poisson(windows: Windows, batch: FeatureBatch, patches: Tensor) -> Tensor:
-    """Return (B, H, W), whose gradients come nearest to those of the patches."""
+    """Return (B, H, W), the pictures whose gradients are closest to those of the patches."""
     empty = torch.zeros(windows.adapter.dim, 2), torch.zeros(2), torch.zeros(windows.adapter.dim)
-    # Only frame and falloff are read: a step across a patch is less per pixel the wider its cells.
+    # Only frame and falloff are used: the same step is smaller per pixel if cells are wider.
     frame = Unfolding(*empty, frame=windows.frame, falloff=1.0)
     rasterizer = FieldRasterizer(windows.adapter, unfolding=frame, screening=SCREENING)
     picture: Tensor = rasterizer(batch, image_gradients(patches)).picture[:, 0]
@@ -163,7 +164,7 @@ def _poisson(windows: Windows, batch: FeatureBatch, patches: Tensor) -> Tensor:
 
 
 def _average(windows: Windows, batch: FeatureBatch, patches: Tensor) -> Tensor:
-    """Return (B, H, W), the mean of the patches under a Gaussian; 0 where there are none."""
+    """Return (B, H, W), the mean of the patches under a Gaussian; 0 without patches."""
     frame = windows.frame
     sides, turns = (part.double() for part in (frame.sides(batch), frame.turns(batch)))
     places = (torch.arange(windows.grid, device=patches.device) + 0.5) / windows.grid - 0.5

@@ -1,4 +1,4 @@
-"""Inverses fitted to pairs of what descriptors say and what the picture is there."""
+"""Fit inverses to pairs of vectors and patches of the picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from invertdesc.methods._merge import PatchMethod, Windows
 from invertdesc.methods.database import Collection
 from invertdesc.unfolding.unfolding import LARGEST
 
-CONTRAST_FLOOR = 0.01  # a patch's deviation, of values in [0, 1], below which it counts as flat
+CONTRAST_FLOOR = 0.01  # patches with a smaller deviation of values in [0, 1] count as flat
 CONTRAST = ("contrast", "contrast_bias")
 
 
@@ -27,9 +27,9 @@ class Pairs(NamedTuple):
 
 
 class PairedInverse(PatchMethod):
-    """Turn each window's vector into a patch of the picture.
+    """Base class of methods that convert each window's vector to a patch of the picture.
 
-    How strong the patch is, a linear map of the vector tells.
+    A linear map of the vector predicts the contrast of the patch.
     """
 
     def infer(self, vectors: Tensor) -> Tensor:
@@ -39,24 +39,24 @@ class PairedInverse(PatchMethod):
     def find(self, windows: Windows, batch: FeatureBatch) -> Tensor:
         """Return a patch (M, G, G) for each row of a batch."""
         vectors = windows.vectors(batch)
-        told = vectors @ self.held("contrast", vectors) + self.held("contrast_bias", vectors)
-        seen = windows.adapter.encode(batch.descriptors).any(1)  # one without gradients is silent
-        strength = told.clamp(-LARGEST, LARGEST).exp() * seen
+        logarithm = vectors @ self.held("contrast", vectors) + self.held("contrast_bias", vectors)
+        seen = windows.adapter.encode(batch.descriptors).any(1)  # flat ones give no patch
+        strength = logarithm.clamp(-LARGEST, LARGEST).exp() * seen
         patches = self.infer(vectors) * strength[:, None]
         return patches.view(-1, windows.grid, windows.grid)
 
 
 def gather_pairs(collection: Collection, windows: Windows, most: int, *, seed: int = 0) -> Pairs:
-    """Collect what descriptors say and what the pictures are there.
+    """Collect pairs of vectors and patches from pictures.
 
     Args:
         collection: Pictures.
-        windows: To look through.
-        most: Pairs of a picture, at most.
-        seed: Of the choice among a picture's keypoints.
+        windows: Windows to use.
+        most: Maximum number of pairs per picture.
+        seed: Random seed for the choice of keypoints.
 
     Raises:
-        InputError: An option is out of range, no pictures, or fewer than two keypoints in all.
+        InputError: An option is out of range, there are no pictures, or fewer than two keypoints.
     """
     if most < 1 or windows.blocks < 1 or windows.blocks % 2 == 0:
         raise InputError(
@@ -73,7 +73,7 @@ def gather_pairs(collection: Collection, windows: Windows, most: int, *, seed: i
         patches.append(windows.patches(gray, batch)[chosen])
     if sum(map(len, vectors)) < 2:
         raise InputError("Expected pictures with keypoints to fit an inverse to, found none.")
-    # One after the other, so that no two copies of everything are in memory at once.
+    # One after the other, so that only one copy is in memory at a time.
     found = torch.cat(vectors)
     vectors.clear()
     seen = torch.cat(patches)
@@ -87,16 +87,16 @@ def save_pairs(
     tensors: dict[str, Tensor],
     options: dict[str, float],
 ) -> str:
-    """Write what was fitted and how strong patches are; return a line that says what is in it."""
+    """Write the fitted map and the contrast map; return a line that describes the file."""
     from sklearn.linear_model import Ridge
 
     sizes = (pairs.patches.std(1) + CONTRAST_FLOOR).log()
-    told = Ridge(alpha=penalty_of(pairs.vectors, 0.02)).fit(
+    logarithm = Ridge(alpha=penalty_of(pairs.vectors, 0.02)).fit(
         pairs.vectors.numpy(), (sizes - sizes.mean()).numpy()
     )
     tensors |= {
-        "contrast": torch.from_numpy(told.coef_).float(),
-        "contrast_bias": torch.tensor(float(told.intercept_)),
+        "contrast": torch.from_numpy(logarithm.coef_).float(),
+        "contrast_bias": torch.tensor(float(logarithm.intercept_)),
     }
     collection.save(tensors, {"blocks": windows.blocks, **options})
     return (
@@ -106,11 +106,11 @@ def save_pairs(
 
 
 def penalty_of(vectors: Tensor, ridge: float) -> float:
-    """Return the weight of a penalty that is given relative to the vectors' variance."""
+    """Return the absolute weight of a penalty given relative to the vectors' variance."""
     return ridge * len(vectors) * float(vectors.var(0).mean()) + 1e-12
 
 
 def to_unit(rows: Tensor, least: float = 1e-6) -> Tensor:
-    """Scale rows (N, D) of mean 0 to length 1, but for those whose deviation is about `least`."""
+    """Scale rows (N, D) of mean 0 to length 1; rows of deviation about `least` stay smaller."""
     unit: Tensor = rows / (rows.norm(dim=1, keepdim=True) + least * rows.shape[1] ** 0.5)
     return unit

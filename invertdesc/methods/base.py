@@ -1,4 +1,4 @@
-"""What a method is, and what it cannot do without."""
+"""The base class of methods, and their needs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MethodLike: TypeAlias = Callable[[FeatureBatch], Tensor]
 
 @dataclass(frozen=True)
 class Needs:
-    """What a method cannot do without.
+    """The data and abilities that a method needs.
 
     Attributes:
-        fields: Of the features, whatever the descriptor: `"scales"`, `"orientations"`, `"scores"`.
-            What the descriptor's frame needs comes on top.
-        abilities: Of the descriptor's adapter, see `Ability`.
-        database: Whether it reads what `collect_database` made of other pictures.
+        fields: Fields of the features, for any descriptor: `"scales"`, `"orientations"`,
+            `"scores"`. The fields that the descriptor's frame needs are added.
+        abilities: Abilities of the descriptor's adapter, see `Ability`.
+        database: Whether the method needs a database from `collect_database`.
 
     >>> print(Needs(abilities=("unfolding",), database=True))
     an unfolding, a database
@@ -39,7 +39,7 @@ class Needs:
     database: bool = False
 
     def __str__(self) -> str:
-        """Say it in words; "nothing" where it is nothing."""
+        """Return the needs in words; "nothing" if there are none."""
         words = [*self.fields, *(ABILITIES[one] for one in self.abilities)]
         return ", ".join(words + ["a database"] * self.database) or "nothing"
 
@@ -50,11 +50,12 @@ class Needs:
 
 
 class Method(nn.Module):
-    """A way from features back to the picture.
+    """A method that reconstructs pictures from features.
 
-    Its constructor takes `descriptor`, the name or adapter of what made the vectors, or None to go
-    by what each batch names, beside options of its own, all by keyword. A method with weights
-    computes where they are (`to`); one without, where the features are.
+    Its constructor takes `descriptor` and its own options, all by keyword. `descriptor` is the name
+    or adapter of the descriptor, or None for the descriptor that each batch names. A method with
+    weights computes on their device (`to`); a method without weights computes on the device of the
+    features.
 
     >>> from invertdesc import create_method
     >>> isinstance(create_method("poisson"), Method)
@@ -71,28 +72,29 @@ class Method(nn.Module):
 
     @classmethod
     def is_ready(cls, descriptor: str | Descriptor | None = None) -> bool:
-        """Say whether it works as it is: no database to collect, no weights to train.
+        """Return whether the method is ready to use, without collecting a database or training.
 
         Args:
-            descriptor: Name or adapter; None asks for any descriptor.
+            descriptor: Name or adapter; None for any descriptor.
         """
         return cls.serves(descriptor) and not cls.needs.database
 
     @classmethod
     def serves(cls, descriptor: str | Descriptor | None) -> bool:
-        """Say whether a descriptor has the abilities that the method needs."""
+        """Return whether a descriptor has the abilities that the method needs."""
         return descriptor is None or not cls.needs.lacking(resolve_descriptor(descriptor))
 
 
 def run_method(
     method: MethodLike, batch: FeatureBatch, device: str | torch.device | None = None
 ) -> Tensor:
-    """Reconstruct pictures (B, 3, H, W) on a device, where the method and the features are moved.
+    """Reconstruct pictures (B, 3, H, W) on a device; method and features are moved there.
 
     Args:
         method: A method or a function.
-        batch: On any device.
-        device: None for that of the method's weights, or of the features where it has none.
+        batch: Features on any device.
+        device: Device to compute on; None for that of the method's weights, or else of the
+            features.
     """
     if device is not None:
         batch = batch.to(device)
@@ -102,5 +104,5 @@ def run_method(
 
 
 def name_of(method: Any) -> str:
-    """Return the name of a method, or of a function that serves as one."""
+    """Return the name of a method, or of a function used as a method."""
     return str(getattr(method, "name", None) or getattr(method, "__name__", type(method).__name__))

@@ -1,4 +1,4 @@
-"""Patches whose comparisons come out as the bits say, merged like all other fields; no training."""
+"""Find patches whose comparisons agree with the bits, without training."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 class Biht(Method):
     """Invert the comparisons of binary descriptors by binary iterative hard thresholding.
 
-    Each keypoint's patch is sought as a few wavelets, with the bits as the signs of its box means'
-    differences. Bits tell no brightness, and contrast only by what the unfolding knows of it.
+    Each keypoint's patch is a sum of few wavelets. The signs of its differences of box means must
+    agree with the bits. Bits contain no brightness; the contrast is that of the unfolding.
 
     >>> from invertdesc import create_method
     >>> print(create_method("biht", keep=0.1).needs)
     an unfolding, bits that are known comparisons
 
     Source: d'Angelo, Jacques, Alahi, Vandergheynst, "From bits to images: inversion of local binary
-    descriptors", PAMI 2014; the shrinking step, weights of wavelets, measured patterns and
-    the merge are ours.
+    descriptors", PAMI 2014; the shrinking step, the weights of wavelets, measured patterns and the
+    merge are additions.
     """
 
     name: ClassVar[str] = "biht"
@@ -50,15 +50,15 @@ class Biht(Method):
         stride: int = 1,
         pattern: Pattern | None = None,
     ) -> None:
-        """Set up.
+        """Create the method.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            keep: Share of a patch's wavelets that are kept, in (0, 1].
-            steps: Of thresholding.
-            grid: Cells along a patch's side, a power of 2 for the wavelets.
+            keep: Share of a patch's wavelets to keep, in (0, 1].
+            steps: Number of thresholding steps.
+            grid: Number of cells per side of a patch, a power of 2.
             stride: Pixels between samples of the field; 2 is coarser and about four times as fast.
-            pattern: To use instead of the descriptor's own.
+            pattern: Pattern to use instead of the descriptor's own.
 
         Raises:
             InputError: A number is out of range, or the descriptor has no pattern.
@@ -84,7 +84,8 @@ class Biht(Method):
         pattern = self._pattern(adapter)
         batch.require(pattern.frame.needs, needed_by=f"the pattern of {adapter.name!r}")
         bits = adapter.encode(batch.descriptors)
-        # Image by image: rounding, which differs with the size of a product, decides what is kept.
+        # Image by image: rounding depends on the size of a matrix product, and affects which
+        # wavelets are kept.
         images = watch(batch.rows, self.name, leave=False)
         patches = torch.cat([self.patches(pattern, bits[rows]) for rows in images])
         pieces, frame = inner_gradients(patches, pattern.frame)
@@ -94,14 +95,14 @@ class Biht(Method):
         return poisson.paint(batch, pieces / size * unfolding.sizes(bits))
 
     def patches(self, pattern: Pattern, bits: Tensor) -> Tensor:
-        """Find patches from their bits alone.
+        """Find patches from their bits.
 
         Args:
-            pattern: What the bits compare.
-            bits: (N, M), -1 and 1.
+            pattern: Comparisons of the bits.
+            bits: (N, M), values -1 and 1.
 
         Returns:
-            (N, grid, grid) of the pattern's frame, of mean 0 and any contrast.
+            (N, grid, grid) in the pattern's frame, with mean 0 and arbitrary contrast.
 
         Raises:
             InputError: The pattern has another number of comparisons.
@@ -123,17 +124,17 @@ class Biht(Method):
 def hard_thresholding(matrix: Tensor, bits: Tensor, keep: int, steps: int) -> Tensor:
     """Find sparse vectors whose signs under a linear map are given.
 
-    Each step takes two matrix products for all vectors: towards bits that come out wrong, then all
-    but the `keep` largest entries are set to 0. Steps shrink to 0.
+    Each step has two matrix products for all vectors. It moves the vectors towards the wrong bits,
+    and then sets all but the `keep` largest entries to 0. Steps shrink to 0.
 
     Args:
         matrix: (M, D), rows of norm 1.
-        bits: (N, M), -1 and 1.
-        keep: Entries other than 0.
-        steps: How often.
+        bits: (N, M), values -1 and 1.
+        keep: Number of entries other than 0.
+        steps: Number of steps.
 
     Returns:
-        (N, D), up to a factor for each.
+        (N, D), each up to a factor.
 
     Source: Jacques, Laska, Boufounos, Baraniuk, "Robust 1-bit compressive sensing via binary stable
     embeddings of sparse vectors", IEEE Transactions on Information Theory 2013.
@@ -148,11 +149,11 @@ def hard_thresholding(matrix: Tensor, bits: Tensor, keep: int, steps: int) -> Te
 
 
 def weighted_haar(size: int) -> Tensor:
-    """Return (size^2, size^2), the Haar wavelets of size x size pictures, one a row.
+    """Return (size^2, size^2), the Haar wavelets of size x size pictures, one per row.
 
-    Each has the norm that it usually has in a photograph, up to one factor: the shorter of its
-    sides, for amplitudes that fall with the frequency. Without this, fine wavelets are kept that no
-    bit denies.
+    The norm of each is its usual amplitude in a photograph, up to one factor: its shorter side,
+    since amplitudes fall with the frequency. Without this, fine wavelets that contradict no bit
+    would be kept.
     """
     rows, spans = torch.ones(1, 1), torch.ones(1)
     while len(rows) < size:

@@ -1,4 +1,4 @@
-"""A bag of visual words, put back in order."""
+"""Reconstruct from a bag of visual words."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Bovw", "Placement", "grid_order", "score_arrangement"]
 
-FEW_PLACES, FEW_PAIRS = 0.05, 1.0  # counts that are added, so that rare words tell little
+FEW_PLACES, FEW_PAIRS = 0.05, 1.0  # added counts, which reduce the effect of rare words
 
 SPREAD = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=torch.float64)[None, None] / 16
 
 
 class Bovw(PatchMethod):
-    """Find where the words of a bag belong, and paint each as the mean patch of its word.
+    """Find the places of the words of a bag, and paint each as the mean patch of its word.
 
-    Takes features on a regular grid (`sift-dense`, `hog`), whose positions are thrown away: only
-    how often each word occurs is used, and the size of the grid. Words go where they stood in those
-    collected pictures whose bags are most alike, and are then swapped until no swap brings likelier
-    neighbours together.
+    The features must be on a regular grid (`sift-dense`, `hog`). Their positions are ignored: only
+    the number of each word and the size of the grid are used. Words are placed where they occurred
+    in the collected pictures with the most similar bags. Then words are swapped until no swap makes
+    neighbours more likely.
 
     >>> print(Bovw.needs)
     keypoints on a regular grid, a database
 
-    Source: Kato, Harada, "Image reconstruction from bag-of-visual-words", CVPR 2014; costs and
-    the choice of swaps are ours.
+    Source: Kato, Harada, "Image reconstruction from bag-of-visual-words", CVPR 2014; the costs and
+    the choice of swaps are additions.
     """
 
     name: ClassVar[str] = "bovw"
@@ -69,21 +69,23 @@ class Bovw(PatchMethod):
         mean: float = 0.45,
         deviation: float = 0.22,
     ) -> None:
-        """Load.
+        """Load the database.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            database: What `invertdesc index` wrote for this method and descriptor.
+            database: What `collect_database` wrote for this method and descriptor.
             arrangement: `"learned"`, or `"random"` to compare with.
-            alike: Collected pictures to learn places from, those with the nearest bags.
-            alpha: Weight of places beside neighbours.
-            seed: Of the random arrangement.
+            alike: Number of collected pictures to learn places from, those with the most similar
+                bags.
+            alpha: Weight of places relative to neighbours.
+            seed: Random seed of the random arrangement.
             merge: `"poisson"`, or `"average"` of the patches.
-            mean: Of the picture, in [0, 1].
-            deviation: Of the picture, its standard deviation.
+            mean: Mean gray of the picture, in [0, 1].
+            deviation: Standard deviation of the picture's gray values.
 
         Raises:
-            InputError: An option is out of range, no database, or one of another descriptor.
+            InputError: An option is out of range, there is no database, or it is for another
+                descriptor.
             FileError: The database is missing, broken, or of another method.
         """
         super().__init__(descriptor, database=database, merge=merge, mean=mean, deviation=deviation)
@@ -102,16 +104,16 @@ class Bovw(PatchMethod):
         words: int = 64,
         seed: int = 0,
     ) -> str:
-        """Learn words and where they stand, write them, and return a line that says so.
+        """Learn words and their places, write them, and return a line that describes the file.
 
         Args:
-            collection: Some hundred pictures of what is to be reconstructed, and a descriptor whose
-                features lie on a regular grid.
-            words: In the vocabulary.
-            seed: Of the clustering.
+            collection: A few hundred pictures of the kind that will be reconstructed, and a
+                descriptor with features on a regular grid.
+            words: Number of words in the vocabulary.
+            seed: Random seed of the clustering.
 
         Raises:
-            InputError: Features on no grid, or fewer than words.
+            InputError: Features are not on a grid, or there are fewer features than words.
             MissingDependencyError: scikit-learn is not installed.
         """
         collection.require("sklearn")
@@ -152,7 +154,7 @@ class Bovw(PatchMethod):
         return patches[words].view(-1, windows.grid, windows.grid)
 
     def arrange(self, bag: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Put a bag of words in order: (n,) int64, in any order, to (ny, nx)."""
+        """Arrange a bag of words: (n,) int64, in any order, to (ny, nx)."""
         bag = bag.cpu().sort().values
         if not len(bag):
             return bag.view(shape)
@@ -164,7 +166,7 @@ class Bovw(PatchMethod):
         return improve_arrangement(start.view(shape), places, self.beside)
 
     def measure(self, batch: FeatureBatch) -> list[Placement]:
-        """Return, for each image, how much of its arrangement is right."""
+        """Return the quality of the arrangement of each image."""
         adapter = resolve_descriptor(self.descriptor or batch.descriptor)
         self.database.check(adapter)
         scores = []
@@ -181,9 +183,9 @@ class Bovw(PatchMethod):
         return torch.cdist(vectors, self.held("centroids", vectors)).argmin(1)
 
     def _costs_of_places(self, bag: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Return (K, n): how much rarer a word is at a place than elsewhere, where bags are alike.
+        """Return (K, n): how much rarer a word is at a place than elsewhere, in similar pictures.
 
-        Pictures of another shape count at the places that are theirs in proportion.
+        Pictures of another shape are scaled to the grid.
         """
         count = len(self.beside[0])
         own = torch.bincount(bag, minlength=count) / max(1, len(bag))
@@ -205,13 +207,13 @@ class Bovw(PatchMethod):
 
 
 def grid_order(keypoints: Tensor) -> tuple[tuple[int, int], Tensor]:
-    """Return rows and columns of the grid that keypoints make, and their order along its rows.
+    """Return rows and columns of the grid of keypoints, and the order of keypoints along rows.
 
     Args:
         keypoints: (n, 2) xy, in any order.
 
     Raises:
-        InputError: They make no regular grid.
+        InputError: They do not form a regular grid.
 
     >>> grid_order(torch.tensor([[4.0, 0.0], [0.0, 0.0], [0.0, 4.0], [4.0, 4.0]]))
     ((2, 2), tensor([1, 0, 2, 3]))
@@ -243,7 +245,7 @@ def _split(database: Database) -> list[Tensor]:
 
 
 def _costs_beside(pictures: list[Tensor], count: int) -> Tensor:
-    """Return (2, K, K): how much rarer a word is right of, or below, another than by chance."""
+    """Return (2, K, K): how much rarer pairs of words (right, below) are than by chance."""
     costs = []
     for direction in (0, 1):
         first, second = (
@@ -259,7 +261,7 @@ def _costs_beside(pictures: list[Tensor], count: int) -> Tensor:
 
 
 def _rarer(seen: Tensor, expected: Tensor, few: float) -> Tensor:
-    """Return the logarithm of counts over expected ones, towards 0 where few are expected."""
+    """Return the logarithm of counts over expected counts, close to 0 if few are expected."""
     return ((seen + few) / (expected + few)).log()
 
 

@@ -1,4 +1,4 @@
-"""Networks with the refiner G of a conditional GAN behind them."""
+"""Networks followed by the refiner G of a conditional GAN."""
 
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -15,9 +15,9 @@ from invertdesc.methods.unfold import Unfold
 
 
 class CoarseCGAN(Coarse):
-    """Run R, then a network G that learned to make R's pictures look real.
+    """Run R, then a network G that was trained to make R's pictures look real.
 
-    Source: Wu, Zhou, Li 2019, section III.
+    Source: Wu et al. 2019, section III.
     """
 
     name: ClassVar[str] = "coarse+cgan"
@@ -25,29 +25,29 @@ class CoarseCGAN(Coarse):
 
     @classmethod
     def recipe(cls) -> TrainConfig:
-        """Return the paper's recipe, of section III-D."""
+        """Return the recipe of Wu et al. 2019, section III-D."""
         return replace(PAPER, method=cls.name, network=RefinedConfig(CoarseConfig()), losses=CGAN)
 
     @classmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:
-        """Make the network from its config as read from a file."""
+        """Create the network from the config in a file."""
         return Refined(super().build(config["base"]), RefinerConfig(**config["refiner"]))
 
     @staticmethod
     def cells(network: Any) -> tuple[int, ...]:
-        """Return the cell sizes of the maps that a network takes."""
+        """Return the cell sizes of the network's maps."""
         return Coarse.cells(network.base)
 
 
 class UnfoldCGAN(Unfold):
-    """Run the network of `unfold`, then the paper's G."""
+    """Run the network of `unfold`, then G of Wu et al. 2019."""
 
     name: ClassVar[str] = "unfold+cgan"
     base: ClassVar[type[NetworkMethod] | None] = Unfold
 
     @classmethod
     def recipe(cls) -> TrainConfig:
-        """Return the paper's recipe for G, which loses keypoints as `unfold` does."""
+        """Return the recipe for G of Wu et al. 2019, with dropped keypoints as for `unfold`."""
         return replace(
             PAPER,
             method=cls.name,
@@ -58,10 +58,10 @@ class UnfoldCGAN(Unfold):
 
     @classmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:
-        """Make the network from its config as read from a file."""
+        """Create the network from the config in a file."""
         return Refined(super().build(config["base"]), RefinerConfig(**config["refiner"]))
 
     @staticmethod
     def stride(network: Any) -> int:
-        """Return the pixels between the samples of the field that a network takes."""
+        """Return the distance in pixels between samples of the network's field."""
         return Unfold.stride(network.base)

@@ -1,4 +1,4 @@
-"""What methods share that look things up in what was collected from a folder of pictures."""
+"""Databases for methods, collected from other pictures."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 
 FORMAT = "invertdesc-database"
 VERSION = 1
+_ADVICE = "Collect one with collect_database, and give it as database=FILE."
 
 
 @runtime_checkable
 class Collector(Protocol):
-    """A method, its class, that works from a database: `invertdesc index` calls `collect`."""
+    """A method, its class, that works from a database: `collect_database` calls `collect`."""
 
     name: ClassVar[str]
 
     @classmethod
     def collect(cls, collection: Collection, **options: Any) -> str:
-        """Read pictures, write one file, and return a line that says what is in it.
+        """Read pictures, write a database, and return a line that describes it.
 
         Options are numbers, by keyword, with a default.
         """
@@ -47,16 +48,16 @@ class Collector(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a database says of itself.
+    """The header of a database.
 
     Attributes:
-        method: Registry name of the method that it is for.
-        descriptor: What `encode` gives of the vectors that it was collected with, by registry name.
-        frame: The square that they describe.
-        gray: Their gray mode; None where it is unknown.
-        images: How many pictures it was collected from.
+        method: Registry name of the method.
+        descriptor: Registry name of the encoded vectors.
+        frame: Frame of the descriptor.
+        gray: Gray mode of the vectors; None if unknown.
+        images: Number of pictures that it was collected from.
         parameters: The options that the descriptor was created with.
-        options: Of the collecting.
+        options: Options of the collecting.
     """
 
     method: str
@@ -69,7 +70,7 @@ class Origin:
 
     @classmethod
     def of(cls, method: str, adapter: Descriptor, images: int, **options: Any) -> Self:
-        """Say where a database comes from that is being collected with an adapter."""
+        """Return the header of a database that is collected with an adapter."""
         parameters: Any = asdict(adapter) if is_dataclass(adapter) else {}
         return cls(
             method=method,
@@ -87,51 +88,53 @@ class Database:
     """A database in memory.
 
     Attributes:
-        origin: What it says of itself.
-        tensors: By name, on the CPU.
+        origin: Header of the database.
+        tensors: Tensors by name, on the CPU.
     """
 
     origin: Origin
     tensors: Mapping[str, Tensor]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a .safetensors file, whole or not at all.
+        """Write a .safetensors file atomically.
 
         Raises:
-            FileError: The place cannot be written.
+            FileError: The file cannot be written.
         """
         save_tensors(path, self.tensors, format=FORMAT, version=VERSION, header=asdict(self.origin))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], method: str) -> Self:
-        """Read what `save` wrote for a method.
+        """Read a file that `save` wrote for a method.
 
         Raises:
-            FileError: Missing, broken, of another method, or of a later version.
+            FileError: The file is missing, broken, of another method, or of a later version.
         """
-        advice = f" Collect one: invertdesc index -m {method}"
+        advice = f" {_ADVICE}"
         what = f"a database for {method!r}"
-        with open_tensors(path, what=what, format=FORMAT, newest=VERSION, advice=advice) as (
-            header,
-            tensors,
-        ):
-            if header["method"] != method:
-                raise ValueError(f"it is one for {header['method']!r}")
-            known = {key: header[key] for key in Origin.__dataclass_fields__}
-            return cls(Origin(**known | {"frame": Frame(**known["frame"])}), tensors)
+        reading = open_tensors(path, what=what, format=FORMAT, newest=VERSION, advice=advice)
+        try:
+            with reading as (header, tensors):
+                if header["method"] != method:
+                    raise ValueError(f"it is one for {header['method']!r}")
+                known = {key: header[key] for key in Origin.__dataclass_fields__}
+                return cls(Origin(**known | {"frame": Frame(**known["frame"])}), tensors)
+        except FileError as error:
+            error.with_hint("collect_database", method=method)
+            raise
 
     def check(self, adapter: Descriptor) -> None:
-        """Check that it was collected with a descriptor.
+        """Check that the database was collected with a descriptor.
 
         Raises:
-            InputError: With another one.
+            InputError: It was collected with another one.
         """
         origin, key = self.origin, encoding_of(adapter)
         if origin.descriptor != key:
             raise InputError(
                 f"Expected a database for {origin.method!r} collected with {key!r}, got one "
-                f"collected with {origin.descriptor!r}. {_advice(origin.method, adapter.name)}"
-            )
+                f"collected with {origin.descriptor!r}. {_ADVICE}"
+            ).with_hint("collect_database", method=origin.method, descriptor=adapter.name)
         if origin.frame != adapter.frame:
             raise InputError(
                 f"Expected a database collected with {key!r} of {adapter.frame}, got one of "
@@ -139,10 +142,10 @@ class Database:
             )
 
     def check_batch(self, batch: FeatureBatch) -> None:
-        """Check that vectors were computed on the gray that it was collected with.
+        """Check that vectors have the gray mode of the database.
 
         Raises:
-            InputError: On another.
+            InputError: They have another gray mode.
         """
         gray = self.origin.gray
         others = {provenance.gray for provenance in batch.provenances} - {None, gray}
@@ -156,17 +159,17 @@ class Database:
 
 @dataclass
 class Collection:
-    """Pictures that a database is collected from, and the file that it goes to.
+    """The pictures and the output file of a database that is collected.
 
-    Going through it yields each picture, (3, H, W) in [0, 1], and its features; one at a time is in
-    memory. One that cannot be read is left out, with a warning.
+    Iteration yields each picture, (3, H, W) in [0, 1], and its features, with one in memory at a
+    time. A picture that cannot be read is left out with a warning.
 
     Attributes:
         method: Registry name of the method that the database is for.
         images: Image files.
-        output: A .safetensors file.
+        output: Path of the .safetensors file.
         adapter: Adapter of the descriptor.
-        progress: Whether to show a bar.
+        progress: Whether to show a progress bar.
         read: Number of pictures that could be read so far.
     """
 
@@ -190,18 +193,18 @@ class Collection:
             yield image, self.adapter.extract(image)
 
     def require(self, module: str) -> Any:
-        """Return a module that collecting cannot do without.
+        """Return an optional module that is needed for collecting.
 
         Raises:
-            MissingDependencyError: It is not installed.
+            MissingDependencyError: The module is not installed.
         """
         return require(module, "index", needed_by=f"collecting a database for {self.method!r}")
 
     def save(self, tensors: Mapping[str, Tensor], options: Mapping[str, Any]) -> None:
-        """Write what was collected, with the options of the collecting.
+        """Write the collected tensors, with the options of the collecting.
 
         Raises:
-            FileError: The place cannot be written.
+            FileError: The file cannot be written.
         """
         origin = Origin.of(self.method, self.adapter, self.read, **options)
         Database(origin, tensors).save(self.output)
@@ -216,19 +219,19 @@ def collect_database(
     progress: bool = False,
     **options: Any,
 ) -> str:
-    """Collect a database for a method, by name; return a line that says what is in it.
+    """Collect a database for a method; return a line that describes it.
 
     Args:
-        method: Registry name.
+        method: Registry name of the method.
         images: Image files.
         output: A .safetensors file.
-        descriptor: Name or adapter.
+        descriptor: Name or adapter of the descriptor.
         progress: Show a bar.
-        options: Of the method's `collect`.
+        options: Options of the method's `collect`.
 
     Raises:
-        InputError: The method works without a database, or knows no such option, or takes
-            another kind of value.
+        InputError: The method needs no database, has no such option, or takes another kind of
+            value.
 
     >>> collect_database("poisson", [], Path("none.safetensors"), descriptor="sift")
     Traceback (most recent call last):
@@ -253,23 +256,22 @@ def open_database(
     method: str,
     descriptor: str | Descriptor | None,
 ) -> Database:
-    """Return the database that a method was given, loaded and checked.
+    """Load and check the database of a method.
 
     Args:
-        given: A file, or a database that was loaded from one.
-        method: Registry name.
-        descriptor: That it has to serve, name or adapter; None for any.
+        given: A file, or a loaded database.
+        method: Registry name of the method.
+        descriptor: Name or adapter of the needed descriptor; None for any.
 
     Raises:
-        InputError: None was given, or one collected with another descriptor.
+        InputError: There is no database, or it was collected with another descriptor.
         FileError: The file is missing, broken, or not for this method.
     """
     if given is None:
         name = "sift" if descriptor is None else resolve_descriptor(descriptor).name
         raise InputError(
-            f"Expected a database for the method {method!r}, got none. {_advice(method, name)} "
-            "Then give it as database=FILE."
-        )
+            f"Expected a database for the method {method!r}, got none. {_ADVICE}"
+        ).with_hint("collect_database", method=method, descriptor=name)
     database = given if isinstance(given, Database) else Database.load(given, method)
     if database.origin.method != method:
         raise InputError(
@@ -278,7 +280,3 @@ def open_database(
     if descriptor is not None:
         database.check(resolve_descriptor(descriptor))
     return database
-
-
-def _advice(method: str, descriptor: str) -> str:
-    return f"Collect one: invertdesc index -m {method} -d {descriptor} --data PICTURES -o FILE."

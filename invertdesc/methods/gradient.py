@@ -1,4 +1,4 @@
-"""Descent on the picture until its descriptors are the given ones; no training of its own."""
+"""Change a picture by gradient descent until its descriptors are the given ones."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from invertdesc.methods import Method, Needs, create_method
 if TYPE_CHECKING:
     from invertdesc.descriptors.base import Descriptor, Differentiable
 
-# Chosen with pictures of the training sets: three faces would take 10, four photographs 2.
+# Chosen on pictures of the training sets: the best value was 10 for three faces and 2 for four
+# photographs.
 VARIATION = 5.0
-VARIATIONS = {"hog": 100.0}  # it normalises everywhere, also where the picture is flat
+VARIATIONS = {"hog": 100.0}  # HOG also normalises flat regions
 
 
 class Gradient(Method):
-    """Find the picture whose own descriptors come nearest to the given ones.
+    """Find the picture whose own descriptors are closest to the given ones.
 
-    The descriptor has to be computed by something that gradients pass through: `sift` and its kin,
-    `hog`, `sift-kornia`, `mkd` and kornia's learned ones. It tells gray alone: colours are those of
-    the start. Priors keep values in range (alpha-norm) and edges few (total variation). Slow:
-    seconds a picture.
+    The descriptor must be computed in a differentiable way: `sift` and its variants, `hog`,
+    `sift-kornia`, `mkd` and kornia's learned ones. Descriptors contain only gray; colours are those
+    of the start. Priors keep values in range (alpha-norm) and edges sparse (total variation). This
+    method is slow: it takes seconds per picture.
 
     >>> print(Gradient("sift").needs)
     an extractor that gradients pass through
 
     Source: Mahendran, Vedaldi, "Understanding deep image representations by inverting them", CVPR
-    2015, section 2; Adam in place of their momentum, and a start from another method, are ours.
+    2015, section 2; Adam instead of their momentum, and a start from another method, are additions.
     """
 
     name: ClassVar[str] = "gradient"
@@ -53,21 +54,21 @@ class Gradient(Method):
         alpha: float = 0.01,
         seed: int = 0,
     ) -> None:
-        """Set up.
+        """Create the method.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
             start: Name of the method whose picture to start from, or `"noise"`.
-            steps: Of descent.
-            rate: Of Adam; falls to 0 along a cosine.
+            steps: Number of descent steps.
+            rate: Learning rate of Adam, with cosine decay to 0.
             variation: Weight of the mean squared difference between neighbours (TV, beta = 2); None
                 for 100 with `hog` and 5 with the others.
             alpha: Weight of the mean sixth power of values from -1 to 1 (alpha-norm).
-            seed: Of the noise.
+            seed: Random seed of the noise.
 
         Raises:
             InputError: An option is out of range, or the descriptor is not differentiable.
-            UnknownNameError: No such method to start from.
+            UnknownNameError: There is no such method to start from.
         """
         super().__init__()
         check_range("steps", steps, 1)
@@ -88,11 +89,11 @@ class Gradient(Method):
         """
         adapter = self._respond(resolve_descriptor(self.descriptor or batch.descriptor))
         batch.require(adapter.frame.needs, needed_by=f"the method {self.name!r}")
-        # One by one, so that a picture does not depend, through rounding, on those beside it.
+        # One by one: otherwise rounding makes a picture depend on others of the batch.
         return torch.stack([self._picture(adapter, one) for one in batch.split()])
 
     def _respond(self, adapter: Descriptor) -> Differentiable:
-        """Return the adapter as one that responds to gray pictures."""
+        """Return the adapter after checking that it is differentiable."""
         if not hasattr(adapter, "respond"):
             raise InputError(
                 "Expected a descriptor that gradients pass through, such as 'sift', 'hog' or "
@@ -146,8 +147,8 @@ class Gradient(Method):
 class UnfoldGradient(Gradient):
     """Start from the colour picture of `unfold`, then descend as `gradient` does.
 
-    What the network guesses where descriptors say little stays; where they say more than the
-    network used, the picture comes to agree with them.
+    Where descriptors contain little, the guess of the network stays. Where they contain more than
+    the network used, the picture is corrected.
     """
 
     name: ClassVar[str] = "unfold+gradient"
@@ -162,12 +163,12 @@ class UnfoldGradient(Gradient):
         variation: float | None = None,
         alpha: float = 0.01,
     ) -> None:
-        """Set up; see `Gradient`.
+        """Create the method; see `Gradient`.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            steps: Of descent.
-            rate: Of Adam; falls to 0 along a cosine.
+            steps: Number of descent steps.
+            rate: Learning rate of Adam, with cosine decay to 0.
             variation: Weight of the mean squared difference between neighbours; None for 100
                 with `hog` and 5 with the others.
             alpha: Weight of the mean sixth power of values from -1 to 1.
@@ -181,13 +182,13 @@ class UnfoldGradient(Gradient):
 
 
 def distance(adapter: Differentiable, gray: Tensor, one: FeatureBatch, given: Tensor) -> Tensor:
-    """Return the squared distance of a gray picture's encoded vectors from given ones, relative.
+    """Return the relative squared distance of a gray picture's encoded vectors from given ones.
 
     Args:
-        adapter: One that gradients pass through.
-        gray: (H, W).
-        one: A batch of one image, for its keypoints.
-        given: (N, D) encoded vectors.
+        adapter: Differentiable adapter.
+        gray: (H, W), the gray picture.
+        one: A batch of one image with the keypoints.
+        given: (N, D), the given encoded vectors.
     """
     made = adapter.encode(adapter.respond(gray, one))
     return F.mse_loss(made, given) / given.square().mean()

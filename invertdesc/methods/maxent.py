@@ -1,4 +1,4 @@
-"""A picture drawn at random among those that have the given histograms on average."""
+"""Draw a random picture that has the given histograms on average."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from invertdesc.descriptors._histograms import SoftHistograms
     from invertdesc.descriptors.sift import Sift
 
-PACE = 0.5  # share of the way back to the reference that a Langevin step goes
-COOLING = 10  # steps after which those of the multipliers are half as long
+PACE = 0.5  # share of the way to the reference in a Langevin step
+COOLING = 10  # number of steps after which steps of the multipliers have half their length
 
 
 class Chain(NamedTuple):
-    """What a chain of Langevin steps left.
+    """The result of a chain of Langevin steps.
 
     Attributes:
-        picture: (H, W), its last sample.
+        picture: (H, W), the last sample.
         moments: (N, D), the histograms' mean over the samples drawn after the fit.
-        start: (N, D), those of the picture from `poisson`.
+        start: (N, D), the histograms of the picture of `poisson`.
     """
 
     picture: Tensor
@@ -42,19 +42,19 @@ class Chain(NamedTuple):
 class MaxEnt(Method):
     """Draw a gray picture from the exponential model with the descriptors' histograms as moments.
 
-    Of all distributions with E[f_j] = observed, f_j the local histograms of gradient directions,
-    it is the nearest to a Gaussian reference: P(u) ~ exp(-sum lambda_j f_j(u)) times white
-    noise around the picture of `poisson`, which holds what histograms do not tell: contrast and
-    gray. The multipliers lambda are fitted by stochastic gradient, each step on the
-    current sample of a Langevin chain; then they stay and the chain goes on. Slow: seconds a
-    picture.
+    Among all distributions with E[f_j] = observed, where f_j are the local histograms of gradient
+    directions, it is the closest to a Gaussian reference: P(u) ~ exp(-sum lambda_j f_j(u)) times
+    white noise around the picture of `poisson`. That picture has what histograms do not contain:
+    contrast and gray. The multipliers lambda are fitted by stochastic gradient, each step on the
+    current sample of a Langevin chain. Then they are fixed and the chain continues. This method is
+    slow: it takes seconds per picture.
 
     >>> print(MaxEnt("sift").needs)
     an unfolding, vectors that are known histograms of gradient directions
 
     Source: Desolneux, Leclaire, "Stochastic image models from SIFT-like descriptors", 2017 (the
-    maximum-entropy model). That histograms are normalised and cut as SIFT's are, and that the
-    reference is centred on `poisson`, is ours.
+    maximum-entropy model). The normalisation and clipping of histograms as in SIFT, and the
+    reference around `poisson`, are additions.
     """
 
     name: ClassVar[str] = "maxent"
@@ -70,19 +70,19 @@ class MaxEnt(Method):
         rate: float = 5.0,
         seed: int = 0,
     ) -> None:
-        """Set up.
+        """Create the method.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            steps: Of the fit.
-            samples: Drawn after it, of which the last is the picture.
-            noise: Deviation of the reference's white noise, of 1 for the full range of grays; 0
+            steps: Number of steps of the fit.
+            samples: Number of samples after the fit; the last one is the picture.
+            noise: Deviation of the reference's white noise, relative to the full range of grays; 0
                 gives the picture of highest density.
-            rate: Of the fit.
-            seed: Of the noise; the same seed gives the same picture.
+            rate: Learning rate of the fit.
+            seed: Random seed of the noise; the same seed gives the same picture.
 
         Raises:
-            InputError: An option is out of range, or the descriptor is not made of histograms.
+            InputError: An option is out of range, or the descriptor does not consist of histograms.
         """
         super().__init__()
         check_range("steps", steps, 1)
@@ -99,10 +99,10 @@ class MaxEnt(Method):
         """Reconstruct pictures of shape (B, 3, H, W), gray, in [0, 1].
 
         Raises:
-            InputError: The descriptor is not made of histograms.
+            InputError: The descriptor does not consist of histograms.
             MissingFieldError: The features lack scales or orientations.
         """
-        # One by one, so that a picture does not depend, through rounding, on those beside it.
+        # One by one: otherwise rounding makes a picture depend on others of the batch.
         pictures = [self.draw(one).picture.clamp(0, 1) for one in batch.split()]
         return torch.stack(pictures)[:, None].expand(-1, 3, -1, -1)
 
@@ -110,7 +110,7 @@ class MaxEnt(Method):
         """Fit the model of a batch of one image and draw from it.
 
         Raises:
-            InputError: The descriptor is not made of histograms.
+            InputError: The descriptor does not consist of histograms.
             MissingFieldError: The features lack scales or orientations.
         """
         adapter = self._known(resolve_descriptor(self.descriptor or one.descriptor))
@@ -128,7 +128,8 @@ class MaxEnt(Method):
         for step in watch(range(total), self.name, unit="step", leave=False):
             found, now, pull = _pull(histograms, picture, multipliers)
             if step < self.steps:
-                # A weak patch turns round easily: its multipliers go in steps that suit its weight.
+                # A weak patch changes direction easily, so the steps of its multipliers depend on
+                # its weight.
                 pace = (torch.minimum(now, contrast) * histograms.blurs[:, None] ** 2).square()
                 slower = self.rate / (1 + step / COOLING)
                 multipliers = multipliers + slower * pace * (found - given)
@@ -143,14 +144,14 @@ class MaxEnt(Method):
     def _step(
         self, picture: Tensor, centre: Tensor, pull: Tensor, noise: torch.Generator
     ) -> Tensor:
-        """Take a Langevin step, exact for the reference alone; multipliers count in noise^2."""
+        """Make a Langevin step, exact for the reference; multipliers are in units of noise^2."""
         drawn = torch.randn(picture.shape, generator=noise).to(picture)
         stay = 1 - PACE
         spread = self.noise * math.sqrt(1 - stay**2)
         return centre + stay * (picture - centre) - PACE * pull + spread * drawn
 
     def _known(self, adapter: Descriptor) -> Sift:
-        """Return the adapter as one whose vectors are known to be histograms."""
+        """Return the adapter after checking that its vectors are known to be histograms."""
         if not hasattr(adapter, "histograms"):
             instead = "'gradient'" if hasattr(adapter, "respond") else "'poisson' or 'unfold'"
             raise InputError(

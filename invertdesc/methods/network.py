@@ -1,4 +1,4 @@
-"""What all methods with a trained network have in common."""
+"""The base classes of methods with a trained network."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 
 
 class NetworkMethod(Method, ABC):
-    """Rasterize features, run a network, cut to size.
+    """Base class: rasterize features, run a network, crop to size.
 
-    Subclasses say what the network is built from (`build`), what it sees (`inputs`) and how it is
-    trained (`recipe`); `train` then trains it, also that of a method which a plug-in brings.
+    Subclasses define how the network is created (`build`), its input (`inputs`) and its training
+    (`recipe`). `train` can then train it, also for a method of a plug-in.
 
     Attributes:
-        network: The `nn.Module`, in evaluation mode.
-        trained: What the weights say of themselves.
+        network: Network, an `nn.Module` in evaluation mode.
+        trained: Header of the weights.
     """
 
     shared: ClassVar[bool]
     """Whether one network serves every descriptor that has an unfolding."""
     mirrors: ClassVar[bool] = False
     """Whether `mirror` of the inputs gives those of the mirrored picture, as with fields. A vector
-    in a cell does not mirror: the mirrored picture's features are extracted anew."""
+    in a cell does not mirror, so features of the mirrored picture are extracted."""
     base: ClassVar[type[NetworkMethod] | None] = None
-    """The method whose network stands in front of the refiner."""
+    """The method whose network is in front of the refiner."""
 
     def __init__(
         self,
@@ -59,12 +59,12 @@ class NetworkMethod(Method, ABC):
         weights: str | os.PathLike[str] | None = None,
         network: nn.Module | None = None,
     ) -> None:
-        """Load.
+        """Load the network.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            weights: A .safetensors file from training; None for those that ship.
-            network: To use instead of weights from a file.
+            weights: A .safetensors file from training; None for the weights of the package.
+            network: Network to use instead of weights from a file.
 
         Raises:
             FileError: The weights are missing, not for this method, or for another descriptor.
@@ -99,14 +99,15 @@ class NetworkMethod(Method, ABC):
         """Load weights from a model hub.
 
         Args:
-            repository: Such as `"somebody/faces"` on huggingface.co.
+            repository: Name on huggingface.co, such as `"somebody/faces"`.
             descriptor: Name or adapter; None takes the one that a batch names.
-            file: In the repository; None for the usual name, such as `"coarse-sift.safetensors"`.
+            file: File in the repository; None for the usual name, such as
+                `"coarse-sift.safetensors"`.
             revision: Branch, tag or commit.
 
         Raises:
             MissingDependencyError: huggingface_hub is not installed.
-            FileError: It cannot be had, or is not for this method.
+            FileError: The file cannot be downloaded, or is not for this method.
         """
         from invertdesc.weights._hub import download
 
@@ -116,7 +117,7 @@ class NetworkMethod(Method, ABC):
 
     @classmethod
     def is_ready(cls, descriptor: str | Descriptor | None = None) -> bool:
-        """Say whether weights for a descriptor, or for any where it is None, are there."""
+        """Return whether the package has weights for a descriptor, or for any if it is None."""
         if not super().is_ready(descriptor):
             return False
         if cls.shared or descriptor is None:
@@ -125,7 +126,7 @@ class NetworkMethod(Method, ABC):
 
     @classmethod
     def recipe(cls) -> TrainConfig:
-        """Return how the network is usually trained.
+        """Return the recipe of the network's training.
 
         Raises:
             InputError: The method has no recipe.
@@ -137,20 +138,20 @@ class NetworkMethod(Method, ABC):
 
     @classmethod
     def sized(cls, network: Any, descriptor: Descriptor) -> Any:
-        """Return the size of a network for a descriptor, where it depends on it."""
+        """Return the config of a network for a descriptor, if it depends on it."""
         return network
 
     @classmethod
     @abstractmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:
-        """Make the network from its config as read from a file."""
+        """Create the network from the config in a file."""
 
     @abstractmethod
     def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
-        """Return what the network sees of a batch."""
+        """Return the input of the network for a batch."""
 
     def mirror(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return the inputs that the mirrored picture would give, where `mirrors` says so."""
+        """Return the inputs of the mirrored picture, if `mirrors` is true."""
         raise InputError(f"The inputs of {self.name!r} do not mirror.")
 
     def forward(self, batch: FeatureBatch) -> Tensor:
@@ -172,7 +173,7 @@ class NetworkMethod(Method, ABC):
         return picture[..., :height, :width].float()
 
     def _check(self, batch: FeatureBatch) -> None:
-        """Check that the weights are for what the batch holds."""
+        """Check that the weights fit the features of the batch."""
         if self.shared:
             return
         key = encoding_of(resolve_descriptor(self.descriptor or batch.descriptor))
@@ -180,8 +181,8 @@ class NetworkMethod(Method, ABC):
             raise InputError(
                 f"Expected features of {self.trained.descriptor!r}, which these weights of "
                 f"{self.name!r} were trained on; got {key!r}. Choose method 'unfold', which serves "
-                "every descriptor, or train this one on yours: invertdesc train."
-            )
+                "every descriptor, or train this one on yours."
+            ).with_hint("train", method=self.name, descriptor=key)
         grays = {provenance.gray for provenance in batch.provenances} - {None, self.trained.gray}
         if self.trained.gray is not None and grays:
             raise InputError(
@@ -206,13 +207,13 @@ class FieldMethod(NetworkMethod):
         network: nn.Module | None = None,
         unfolding: Unfolding | None = None,
     ) -> None:
-        """Load.
+        """Load the network.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            weights: A .safetensors file from training; None for those that ship.
-            network: To use instead of weights from a file.
-            unfolding: To use instead of the descriptor's own.
+            weights: A .safetensors file from training; None for the weights of the package.
+            network: Network to use instead of weights from a file.
+            unfolding: Unfolding to use instead of the descriptor's own.
 
         Raises:
             FileError: The weights are missing or not for this method.
@@ -225,14 +226,14 @@ class FieldMethod(NetworkMethod):
     @staticmethod
     @abstractmethod
     def stride(network: nn.Module) -> int:
-        """Return the pixels between the samples of the field that a network takes."""
+        """Return the distance in pixels between samples of the network's field."""
 
     def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
         """Return the field, scaled to unit size."""
         return (network_input(self.rasterizer(batch)),)
 
     def mirror(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return the inputs that the mirrored picture would give."""
+        """Return the inputs of the mirrored picture."""
         return tuple(map(mirror_field, inputs))
 
 
@@ -241,7 +242,7 @@ class CellMethod(NetworkMethod):
 
     shared: ClassVar[bool] = False
     geometry: ClassVar[bool] = False
-    """Whether a cell holds its keypoint's position, scale and orientation beside the vector."""
+    """Whether cells have position, scale and orientation in addition to the vector."""
 
     def __init__(
         self,
@@ -257,15 +258,15 @@ class CellMethod(NetworkMethod):
 
     @classmethod
     def sized(cls, network: Any, descriptor: Descriptor) -> Any:
-        """Return the size of a network with the channels of the descriptor's maps."""
+        """Return the config of a network with the channels of the descriptor's maps."""
         if cls.base is not None:
-            return network  # that of the network in front, whose weights are there
+            return network  # the config of the network in front, which has weights already
         return replace(network, inputs=descriptor.dim + len(GEOMETRY) * cls.geometry)
 
     @staticmethod
     @abstractmethod
     def cells(network: nn.Module) -> tuple[int, ...]:
-        """Return the cell sizes of the maps that a network takes."""
+        """Return the cell sizes of the network's maps."""
 
     def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
         """Return a map for each cell size."""
@@ -276,8 +277,8 @@ def network_method(name: str) -> type[NetworkMethod]:
     """Return the class of a method whose network can be trained.
 
     Raises:
-        UnknownNameError: No such method.
-        InputError: One without a network.
+        UnknownNameError: There is no such method.
+        InputError: The method has no network.
     """
     found = methods.get(name)
     if _is_network(found):
@@ -287,16 +288,16 @@ def network_method(name: str) -> type[NetworkMethod]:
 
 
 def preset(method: str) -> TrainConfig:
-    """Return a method's usual recipe; of the paper's methods, the paper's.
+    """Return the default recipe of a method; for methods of Wu et al. 2019, that of the paper.
 
     Raises:
-        UnknownNameError: No such method.
-        InputError: A method without a network, or without a recipe.
+        UnknownNameError: There is no such method.
+        InputError: The method has no network, or no recipe.
 
     >>> preset("coarse").losses
     LossWeights(l1=0.0, l2=1.0, ssim=0.0, perceptual=1.0, style=0.0001, adversarial=0.0)
 
-    Source: Wu, Zhou, Li 2019, section III-D.
+    Source: Wu et al. 2019, section III-D.
     """
     return network_method(method).recipe()
 
@@ -306,10 +307,10 @@ def _is_network(factory: object) -> bool:
 
 
 def network_input(field: Field) -> Tensor:
-    """Return (B, 4, h, w): a field at about unit size, whatever the descriptor's amplitudes.
+    """Return (B, 4, h, w): a field scaled to about unit size for any descriptor.
 
-    The Poisson picture is divided by its deviation, gradients by their root mean square where there
-    are keypoints; coverage becomes its square root. Without keypoints all is 0.
+    The Poisson picture is divided by its deviation, gradients by their root mean square over
+    covered pixels, and coverage is replaced by its square root. Without keypoints everything is 0.
     """
     picture, coverage, gradients = field
     seen = (coverage > 0).to(picture)
@@ -323,5 +324,5 @@ def network_input(field: Field) -> Tensor:
 
 
 def mirror_field(field: Tensor) -> Tensor:
-    """Mirror `network_input` (B, 4, h, w) left to right; gx, the third channel, changes sign."""
+    """Mirror `network_input` (B, 4, h, w) horizontally; gx, the third channel, changes sign."""
     return field.flip(-1) * field.new_tensor([1, 1, -1, 1])[:, None, None]

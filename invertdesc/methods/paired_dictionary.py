@@ -1,4 +1,4 @@
-"""Patches of the picture by a sparse code that they share with the descriptors there."""
+"""Reconstruct patches by sparse codes that vectors and patches share."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ BATCH = 400  # as in the paper
 
 
 class PairedDictionary(PairedInverse):
-    """Write each vector as a sparse sum of atoms; the same sum of their patches is the picture.
+    """Encode each vector as a sparse sum of atoms, and paint the same sum of the atoms' patches.
 
-    For HOG a vector is that of a block and the blocks around it. Atoms were learned in pairs, from
-    vectors and patches side by side, so that a code found by the one half serves the other.
+    For HOG a vector is that of a block and the blocks around it. Atoms are pairs of a vector and a
+    patch that were learned together, so a code of the vectors is also a code of the patches.
 
     >>> print(PairedDictionary.needs)
     a database
 
     Source: Vondrick, Khosla, Malisiewicz, Torralba, "HOGgles: visualizing object detection
-    features", ICCV 2013, section 4.4; contrast and the merge are ours.
+    features", ICCV 2013, section 4.4; contrast and the merge are additions.
     """
 
     name: ClassVar[str] = "paired-dictionary"
@@ -55,19 +55,20 @@ class PairedDictionary(PairedInverse):
         mean: float = 0.45,
         deviation: float = 0.22,
     ) -> None:
-        """Load.
+        """Load the database.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            database: What `invertdesc index` wrote for this method and descriptor.
+            database: What `collect_database` wrote for this method and descriptor.
             penalty: On the sum of a code. On 8 training faces NCC is 0.456, 0.483 and 0.484 with
                 0.05, 0.075 and 0.11, of a dictionary that was learned with 0.05.
             merge: `"poisson"`, or `"average"` as in the paper.
-            mean: Of the picture, in [0, 1].
-            deviation: Of the picture, its standard deviation.
+            mean: Mean gray of the picture, in [0, 1].
+            deviation: Standard deviation of the picture's gray values.
 
         Raises:
-            InputError: An option is out of range, no database, or one of another descriptor.
+            InputError: An option is out of range, there is no database, or it is for another
+                descriptor.
             FileError: The database is missing, broken, or of another method.
         """
         super().__init__(descriptor, database=database, merge=merge, mean=mean, deviation=deviation)
@@ -85,15 +86,15 @@ class PairedDictionary(PairedInverse):
         penalty: float = 0.05,
         seed: int = 0,
     ) -> str:
-        """Learn atoms, write them, and return a line that says from what.
+        """Learn atoms, write them, and return a line that describes the file.
 
         Args:
-            collection: Some hundred pictures.
-            most: Patches of a picture, at most.
-            blocks: Along a side of a window of HOG, odd.
-            atoms: In the dictionary.
-            penalty: On the sum of a code while learning, of vectors of length 1.
-            seed: Of the choices.
+            collection: A few hundred pictures.
+            most: Maximum number of patches per picture.
+            blocks: Number of blocks per side of a window of HOG, odd.
+            atoms: Number of atoms in the dictionary.
+            penalty: Weight of the sum of a code in learning, for vectors of length 1.
+            seed: Random seed.
 
         Raises:
             InputError: An option is out of range, or there are fewer patches than atoms.
@@ -125,21 +126,21 @@ class PairedDictionary(PairedInverse):
 
 
 def _half(vectors: Tensor) -> Tensor:
-    """Take off each vector's mean and scale it to length 1."""
+    """Subtract each vector's mean and scale it to length 1."""
     return to_unit(vectors - vectors.mean(1, keepdim=True))
 
 
 def _learn(rows: Tensor, atoms: int, penalty: float, seed: int) -> Tensor:
     """Return a dictionary (K, D) for positive sparse codes of rows (N, D).
 
-    It starts from rows, as parts of patches with positive weights are patches again; from singular
-    vectors, scikit-learn's start, one pass ends at an NCC of 0.27 instead of 0.45.
+    It starts from rows, since sums of patches with positive weights are patches again. From
+    singular vectors, the default of scikit-learn, one pass gives an NCC of 0.27 instead of 0.45.
     """
     from sklearn.decomposition import MiniBatchDictionaryLearning
     from sklearn.exceptions import ConvergenceWarning
 
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:atoms]
-    rows = rows.double()  # in float32 its solver does not reach its own tolerance
+    rows = rows.double()  # in float32 the solver does not reach its own tolerance
     start = torch.nn.functional.normalize(rows[order], dim=1)
     learner = MiniBatchDictionaryLearning(
         atoms,
@@ -153,6 +154,6 @@ def _learn(rows: Tensor, atoms: int, penalty: float, seed: int) -> Tensor:
         random_state=seed,
     )
     with warnings.catch_warnings():
-        # The codes of a batch, which only lead the way, need not be exact.
+        # The codes of a batch are intermediate and need not be exact.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return torch.from_numpy(learner.fit(rows.numpy()).components_).float()

@@ -1,4 +1,4 @@
-"""Patches of other pictures whose descriptors come nearest, put in place and sewn together."""
+"""Merge the patches of other pictures with the closest descriptors."""
 
 from __future__ import annotations
 
@@ -33,24 +33,25 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.unfolding.frame import Frame
 
-ROUNDS = 8  # of completion
+ROUNDS = 8  # rounds of completion
 
 
 class PatchDatabase(Method):
-    """Show for each descriptor the patch of a database whose own descriptor comes nearest to it.
+    """Use for each descriptor the patch of a database with the closest descriptor.
 
-    Patches are turned and scaled into their keypoints' frames; small ones lie on top of large ones.
-    Their gradients, in each colour, are merged and integrated, so that no seams show; the patches'
-    own colours pull weakly. What no patch covers is completed by the smoothest surface.
+    Patches are turned and scaled into their keypoints' frames, with small ones on top of large
+    ones. Their gradients in each colour are merged and integrated, so there are no visible seams;
+    the colours of patches have a weak influence. Regions without patches are filled by the
+    smoothest surface.
 
     >>> print(PatchDatabase.needs)
     a database
 
     Source: Weinzaepfel, Jegou, Perez, "Reconstructing an image from its local descriptors", CVPR
-    2011. One integration for all patches, instead of one each, and weights of 1 / (cell width)^4,
-    instead of the smallest patch alone, are ours. On 10 faces and 10 photographs of 256 x 256, with
-    141,133 patches of 500 others, NCC and SSIM are 0.879, 0.697 and 0.778, 0.584; with the smallest
-    patch alone, 0.857, 0.672 and 0.744, 0.561.
+    2011. One integration for all patches, instead of one for each, and weights of 1 / (cell
+       width)^4, instead of only the smallest patch, are additions. On 10 faces and 10 photographs
+       of 256 x 256, with 141,133 patches of 500 others, NCC and SSIM are 0.879, 0.697 and 0.778,
+       0.584; with only the smallest patch, 0.857, 0.672 and 0.744, 0.561.
     """
 
     name: ClassVar[str] = "patch-database"
@@ -68,15 +69,18 @@ class PatchDatabase(Method):
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            database: What `collect` wrote, or such a file as `Database.load` read it.
-            screening: Pull towards the patches' own colours, in 1 / pixels^2: they decide what is
-                smoother than about 1 / sqrt(screening) pixels, their gradients the rest.
-            probes: Of the about sqrt(N) cells that the N vectors of the database fall in, search
-                only the so many nearest; None for all. With 141,133 vectors of SIFT, 32 found the
-                same patch for 99.8 % of 503 keypoints in a sixteenth of the time.
+            database: A file written by `collect`, or a `Database` loaded from it.
+            screening: Pull towards the colours of patches, in 1 / pixels^2: colours determine
+                structures larger than about 1 / sqrt(screening) pixels, gradients determine the
+                rest.
+            probes: Number of clusters to search. The N vectors of the database are divided into
+                about sqrt(N) clusters, and only the nearest ones are searched; None for all. With
+                141,133 vectors of SIFT, 32 found the same patch for 99.8 % of 503 keypoints in a
+                sixteenth of the time.
 
         Raises:
-            InputError: No database, one of another descriptor, or a number out of range.
+            InputError: There is no database, it is for another descriptor, or a number is out of
+                range.
             FileError: The file is missing, broken, or not for this method.
             MissingDependencyError: faiss is not installed.
         """
@@ -97,20 +101,20 @@ class PatchDatabase(Method):
         most: int = 500,
         side: int = 16,
     ) -> str:
-        """Write the descriptors and patches of pictures, and return a line that says how many.
+        """Write the descriptors and patches of pictures, and return a line that describes the file.
 
-        Rows wait in files beside the output, so that memory does not grow with them. With SIFT the
-        output takes 1 kB a keypoint.
+        Rows are stored in temporary files next to the output, so memory does not grow with their
+        number. With SIFT the output takes 1 kB per keypoint.
 
         Args:
             collection: Pictures, descriptor and output.
-            most: Keypoints of a picture, those of the highest scores; without scores, evenly
-                spaced.
-            side: Of a patch, in samples; it fills the descriptor's frame.
+            most: Maximum number of keypoints per picture, those with the highest scores, or evenly
+                spaced ones without scores.
+            side: Side of a patch in samples; the patch fills the descriptor's frame.
 
         Raises:
             InputError: A number is out of range, or no picture has a keypoint.
-            FileError: The place cannot be written.
+            FileError: A file cannot be written.
         """
         check_range("most", most, 1)
         check_range("side", side, 2)
@@ -138,7 +142,7 @@ class PatchDatabase(Method):
         self.database.check(adapter)
         self.database.check_batch(batch)
         batch.require(adapter.frame.needs, needed_by=f"the frame of {adapter.name!r}")
-        # One by one, so that a picture does not depend, through rounding, on those beside it.
+        # One by one: otherwise rounding makes a picture depend on others of the batch.
         return torch.stack([self._picture(adapter, one) for one in batch.split()])
 
     def _picture(self, adapter: Descriptor, one: FeatureBatch) -> Tensor:
@@ -150,7 +154,7 @@ class PatchDatabase(Method):
         return _stitch(gradients, colours, painted, self.screening).clamp(0, 1)
 
     def _nearest(self, adapter: Descriptor, raw: Tensor) -> Tensor:
-        """Return the rows of the database, (N,), that come nearest to vectors as emitted."""
+        """Return the rows of the database, (N,), that are closest to vectors as emitted."""
         wanted = _searched(adapter, raw).cpu()
         if (wanted.shape[1], wanted.dtype == torch.uint8) != (
             self.vectors.shape[1],
@@ -166,10 +170,10 @@ class PatchDatabase(Method):
 
 
 def _paint(patches: Tensor, one: FeatureBatch, frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
-    """Put patches (N, 3, P, P) in place.
+    """Paint patches (N, 3, P, P) into the picture.
 
     Returns:
-        Gradients (3, 2, H, W) per pixel, colours (3, H, W), and where either is told, (H, W).
+        Gradients (3, 2, H, W) per pixel, colours (3, H, W), and masks (H, W) of known values.
     """
     sides, turns = (part.double() for part in (frame.sides(one), frame.turns(one)))
     down, right = torch.gradient(patches, dim=(2, 3))
@@ -181,10 +185,10 @@ def _paint(patches: Tensor, one: FeatureBatch, frame: Frame) -> tuple[Tensor, Te
 
 
 def _stitch(gradients: Tensor, colours: Tensor, painted: Tensor, screening: float) -> Tensor:
-    """Return the picture (3, H, W) that comes nearest to gradients, and weakly to colours.
+    """Return the picture (3, H, W) that is closest to gradients, and weakly to colours.
 
-    Where nothing is painted it is to have no gradient, which makes it harmonic there, and nothing
-    pulls: the picture's own last state stands in for its colours.
+    Where nothing is painted, the wanted gradient is 0, which makes the picture harmonic there, and
+    there are no wanted colours: the last state of the picture is used in their place.
     """
     steps = between_pixels(gradients)
     known = painted.sum().clamp(min=1)
@@ -204,7 +208,7 @@ def _steps(picture: Tensor) -> Tensor:
 
 
 def _searched(adapter: Descriptor, raw: Tensor) -> Tensor:
-    """Return what vectors are compared by: bits as emitted, numbers as encoded."""
+    """Return the form in which vectors are compared: bits as emitted, numbers as encoded."""
     return raw if raw.dtype == torch.uint8 else adapter.encode(raw).float().contiguous()
 
 
@@ -230,11 +234,11 @@ def _at_most(features: LocalFeatures, most: int) -> LocalFeatures:
 
 
 class _Rows:
-    """Rows that pile up in a file and come back as one tensor, which is read as it is needed."""
+    """Rows that are appended to a file, and returned as one memory-mapped tensor."""
 
     def __init__(self, path: Path, output: Path) -> None:
         self.path = path
-        self.output = output  # which they are for
+        self.output = output  # the file to be written
         self.count = 0
         self.like = torch.empty(0)
 
@@ -248,14 +252,14 @@ class _Rows:
         self.like = rows[:0]
 
     def tensor(self) -> Tensor:
-        """Return all of them; there has to be one."""
+        """Return all rows; there must be at least one."""
         shape, dtype = (self.count, *self.like.shape[1:]), self.like.dtype
         return torch.from_file(str(self.path), size=math.prod(shape), dtype=dtype).view(shape)
 
 
 @contextmanager
 def _spool(output: Path) -> Iterator[tuple[_Rows, _Rows]]:
-    """Keep rows in a passing folder beside the file that they will become."""
+    """Store rows in a temporary folder next to the output file."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         folder = TemporaryDirectory(dir=output.parent, prefix=".", ignore_cleanup_errors=True)
@@ -274,7 +278,7 @@ def _checked(database: Database) -> tuple[Tensor, Tensor]:
     """Return the vectors (N, D), float16 or bytes of bits, and patches (N, 3, P, P) uint8.
 
     Raises:
-        FileError: They are missing or of another form.
+        FileError: Tensors are missing or have another form.
     """
     vectors, patches = (database.tensors.get(name) for name in ("vectors", "patches"))
     if (
@@ -289,16 +293,16 @@ def _checked(database: Database) -> tuple[Tensor, Tensor]:
         raise FileError(
             "Expected a database of vectors (N, D) and patches (N, 3, P, P), got "
             + ", ".join(f"{k} {v.dtype} {tuple(v.shape)}" for k, v in database.tensors.items())
-            + ". Collect it anew: invertdesc index -m patch-database"
-        )
+            + ". Collect it anew with collect_database."
+        ).with_hint("collect_database", method="patch-database")
     return vectors, patches
 
 
 def _index(vectors: Tensor, probes: int | None) -> Any:
-    """Return faiss's index of vectors, exact unless `probes` says how many cells to search.
+    """Return a faiss index of vectors; it is exact unless `probes` limits the searched clusters.
 
     Raises:
-        MissingDependencyError: It is not installed.
+        MissingDependencyError: faiss is not installed.
     """
     faiss = require("faiss", "index", needed_by="finding the nearest descriptors")
     bits = vectors.dtype == torch.uint8
@@ -306,7 +310,7 @@ def _index(vectors: Tensor, probes: int | None) -> Any:
     rows = (vectors if bits else vectors.float()).numpy()
     index: Any = faiss.IndexBinaryFlat(8 * width) if bits else faiss.IndexFlatL2(width)
     if probes is not None:
-        cells = max(1, min(math.isqrt(count), count // 39))  # faiss warns below 39 to a cell
+        cells = max(1, min(math.isqrt(count), count // 39))  # faiss warns below 39 per cluster
         divided = faiss.IndexBinaryIVF if bits else faiss.IndexIVFFlat
         index = divided(index, index.d, cells)
         index.nprobe = min(probes, cells)

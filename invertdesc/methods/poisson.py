@@ -1,4 +1,4 @@
-"""The picture whose gradient comes nearest to the unfolded field; no network, no training."""
+"""Integrate the unfolded field, without a network."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.features.batch import FeatureBatch
     from invertdesc.unfolding.unfolding import Unfolding
-FLAT = 0.45  # the gray of a picture without any keypoint
+FLAT = 0.45  # gray of a picture without keypoints
 
 
 class Poisson(Method):
     """Integrate the unfolded gradient field: a gray picture, for any descriptor with an unfolding.
 
-    Descriptors tell neither brightness nor contrast, so that the picture's mean and deviation are
-    set. Where no keypoint is, it is smooth; without any, it is flat.
+    Descriptors contain neither brightness nor contrast, so the picture's mean and deviation are set
+    to given values. The picture is smooth in regions without keypoints, and flat if there are none
+    at all.
 
     >>> from invertdesc import create_method
     >>> print(create_method("poisson", stochastic=True, seed=1).needs)
     an unfolding
 
     Source: Desolneux, Leclaire, "Stochastic image models from SIFT-like descriptors", 2017
-    (MS-Poisson); merging over scales is ours.
+    (MS-Poisson); merging over scales is an addition.
     """
 
     name: ClassVar[str] = "poisson"
@@ -48,16 +49,18 @@ class Poisson(Method):
         seed: int = 0,
         unfolding: Unfolding | None = None,
     ) -> None:
-        """Set up.
+        """Create the method.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            mean: Of the picture, in [0, 1].
-            deviation: Of the picture, its standard deviation.
-            stride: Pixels between samples of the field; 2 is coarser and about four times as fast.
-            stochastic: Draw an orientation for each cell from its histogram, instead of their mean.
-            seed: Of the draws; the same seed gives the same pictures.
-            unfolding: To use instead of the descriptor's own.
+            mean: Mean gray of the picture, in [0, 1].
+            deviation: Standard deviation of the picture's gray values.
+            stride: Distance in pixels between samples of the field; 2 is coarser and about four
+                times as fast.
+            stochastic: Whether to draw a random orientation for each cell from its histogram,
+                instead of using the mean.
+            seed: Random seed; the same seed gives the same pictures.
+            unfolding: Unfolding to use instead of the descriptor's own.
 
         Raises:
             InputError: A number is out of range.
@@ -76,12 +79,12 @@ class Poisson(Method):
 
         Raises:
             MissingFieldError: The features lack scales or orientations that the descriptor needs.
-            InputError: `stochastic`, and the descriptor is not made of histograms.
+            InputError: `stochastic` is set, and the descriptor does not consist of histograms.
         """
         return self.paint(batch, self._draw(batch) if self.stochastic else None)
 
     def paint(self, batch: FeatureBatch, pieces: Tensor | None) -> Tensor:
-        """Reconstruct from (M, 2, G, G) gradients in the keypoints' frames, as a call does.
+        """Reconstruct from given (M, 2, G, G) gradients in the keypoints' frames.
 
         Raises:
             MissingFieldError: The features lack scales or orientations that the descriptor needs.
@@ -95,7 +98,7 @@ class Poisson(Method):
         return in_gray(picture[..., :height, :width], self.mean, self.deviation)
 
     def _draw(self, batch: FeatureBatch) -> Tensor:
-        """Return (M, 2, G, G); each image has draws of its own, whatever else is in its batch."""
+        """Return (M, 2, G, G); the random numbers of an image do not depend on its batch."""
         adapter = resolve_descriptor(self.rasterizer.descriptor or batch.descriptor)
         unfolding = self.rasterizer.unfolding or adapter.unfolding
         vectors = adapter.encode(batch.descriptors)
@@ -108,7 +111,7 @@ class Poisson(Method):
 
 
 def in_gray(picture: Tensor, mean: float, deviation: float) -> Tensor:
-    """Bring pictures (B, 1, H, W) of any gray and contrast to the given ones, as (B, 3, H, W)."""
+    """Set mean and deviation of pictures (B, 1, H, W); return (B, 3, H, W)."""
     spread, middle = torch.std_mean(picture, (2, 3), correction=0, keepdim=True)
     scaled = (picture - middle) / spread.clamp(min=1e-9) * deviation + mean
     return scaled.clamp(0, 1).expand(-1, 3, -1, -1)

@@ -1,4 +1,4 @@
-"""Recipes: how the network of a method is trained."""
+"""Recipes for training the network of a method."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from invertdesc.errors import InputError
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weight of each loss in their sum; those of 0 are not computed.
+    """The weight of each loss in the sum; losses with weight 0 are not computed.
 
     Attributes:
-        l1: Mean absolute error.
-        l2: Mean squared error.
-        ssim: 1 - SSIM.
-        perceptual: Of features of VGG16.
-        style: Of Gram matrices of features of VGG16.
-        adversarial: Of the discriminator, for methods with a refiner.
+        l1: Weight of the mean absolute error.
+        l2: Weight of the mean squared error.
+        ssim: Weight of 1 - SSIM.
+        perceptual: Weight of the distance of features of VGG16.
+        style: Weight of the distance of Gram matrices of features of VGG16.
+        adversarial: Weight of the discriminator's loss, for methods with a refiner.
     """
 
     l1: float = 0.0
@@ -39,7 +39,7 @@ class LossWeights:
         """Read weights such as `"l2"` or `"l1=1,ssim=0.2"`.
 
         Raises:
-            InputError: No such loss, or not a number above 0.
+            InputError: There is no such loss, or a weight is not a number above 0.
         """
         known = [one.name for one in fields(cls)]
         weights: dict[str, float] = {}
@@ -61,7 +61,7 @@ class PatchGANConfig:
     """Size of the discriminator D, a PatchGAN.
 
     Attributes:
-        width: Channels after the first convolution; up to 8 times as many later.
+        width: Number of channels after the first convolution; later up to 8 times as many.
     """
 
     width: int = 64
@@ -72,29 +72,31 @@ class TrainConfig:
     """Options of a training run; the defaults are those of the method `unfold`.
 
     Attributes:
-        method: Registry name of what is trained.
-        descriptors: Registry names; each picture of a batch is shown through one of them. Methods
-            on cell maps take one.
-        network: Size of the network, as its class takes it; None for the method's usual one.
-        losses: Their weights.
-        discriminator: Size of D, where there is an adversarial loss.
-        discriminator_steps: Updates of D to one of the network.
-        vgg_layer: Of VGG16, whose features are compared.
-        vgg_patch: Side of a random square that VGG16 sees of each picture; None for all of it.
-        crop: Pixels of the square that training pictures are cut to (centre, then scaled).
-        patch: Side of a random square of it that is trained on; None for all of it.
-        steps: Updates of the weights.
-        batch: Pictures a step, over all processes.
-        rate: Learning rate, after 100 steps of warming up.
-        schedule: `"cosine"` lets the rate fall to 0, `"constant"` does not, so that a run can be
-            resumed for more steps.
-        average: Decay, per step, of a moving average of the weights, which is then what is shown
-            and saved; 0 for none. 0.999 suits a constant rate.
-        drop: Share of pictures that lose keypoints at random, keeping 10 to 100 % of them.
-        seed: Of everything drawn.
-        autocast: Compute in bfloat16 where the device does it well.
-        compile: Compile the network by `torch.compile` first; pays on long runs.
-        threads: CPU threads; None for torch's own choice.
+        method: Registry name of the method.
+        descriptors: Registry names; each picture of a batch uses one of them. Methods on cell maps
+            need exactly one.
+        network: Config of the network; None for the method's default.
+        losses: Weights of the losses.
+        discriminator: Config of D, if there is an adversarial loss.
+        discriminator_steps: Number of updates of D per update of the network.
+        vgg_layer: Layer of VGG16 whose features are compared.
+        vgg_patch: Side in pixels of a random square of each picture for VGG16; None for the whole
+            picture.
+        crop: Side in pixels of training pictures, which are cropped to their centre square and
+            scaled.
+        patch: Side in pixels of a random square to train on; None for the whole picture.
+        steps: Number of updates of the weights.
+        batch: Number of pictures per step, over all processes.
+        rate: Learning rate, after a warm-up of 100 steps.
+        schedule: `"cosine"` lets the rate fall to 0. `"constant"` keeps it, so a run can be resumed
+            for more steps.
+        average: Decay per step of a moving average of the weights, which is then shown and saved; 0
+            for no average. Use 0.999 with a constant rate.
+        drop: Share of pictures with random dropping of keypoints, which keeps 10 to 100 % of them.
+        seed: Random seed.
+        autocast: Whether to compute in bfloat16, if the device supports it well.
+        compile: Whether to use `torch.compile`, which saves time on long runs.
+        threads: Number of CPU threads; None for torch's default.
     """
 
     method: str = "unfold"

@@ -47,12 +47,12 @@ def list_methods(
 
     Args:
         pattern: Wildcard pattern that names match.
-        descriptor: Only methods that serve this one, a name or an adapter.
-        ready: Only methods that work as they are, without a database to collect or weights to
-            train; for the descriptor where one is given.
+        descriptor: Name or adapter; only methods that can use it are listed.
+        ready: Whether to list only methods that need neither a database nor training, for the given
+            descriptor if there is one.
 
     Raises:
-        UnknownNameError: No such descriptor.
+        UnknownNameError: There is no such descriptor.
 
     >>> list_methods("unfold*")
     ['unfold', 'unfold+cgan', 'unfold+gradient']
@@ -67,16 +67,16 @@ def list_methods(
 
 
 def _fits(factory: object, adapter: Descriptor | None, ready: bool) -> bool:
-    """Say whether a method serves; a factory that is no class of ours is taken to serve all."""
+    """Return whether a method can be used; a factory that is not a `Method` is always listed."""
     if not (isinstance(factory, type) and issubclass(factory, Method)):
         return True
     return factory.is_ready(adapter) if ready else factory.serves(adapter)
 
 
 def register_method(name: str) -> Callable[[A], A]:
-    """Register the class or function below as a factory of methods, under a new name.
+    """Return a decorator that registers a class or function as a factory of methods.
 
-    A subclass of `Method` can be asked what it needs, see `list_methods`.
+    The needs of a subclass of `Method` are used by `list_methods`.
 
     >>> @register_method("poisson")
     ... def bright(*, descriptor=None):

@@ -1,4 +1,4 @@
-"""Patches of the picture as a linear function of the descriptors there."""
+"""Reconstruct patches as a linear function of vectors."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 
 
 class Ridge(PairedInverse):
-    """Give the expected patch for each vector, by ridge regression, and merge the patches.
+    """Compute the expected patch for each vector by ridge regression, and merge the patches.
 
-    For HOG a vector is that of a block and the blocks around it. Where it leaves several patches
-    possible, their mean is blurred: HOG without signs says little of which side is the lighter.
+    For HOG a vector is that of a block and the blocks around it. If several patches are possible
+    for a vector, their mean is blurred. HOG without signs contains little information about which
+    side is lighter.
 
     >>> print(Ridge.needs)
     a database
 
     Source: Vondrick, Khosla, Malisiewicz, Torralba, "HOGgles: visualizing object detection
-    features", ICCV 2013, section 4.2; unit patches, contrast apart, and the merge are ours.
+    features", ICCV 2013, section 4.2; unit patches with a separate contrast, and the merge, are
+    additions.
     """
 
     name: ClassVar[str] = "ridge"
@@ -48,16 +50,16 @@ class Ridge(PairedInverse):
         blocks: int = 5,
         penalty: float = 0.02,
     ) -> str:
-        """Fit a map, write it, and return a line that says to what.
+        """Fit a map, write it, and return a line that describes the file.
 
         Args:
-            collection: Some hundred pictures.
-            most: Patches of a picture, at most.
-            blocks: Along a side of a window of HOG, odd.
-            penalty: On the map, relative to the variance of the vectors.
+            collection: A few hundred pictures.
+            most: Maximum number of patches per picture.
+            blocks: Number of blocks per side of a window of HOG, odd.
+            penalty: Penalty on the map, relative to the variance of the vectors.
 
         Raises:
-            InputError: An option is out of range, or no keypoints are found.
+            InputError: An option is out of range, or there are no keypoints.
             MissingDependencyError: scikit-learn is not installed.
         """
         collection.require("sklearn")

@@ -1,4 +1,4 @@
-"""Patches of least total variation whose differences come out as told; no training."""
+"""Find patches of least total variation with the given differences, without training."""
 
 from __future__ import annotations
 
@@ -23,23 +23,25 @@ if TYPE_CHECKING:
     from invertdesc.features.batch import FeatureBatch
     from invertdesc.unfolding.frame import Frame
 
-CELLS = 4  # of a patch's side for each of the unfolding's, so that edges can lie within one
+CELLS = 4  # cells of a patch per cell of the unfolding, so that edges can be inside a cell
 
 
 class Tv(Method):
     """Invert known differences of the picture by TV-L1, patch by patch.
 
     A vector of numbers is read as linear measurements of its patch. With a `pattern`, of the
-    descriptor or given, they are the differences of box means whose signs a binary descriptor would
-    keep. Without one they are what the unfolding makes of the vector, differences between the
-    halves of its cells. Bits are refused: taken for differences they mislead, `biht` is for them.
+    descriptor or given, the measurements are differences of box means, whose signs would be the
+    bits of a binary descriptor. Without a pattern they are the unfolded vector, read as differences
+    between the halves of its cells. Bits are refused, since they are not good estimates of
+    differences; use `biht` for bits.
 
     >>> print(Tv("sift").needs)
     an unfolding, vectors of numbers, not of bits
 
     Source: d'Angelo, Alahi, Vandergheynst, "Beyond bits: reconstructing images from local binary
     descriptors", ICPR 2012; Chambolle, Pock, "A first-order primal-dual algorithm for convex
-    problems with applications to imaging", JMIV 2011. Measuring through the unfolding is ours.
+    problems with applications to imaging", JMIV 2011. Measurements by the unfolding are an
+    addition.
     """
 
     name: ClassVar[str] = "tv"
@@ -55,15 +57,15 @@ class Tv(Method):
         pattern: Pattern | None = None,
         grid: int = 16,
     ) -> None:
-        """Set up.
+        """Create the method.
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            weight: Of the differences against the total variation.
-            steps: Of descent and ascent.
+            weight: Weight of the differences relative to the total variation.
+            steps: Number of primal-dual steps.
             stride: Pixels between samples of the field; 2 is coarser and about four times as fast.
-            pattern: What the vectors are the differences of, if not the descriptor's own.
-            grid: Cells along a patch's side where there is a pattern.
+            pattern: Pattern of the differences; None for the descriptor's own.
+            grid: Number of cells per side of a patch if there is a pattern.
 
         Raises:
             InputError: A number is out of range, or the descriptor is binary.
@@ -92,16 +94,17 @@ class Tv(Method):
         pattern = self.pattern or getattr(adapter, "pattern", None)
         if pattern is None:
             if isinstance(adapter, JointUnfolding):
-                told = adapter.pieces(batch)
+                gradients = adapter.pieces(batch)
             else:
-                told = unfolding(vectors)
-            grid = told.shape[-1]
+                gradients = unfolding(vectors)
+            grid = gradients.shape[-1]
             pattern = halves(grid, unfolding.frame)
-            pieces = image_gradients(self._patches(batch, pattern, told.flatten(1), CELLS * grid))
+            patches = self._patches(batch, pattern, gradients.flatten(1), CELLS * grid)
+            pieces = image_gradients(patches)
         else:
             patches = self._patches(batch, pattern, vectors, self.grid)
             pieces, frame = inner_gradients(patches, pattern.frame)
-            # In true gray: a patch drawn twice as wide has half the gradient.
+            # In gray values: a patch that is drawn twice as wide has half the gradient.
             unfolding = replace(unfolding, frame=frame, falloff=1.0)
         poisson = Poisson(adapter, stride=self.stride, unfolding=unfolding)
         return poisson.paint(batch, pieces)
@@ -109,7 +112,7 @@ class Tv(Method):
     def _patches(
         self, batch: FeatureBatch, pattern: Pattern, measured: Tensor, grid: int
     ) -> Tensor:
-        """Return (M, grid, grid); image by image, so that none depends on those beside it."""
+        """Return (M, grid, grid); image by image, so that no image depends on others."""
         batch.require(pattern.frame.needs, needed_by=f"the method {self.name!r}")
         if measured.shape[1] != len(pattern.boxes):
             raise InputError(
@@ -131,14 +134,14 @@ class Tv(Method):
 
 
 def halves(grid: int, frame: Frame) -> Pattern:
-    """Return the pattern that tells cells' gradients: right less left half, lower less upper half.
+    """Return the pattern of cells' gradients: right minus left half, lower minus upper half.
 
     Args:
-        grid: G, cells along a side.
-        frame: That they fill.
+        grid: Number G of cells per side.
+        frame: Frame that the cells fill.
 
     Returns:
-        Of 2 * G * G comparisons of squares half a cell wide.
+        A pattern of 2 * G * G comparisons of squares with half the width of a cell.
     """
     places = (torch.arange(grid) + 0.5) / grid - 0.5
     y, x = (part.flatten() for part in torch.meshgrid(places, places, indexing="ij"))
@@ -153,21 +156,21 @@ def halves(grid: int, frame: Frame) -> Pattern:
 def least_variation(matrix: Tensor, measured: Tensor, weight: float, steps: int) -> Tensor:
     """Minimise ``weight * |matrix x - measured|_1 + TV(x)`` over patches x of mean 0.
 
-    Rows of the matrix and what they measured are scaled to norm 1 first. There is no bound on x, so
-    that measurements may be in any unit.
+    Rows of the matrix and their measurements are first scaled to norm 1. There is no bound on x, so
+    measurements may have any unit.
 
     Args:
-        matrix: (M, G * G).
-        measured: (N, M).
-        weight: Of the measurements.
-        steps: Of Chambolle and Pock's algorithm 1, theta = 1.
+        matrix: (M, G * G), the linear map.
+        measured: (N, M), the measurements.
+        weight: Weight of the measurements.
+        steps: Number of steps of Chambolle and Pock's algorithm 1, theta = 1.
 
     Returns:
         (N, G, G).
     """
     norms = matrix.norm(dim=1).clamp(min=1e-9)
     matrix, measured = matrix / norms[:, None], measured / norms
-    unit = measured.abs().amax(1, keepdim=True).clamp(min=1e-9)  # for the dual steps to be alike
+    unit = measured.abs().amax(1, keepdim=True).clamp(min=1e-9)  # makes the dual steps similar
     measured = measured / unit
     side = round(matrix.shape[1] ** 0.5)
     rate = float(1 / (8 + torch.linalg.matrix_norm(matrix, 2) ** 2) ** 0.5)
@@ -175,10 +178,10 @@ def least_variation(matrix: Tensor, measured: Tensor, weight: float, steps: int)
     ahead, slopes, misfit = x, torch.stack([x, x], 1), torch.zeros_like(measured)
     for _ in range(steps):
         slopes = slopes + rate * _forward(ahead)
-        # Of the two, `norm(dim=1)` on the CPU took three quarters of the time of it all.
+        # `norm(dim=1)` over the two components took three quarters of the time on the CPU.
         slopes = slopes / torch.hypot(*slopes.unbind(1)).clamp(min=1)[:, None]
-        told = ahead.flatten(1) @ matrix.T
-        misfit = (misfit + rate * (told - measured)).clamp(-weight, weight)
+        predicted = ahead.flatten(1) @ matrix.T
+        misfit = (misfit + rate * (predicted - measured)).clamp(-weight, weight)
         new = x + rate * (_divergence(slopes) - (misfit @ matrix).view_as(x))
         new = new - new.mean((1, 2), keepdim=True)
         ahead, x = 2 * new - x, new

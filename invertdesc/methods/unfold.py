@@ -1,4 +1,4 @@
-"""A network on the unfolded field: colour pictures, one network for every descriptor."""
+"""Reconstruct colour pictures from the unfolded field by a network."""
 
 from typing import Any, ClassVar
 
@@ -10,25 +10,26 @@ from invertdesc.methods.recipe import TrainConfig
 
 
 class Unfold(FieldMethod):
-    """Turn the unfolded gradient field into a colour picture, by a small U-Net.
+    """Reconstruct a colour picture from the unfolded gradient field by a small U-Net.
 
-    The network sees only the field (Poisson picture, coverage, gradients), never the descriptor, so
-    that one network serves all that have an unfolding, also some that it was not trained on.
+    The network sees only the field (Poisson picture, coverage, gradients), never the descriptor.
+    One network therefore serves all descriptors with an unfolding, including some that it was not
+    trained on.
     """
 
     name: ClassVar[str] = "unfold"
 
     @classmethod
     def recipe(cls) -> TrainConfig:
-        """Return how the weights that ship were trained, but for their number of steps."""
+        """Return the recipe of the package's weights, except for their number of steps."""
         return TrainConfig(method=cls.name, network=UNetConfig())
 
     @classmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:
-        """Make the network from its config as read from a file."""
+        """Create the network from the config in a file."""
         return UNet(UNetConfig(**config))
 
     @staticmethod
     def stride(network: Any) -> int:
-        """Return the pixels between the samples of the field that a network takes."""
+        """Return the distance in pixels between samples of the network's field."""
         return int(network.config.upscale)

@@ -13,13 +13,13 @@ from invertdesc.methods.recipe import PAPER, LossWeights, TrainConfig
 
 
 class Upconv(CellMethod):
-    """Turn descriptors, with their geometry, in cells of 4 x 4 pixels into a colour picture.
+    """Reconstruct a colour picture from descriptors, with geometry, in cells of 4 x 4 pixels.
 
-    Trained by squared error alone, so that what it does not know it blurs.
+    The network was trained by squared error alone, so uncertain parts are blurred.
 
     Source: Dosovitskiy, Brox, "Inverting visual representations with convolutional networks", CVPR
-    2016, section 3. Of several keypoints in a cell the source takes one at random; ours follow
-    `place_keypoints`.
+    2016, section 3. The source chooses one of several keypoints in a cell at random; this method
+    uses `place_keypoints`.
     """
 
     name: ClassVar[str] = "upconv"
@@ -28,15 +28,15 @@ class Upconv(CellMethod):
 
     @classmethod
     def recipe(cls) -> TrainConfig:
-        """Return the paper's recipe."""
+        """Return the recipe, with squared error as in the source."""
         return replace(PAPER, method=cls.name, network=UpconvConfig(), losses=LossWeights(l2=1.0))
 
     @classmethod
     def build(cls, config: dict[str, Any]) -> nn.Module:
-        """Make the network from its config as read from a file."""
+        """Create the network from the config in a file."""
         return Network(UpconvConfig(**config))
 
     @staticmethod
     def cells(network: Any) -> tuple[int, ...]:
-        """Return the cell sizes of the maps that a network takes."""
+        """Return the cell sizes of the network's maps."""
         return (int(network.config.cell),)

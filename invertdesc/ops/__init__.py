@@ -1,4 +1,4 @@
-"""The inner loops: placing keypoints, filling cells, painting pieces, integrating fields."""
+"""The basic operations: place keypoints, fill cells, paint pieces, integrate fields."""
 
 from invertdesc.ops.fill_cells import GEOMETRY, fill_cells
 from invertdesc.ops.paint_pieces import paint_pieces

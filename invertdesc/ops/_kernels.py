@@ -1,7 +1,7 @@
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, no-untyped-call, misc"
-"""The CUDA side of placing and filling, as Triton kernels; README.md has the rule they follow.
+"""Triton kernels for placing and filling on CUDA; README.md has the rule.
 
-Imported only where a CUDA tensor asks for it, or Triton's interpreter.
+This module is imported only for CUDA tensors or Triton's interpreter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from invertdesc.ops._rule import candidates, map_sizes
 
-# A key is, from its highest bit: not at home (1), score, best first (32), index (30).
+# The bits of a key, from the highest: not at home (1), score, best first (32), index (30).
 INDEX_BITS = tl.constexpr(30)
 INDEX = tl.constexpr(2**30 - 1)
 AWAY_BIT = tl.constexpr(62)
@@ -60,7 +60,7 @@ def _key(keypoint, scores, away, mask, SCORED: tl.constexpr):
     return key | (away.to(tl.int64) << AWAY_BIT)
 
 
-# Numbers that change from batch to batch are not specialized, or some would wait for a compiler.
+# Numbers that differ between batches are not specialized, since this would compile again.
 @triton.jit(do_not_specialize=["total", "images", "candidates", "radius"])
 def _place(
     points,
@@ -78,16 +78,16 @@ def _place(
     HALVINGS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Each lane carries one keypoint down its list; who displaces another carries that one on.
+    """Move one keypoint per lane down its list; a lane that displaces another moves that one on.
 
-    Atomics are relaxed: a lane acts on what its own one returned, and on nothing that others wrote.
+    Atomics are relaxed, since a lane uses only the values that its own atomics returned.
     """
     level = levels + tl.program_id(1) * 4
     side, rows, columns = tl.load(level), tl.load(level + 1), tl.load(level + 2)
     base = tl.load(level + 3) * images
     carried = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     walking = carried < total
-    # Looked up once: whom a lane carries never leaves its image.
+    # Looked up once: all keypoints of a lane belong to one image.
     first = base + _image_of(carried, offsets, images, walking, HALVINGS) * rows * columns
     step = tl.zeros([BLOCK], tl.int64)
     while tl.max(walking.to(tl.int32), 0) > 0:
@@ -112,7 +112,7 @@ def _place(
 
 @triton.jit(do_not_specialize=["images", "blocks"])
 def _settle(keys, owners, moved, dropped, offsets, levels, images, blocks, BLOCK: tl.constexpr):
-    """Turn keys into owners, and count who owns a cell away from home, and who owns none."""
+    """Convert keys to owners, and count keypoints that were moved and that were dropped."""
     image, block = tl.program_id(0) // blocks, tl.program_id(0) % blocks
     number = tl.program_id(1)
     level = levels + number * 4
@@ -151,8 +151,8 @@ def _fill(
 ):
     """Write every value of a channels-last map once: a cell's own row, or zeros.
 
-    A tile is a few whole cells. What is worked out in 64 bits is so once a cell, and where a cell's
-    bytes are a multiple of 16, a thread stores 16 at once.
+    A tile has a few whole cells. 64-bit computations are done once per cell. If the bytes of a cell
+    are a multiple of 16, a thread stores 16 bytes at once.
     """
     cell = tl.program_id(0).to(tl.int64) * CELLS + tl.arange(0, CELLS)[:, None]
     inside = cell < cells
@@ -168,14 +168,16 @@ def _fill(
     tl.store(target + channel, value.to(out.dtype.element_ty), mask=inside & (channel < LENGTH))
     if CHANNELS > LENGTH:
         extra = tl.arange(0, 8)[None, :]
-        told = (owner >= 0) & (extra < CHANNELS - LENGTH)
-        number = tl.load(geometry + owner * (CHANNELS - LENGTH) + extra, mask=told, other=0.0)
+        is_geometry = (owner >= 0) & (extra < CHANNELS - LENGTH)
+        number = tl.load(
+            geometry + owner * (CHANNELS - LENGTH) + extra, mask=is_geometry, other=0.0
+        )
         column, row = cell % width, cell // width % height
         middle = (tl.where(extra == 0, column, row).to(tl.float32) + 0.5) * side - 0.5
         apart = number - middle
-        # Of float32, / is not rounded to nearest.
+        # For float32, / is not rounded to nearest.
         apart = tl.div_rn(apart, side) if apart.dtype == tl.float32 else apart / side
-        value = tl.where(told, tl.where(extra < 2, apart, number), 0.0)
+        value = tl.where(is_geometry, tl.where(extra < 2, apart, number), 0.0)
         tl.store(
             target + LENGTH + extra,
             value.to(out.dtype.element_ty),
@@ -238,10 +240,10 @@ def place(
 def _tables(
     image_size: tuple[int, int], cell_sizes: tuple[int, ...], radius: int, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """Return what placing looks up: once, since the device must wait while it is copied.
+    """Return the lookup tables for placing, cached, since copying them makes the device wait.
 
-    That is side, rows, columns and first cell (per image) of each map; the candidates' steps; and
-    the number of the candidate at each step.
+    The tables are: side, rows, columns and first cell (per image) of each map; the steps of the
+    candidates; and the number of the candidate at each step.
     """
     first, levels = 0, []
     for cell, (rows, columns) in zip(cell_sizes, map_sizes(image_size, cell_sizes), strict=True):

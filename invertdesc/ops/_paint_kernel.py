@@ -1,8 +1,8 @@
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, no-untyped-call, misc"
-"""The CUDA side of painting, as a Triton kernel: the same runs and the same integers as on the CPU.
+"""Triton kernel for painting on CUDA, with the same runs and the same integers as on the CPU.
 
-Integers add up to the same sum in any order, so that atomics need no sorting of keypoints by tile
-to give the same bits on every run.
+Sums of integers do not depend on the order. Atomics therefore give the same bits on every run,
+without sorting keypoints by tile.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _paint(
     CELLS: tl.constexpr,
     CHANNELS: tl.constexpr,
 ):
-    """Write both ends of every run of one keypoint: a lane a cell, row by row."""
+    """Write both ends of every run of one keypoint: one lane per cell, row by row."""
     keypoint = tl.program_id(0).to(tl.int64)
     frame = frames + keypoint * 6
     x, y, side = tl.load(frame), tl.load(frame + 1), tl.load(frame + 2)
@@ -67,9 +67,9 @@ def paint(values: Tensor, frames: Tensor, rows: Tensor, image: Tensor, canvas: T
 
     Args:
         values: (C, M, G, G) int64.
-        frames: (5, M) float64 x, y, side, and cosine and sine of the turn, neither of them 0.
-        rows: (M,) rows that a cell touches at most.
-        image: (M,) int64.
+        frames: (5, M) float64: x, y, side, cosine and sine of the turn; the last two are not 0.
+        rows: (M,) maximum number of rows that a cell touches.
+        image: (M,) int64, the image of each keypoint.
         canvas: (C, B, h, w + 1) int64, changed in place.
     """
     channels, total, grid = values.shape[:3]

@@ -1,4 +1,4 @@
-"""What every implementation of the placement rule shares."""
+"""The common part of all implementations of the placement rule."""
 
 from collections.abc import Sequence
 from functools import lru_cache

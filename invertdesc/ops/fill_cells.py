@@ -1,4 +1,4 @@
-"""Vectors into the cells that their keypoints own: a map that a network can read."""
+"""Write vectors into the cells that their keypoints own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from invertdesc.errors import InputError
 from invertdesc.features.bits import unpack_bits
 
 GEOMETRY = ("dx", "dy", "sin", "cos", "log scale")
-_AT_ONCE = 128  # rows; so that what is picked and converted takes no memory beside the map
+_AT_ONCE = 128  # rows; keeps the additional memory small compared with the map
 
 
 def fill_cells(
@@ -25,20 +25,21 @@ def fill_cells(
     bits: int | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Write each owner's vector into its cell, zeros elsewhere, all in one pass.
+    """Write each owner's vector into its cell, and zeros elsewhere, in one pass.
 
-    Differentiable in `rows` and `geometry`: a keypoint owns at most one cell, so that its gradient
-    is that cell's.
+    It is differentiable in `rows` and `geometry`: a keypoint owns at most one cell, and its
+    gradient is that of the cell.
 
     Args:
         rows: (M, D) float, or (M, bytes) uint8 whose bits, the lowest of a byte first, become -1
             and +1.
-        owners: (B, h, w) int32 rows of the owners, -1 for none, each at most once.
+        owners: (B, h, w) int32, the row of each cell's owner, -1 for none; each row occurs at most
+            once.
         cell_size: Side d of a cell in pixels.
         geometry: (M, 5) x, y, sin and cos of the orientation, log of the scale, as further
             channels; x and y become distances from the middle of the cell, in cells.
-        bits: D, how many bits of `rows` count; None for vectors of numbers.
-        dtype: Of the map.
+        bits: Number D of used bits of `rows`; None for vectors of numbers.
+        dtype: Data type of the map.
 
     Returns:
         (B, C, h, w), channels-last in memory, C = D or D + 5.
@@ -54,7 +55,7 @@ def fill_cells(
     """
     if (rows.dtype == torch.uint8) != (bits is not None) or (bits or 0) > 8 * rows.shape[1]:
         raise InputError(
-            "Expected bits=D with rows of bytes that hold as many, and only there; got "
+            "Expected bits=D for rows of packed bytes of this length, and only for these; got "
             f"bits={bits} and rows {tuple(rows.shape)} of {rows.dtype}."
         )
     length = rows.shape[1] if bits is None else bits
@@ -73,7 +74,7 @@ def _fill(
     length: int,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Zero the map and copy the owned rows: two passes over little more than the map's bytes."""
+    """Zero the map and copy the owned rows."""
     count, height, width = owners.shape
     flat = owners.flatten()
     channels = length + (0 if geometry is None else len(GEOMETRY))
@@ -83,19 +84,20 @@ def _fill(
         chosen = rows.index_select(0, owner)
         parts = [_unpacked(chosen, length) if rows.dtype == torch.uint8 else chosen]
         if geometry is not None:
-            told = geometry.index_select(0, owner)
+            picked = geometry.index_select(0, owner)
             place = torch.stack([cell % width, cell // width % height], 1)
             middle = (place + 0.5) * cell_size - 0.5
-            parts += [(told[:, :2] - middle) / cell_size, told[:, 2:]]
+            parts += [(picked[:, :2] - middle) / cell_size, picked[:, 2:]]
         out.index_copy_(0, cell, torch.cat([part.to(dtype) for part in parts], 1))
     return out.view(count, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _zeros(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
-    """Return zeros, all of them in memory.
+    """Return zeros whose memory pages are all allocated.
 
-    What binds is the system, which hands out memory in pages and zeroes each when it is first
-    written. NumPy asks it for huge ones, torch does not; and to write one byte of each is enough.
+    The bottleneck is the system, which allocates memory in pages and zeroes each page when it is
+    first written. NumPy requests huge pages, torch does not. Writing one byte of each page is
+    enough.
     """
     raw = np.zeros(rows * columns * dtype.itemsize, np.uint8)
     raw[:: mmap.PAGESIZE] = 0
@@ -131,9 +133,10 @@ def _(
 
 @torch.library.custom_op("invertdesc::gather_cells", mutates_args=())
 def _gather(values: Tensor, owners: Tensor, total: int) -> Tensor:
-    """Return (total, C): of a map (B, C, h, w) the cell that each keypoint owns, or zeros.
+    """Return (total, C): the cell of a map (B, C, h, w) that each keypoint owns, or zeros.
 
-    Empty cells all go to a row that is cut off: to pick them out would wait for the device.
+    Empty cells are written to an extra row that is removed; selecting cells would wait for the
+    device.
     """
     _, height, width = owners.shape
     flat = owners.flatten().long()
@@ -165,8 +168,8 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     rows = gathered[:, : ctx.length].to(ctx.rows) if ctx.rows.is_floating_point else None
     geometry = None
     if ctx.geometry is not None:
-        told = gathered[:, ctx.length :].to(ctx.geometry)
-        geometry = torch.cat([told[:, :2] / ctx.cell_size, told[:, 2:]], 1)
+        picked = gathered[:, ctx.length :].to(ctx.geometry)
+        geometry = torch.cat([picked[:, :2] / ctx.cell_size, picked[:, 2:]], 1)
     return rows, None, geometry, None, None, None
 
 

@@ -1,4 +1,4 @@
-"""Square pieces, turned and scaled into the picture, summed where they overlap."""
+"""Paint square pieces, turned and scaled, into the picture, and sum them."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-_SPANS_AT_ONCE = 1 << 18  # bounds the working memory: about 100 bytes a span
-_PIECES_AT_ONCE = 1 << 15  # bounds it too: about 3 kB a piece of 3 x 8 x 8 values
+_SPANS_AT_ONCE = 1 << 18  # limits the working memory: about 100 bytes per span
+_PIECES_AT_ONCE = 1 << 15  # also limits it: about 3 kB per piece of 3 x 8 x 8 values
 _SUMS_AT_ONCE = 1 << 20
-_EDGE = 1e-7  # pixels; below any width that matters, above what float64 rounds off
+_EDGE = 1e-7  # pixels; smaller than any relevant width, larger than rounding errors of float64
 
 
 def paint_pieces(
@@ -20,24 +20,24 @@ def paint_pieces(
     offsets: Tensor,
     size: tuple[int, int],
 ) -> Tensor:
-    """Sum square pieces over the pixels that each covers; a pixel takes the cell under its centre.
+    """Sum square pieces over the pixels that they cover; a pixel gets the cell under its centre.
 
-    Where a centre lies on the edge of an upright cell, that is the cell to its right or below it.
+    A centre on the edge of an upright cell belongs to the cell on its right or below it.
 
-    A cell is a turned square, so that it covers one run of pixels in each row. Only the two ends of
-    a run are written (plus at its first pixel, minus behind its last); one prefix sum along
-    the rows then paints everything. Cost grows with the cells' heights, not with their areas.
+    A cell is a turned square, so it covers one run of pixels in each row. Only the two ends of a
+    run are written (plus at its first pixel, minus after its last). A prefix sum along the rows
+    then paints everything. The cost grows with the heights of cells, not with their areas.
 
-    Sums are taken in 64-bit integers, in the finest power of two that cannot overflow for that
-    image and channel: at most N * 2^-60 of the largest value among the image's N pieces. Such sums
-    depend neither on the order of the keypoints nor on that in which a device adds: the same bits
-    on every run. README.md gives the error bound.
+    Sums are 64-bit integers, in units of the smallest power of two that cannot overflow for the
+    image and channel: at most N * 2^-60 of the largest value of the image's N pieces. These sums
+    depend neither on the order of keypoints nor on the order of additions on a device, so every run
+    gives the same bits. README.md has the error bound.
 
     Args:
         pieces: (M, C, G, G) float, row by row in the piece's own frame.
         centers: (M, 2) xy of the piece's middle, in pixels; integers are pixel centres.
         sides: (M,) the piece's side in pixels, above 0.
-        turns: (M,) radians from +x towards +y.
+        turns: (M,) orientation of the piece, in radians from +x towards +y.
         offsets: (B + 1,) int64, the first row of each image, then M.
         size: (h, w) of the result.
 
@@ -79,7 +79,7 @@ def _paint(
         values = (pieces[some] / units[image[some]][..., None, None]).round_().to(torch.int64)
         values = values.transpose(0, 1).contiguous()  # (C, m, G, G)
         paint(values, frames[:, some], image[some], canvas)
-    # Sums become float64 where they lie: a second canvas would take its size again.
+    # Sums are converted to float64 in place, since a second canvas would double the memory.
     painted = canvas.view(torch.float64)
     at_once = max(1, _SUMS_AT_ONCE // (channels * count * (width + 1)))
     for start in range(0, height, at_once):
@@ -89,7 +89,7 @@ def _paint(
 
 
 def _paint_plain(values: Tensor, frames: Tensor, image: Tensor, canvas: Tensor) -> None:
-    """Add the ends of all runs to a canvas (C, B, h, w + 1) of whole units."""
+    """Add the ends of all runs to a canvas (C, B, h, w + 1) of integer units."""
     grid, height, width = values.shape[-1], canvas.shape[-2], canvas.shape[-1] - 1
     planes = canvas.flatten(1)
     for chosen, rows in _by_height(frames, grid, height):
@@ -103,7 +103,7 @@ def _paint_plain(values: Tensor, frames: Tensor, image: Tensor, canvas: Tensor) 
 
 
 def _paint_kernel(values: Tensor, frames: Tensor, image: Tensor, canvas: Tensor) -> None:
-    """Do the same in one launch."""
+    """Add the ends of all runs in one kernel launch."""
     from invertdesc.ops._paint_kernel import paint
 
     x, y, side, turn = frames
@@ -128,17 +128,17 @@ def _(
 
 
 def _units(pieces: Tensor, image: Tensor, offsets: Tensor) -> Tensor:
-    """Return (B, C) powers of two, the finest in which no sum of an image's pieces exceeds 2^61."""
+    """Return (B, C), the smallest powers of two in which no sum of an image exceeds 2^61."""
     largest = pieces.new_zeros(offsets.shape[0] - 1, pieces.shape[1])
     heights = pieces.abs().amax((2, 3))
     largest.scatter_reduce_(0, image[:, None].expand_as(heights), heights, "amax")
     bound = largest.double() * offsets.diff()[:, None]
     _, exponent = torch.frexp(bound.clamp(min=torch.finfo(torch.float32).tiny))
-    return ((exponent.long() - 61 + 1023) << 52).view(torch.float64)  # float64's own bits: exact
+    return ((exponent.long() - 61 + 1023) << 52).view(torch.float64)  # float64's bits: exact
 
 
 def _by_height(frames: Tensor, grid: int, height: int) -> Iterator[tuple[Tensor, int]]:
-    """Yield keypoints in groups whose cells span about equally many rows, and that number."""
+    """Yield groups of keypoints whose cells have about the same height, and this height in rows."""
     rows = _rows(frames, grid, height)
     for number in _steps(height):
         group = ((rows <= number) & (rows > 0)).nonzero().flatten()
@@ -149,7 +149,7 @@ def _by_height(frames: Tensor, grid: int, height: int) -> Iterator[tuple[Tensor,
 
 
 def _rows(frames: Tensor, grid: int, height: int) -> Tensor:
-    """Return (M,) int64, how many rows a cell touches at most."""
+    """Return (M,) int64, the maximum number of rows that a cell touches."""
     _, _, side, turn = frames
     tall = side / grid * (turn.cos().abs() + turn.sin().abs())
     rows: Tensor = (tall.floor() + 1).clamp(max=height).long()
@@ -157,7 +157,7 @@ def _rows(frames: Tensor, grid: int, height: int) -> Tensor:
 
 
 def _steps(height: int) -> list[int]:
-    """Return row counts up to `height`, each at most a quarter above the one before."""
+    """Return row counts up to `height`, each at most a quarter larger than the one before."""
     steps = [2]
     while steps[-1] < height:
         steps.append(math.ceil(steps[-1] * 1.25))
@@ -171,17 +171,17 @@ def _runs(
 
     Args:
         frames: (4, n) float64 x, y, side and turn.
-        rows: Upper bound of the rows that a cell touches inside the picture.
-        grid: Cells along a side.
-        height: Of the picture.
-        width: Of the picture.
+        rows: Maximum number of rows that a cell touches inside the picture.
+        grid: Number G of cells per side.
+        height: Height of the picture in pixels.
+        width: Width of the picture in pixels.
 
     Returns:
-        Three (rows, G, G, n) int64, all inside the canvas: picture row, first column, and the
-        column behind the last, which is the first one where a run is empty.
+        Three (rows, G, G, n) int64 inside the canvas: row of the picture, first column, and the
+        column after the last; the two columns are equal for an empty run.
     """
     x, y, side, turn = frames
-    x, y = x - _EDGE, y - _EDGE  # as if pixel centres lay that much to the right and below
+    x, y = x - _EDGE, y - _EDGE  # as if pixel centres were that far to the right and below
     cell, cos, sin = side / grid, _away_from_zero(turn.cos()), _away_from_zero(turn.sin())
     edges = torch.arange(grid + 1, dtype=frames.dtype, device=frames.device)[:, None] - grid / 2
     # Frame axes: right = dx cos + dy sin, down = dy cos - dx sin, both in cells.
@@ -206,9 +206,8 @@ def _runs(
 
 
 def _away_from_zero(value: Tensor) -> Tensor:
-    """Keep a divisor off 0: a run's end then lies far outside the picture, on the right side.
+    """Replace 0 in a divisor: the end of a run is then far outside the picture, on the right side.
 
-    A turn by 90 degrees in float32 counts as exact, so that edges fall where an upright piece has
-    them.
+    A turn by 90 degrees in float32 counts as exact, so its edges equal those of an upright piece.
     """
     return torch.where(value.abs() < 1e-6, 1e-12, value)

@@ -1,4 +1,4 @@
-"""Keypoints into cells, by the rule that README.md beside this file states and proves."""
+"""Place keypoints into cells by the rule in README.md in this folder."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from invertdesc.errors import InputError
 from invertdesc.ops._rule import candidates, map_sizes
 
 Whole: TypeAlias = NDArray[np.int64]
-MOST = 2**30 - 1  # keypoints of a batch: an index has 30 bits of a key, see _kernels.py
+MOST = 2**30 - 1  # keypoints of a batch: an index has 30 bits in a key, see _kernels.py
 
 
 class Placement(NamedTuple):
-    """Who owns which cell.
+    """The owners of cells.
 
     Attributes:
-        owners: (B, h, w) int32; index of the owning keypoint among the M packed ones, -1 for none.
-        moved: (B,) int64; keypoints that own a cell other than their home.
-        dropped: (B,) int64; keypoints that own none.
+        owners: (B, h, w) int32; index of the owner among the M keypoints of the batch, -1 for none.
+        moved: (B,) int64; number of keypoints that own a cell other than their home.
+        dropped: (B,) int64; number of keypoints that own no cell.
     """
 
     owners: Tensor
@@ -41,19 +41,19 @@ def place_keypoints(
     radius: int = 1,
     scores: Tensor | None = None,
 ) -> Placement:
-    """Give each keypoint the cell under it, or an empty one nearby where that is taken.
+    """Assign each keypoint to the cell under it, or to an empty cell nearby if that is taken.
 
     In each image, the keypoint that is first in priority (highest score, then lowest index) owns
     its home cell (floor(y / d), floor(x / d)). The others, in priority order, take the first empty
-    cell of a fixed list: ring by ring, then by distance, row and column. One that finds none is
-    dropped. The result is the same to the bit on every device.
+    cell of a fixed list: ring by ring, then by distance, row and column. A keypoint that finds no
+    empty cell is dropped. The result has the same bits on every device.
 
     Args:
         keypoints: (M, 2) xy in pixels, packed over B images; M < 2^30.
         offsets: (B + 1,) int64, first row of each image, then M.
         image_size: (H, W) of all images, in pixels.
         cell_size: Side d of a cell in pixels, at least 1.
-        radius: How many rings of neighbours to try, at least 0.
+        radius: Number of rings of neighbours to try, at least 0.
         scores: (M,) float32 or None; without them the order of the rows is the priority.
 
     Raises:
@@ -63,7 +63,7 @@ def place_keypoints(
     >>> place_keypoints(points, torch.tensor([0, 2]), (4, 8), cell_size=4).owners
     tensor([[[0, 1]]], dtype=torch.int32)
 
-    Source: Wu, Zhou, Li 2019, section III-A; made exact in README.md.
+    Source: Wu et al. 2019, section III-A; README.md has the exact rule.
     """
     (placement,) = place_at_sizes(
         keypoints, offsets, image_size, cell_sizes=(cell_size,), radius=radius, scores=scores
@@ -111,15 +111,15 @@ def _place(
     cell_sizes: Sequence[int],
     radius: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return owners of all maps end to end, int32; moved and dropped, (sizes, B) int64.
+    """Return owners of all maps one after another, int32; moved and dropped, (sizes, B) int64.
 
-    In NumPy, whose calls cost less than torch's on the few hundred keypoints of an image. Rounds of
-    `minimum.at` over all keypoints at home, then over those few that must move: no more rounds than
-    the longest chain of displacements.
+    This uses NumPy, whose calls are faster than torch's for the few hundred keypoints of an image.
+    Rounds of `minimum.at` run over all keypoints at home, then over the few that must move. There
+    are at most as many rounds as the longest chain of displacements.
     """
     total, count = keypoints.shape[0], offsets.shape[0] - 1
     image = np.repeat(np.arange(count), np.diff(offsets.numpy()))
-    # Whole pixels first, then integer division: exact on every device.
+    # First integer pixels, then integer division: exact on every device.
     pixel = np.maximum(np.floor(keypoints.detach().float().numpy()), 0).astype(np.int64)[:, ::-1]
     rank = _ranks(scores, total)
     sizes = map_sizes(image_size, cell_sizes)
@@ -183,9 +183,9 @@ def _place_one(
 
     others = np.flatnonzero(~owns)
     ring = np.array(candidates(radius))  # (K, 2), the first at home
-    key = rank[others] + total  # behind whoever is at home
+    key = rank[others] + total  # after all keypoints at home
     step = np.ones(len(others), np.int64)
-    claim = np.full(len(others), -1)  # the cell that each one holds or wants
+    claim = np.full(len(others), -1)  # the cell that each one has or wants
     walking = np.flatnonzero(step < len(ring))
     while walking.size:
         who = others[walking]
@@ -195,7 +195,7 @@ def _place_one(
             inside, (image[who] * height + cell[:, 0]) * width + cell[:, 1], -1
         )
         np.minimum.at(keys, claim[walking[inside]], key[walking[inside]])
-        # Who lost a claim, just now or to somebody who came later, tries the next cell.
+        # A keypoint that lost its claim, now or to a later one, tries the next cell.
         lost = ((claim < 0) | (keys[claim] != key)) & (step < len(ring))
         step += lost
         walking = np.flatnonzero(lost & (step < len(ring)))
@@ -206,7 +206,7 @@ def _place_one(
 
 
 def _ranks(scores: Tensor | None, total: int) -> NDArray[np.int32]:
-    """Return (M,) priorities, 0 for the first; images share one order, since they share no cell."""
+    """Return (M,) priorities, 0 for the first; one order for all images is enough."""
     rank = np.arange(total, dtype=np.int32)
     if scores is None:
         return rank

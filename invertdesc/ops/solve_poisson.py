@@ -1,4 +1,4 @@
-"""The picture whose gradient comes nearest to a field."""
+"""Compute the picture whose gradients are closest to a field."""
 
 import math
 from collections.abc import Callable
@@ -16,12 +16,13 @@ def solve_poisson(field: Tensor, screening: float = 1e-4) -> Tensor:
 
     Minimises ``|grad u - field|^2 + screening * |u|^2`` over pictures u; the result has mean 0. The
     transforms are matrix products, 4 * H * W * (H + W) multiplications on any device, or Fourier
-    transforms where a side is longer than 2048: matrices of its square would take the memory.
+    transforms if a side is longer than 2048, since square matrices of that side would need too much
+    memory.
 
     Args:
         field: (B, 2, H, W) float; gx towards the next column and gy towards the next row.
-        screening: Pull towards 0, in 1 / pixels^2; it forgets what is smoother than
-            about 1 / sqrt(screening) pixels.
+        screening: Pull towards 0, in 1 / pixels^2; it removes structures larger than about 1 /
+            sqrt(screening) pixels.
 
     Returns:
         (B, H, W), in the unit of the field times pixels.
@@ -44,12 +45,12 @@ def solve_poisson(field: Tensor, screening: float = 1e-4) -> Tensor:
         return _solve_long(divergence, screening)
     rows, columns = (_cosines(n, field.dtype, field.device) for n in (height, width))
     laplacian = _eigenvalues(height, field)[:, None] + _eigenvalues(width, field) - screening
-    laplacian[0, 0] = math.inf  # the mean is free: take 0
+    laplacian[0, 0] = math.inf  # the mean is free; it is set to 0
     return rows.T @ (rows @ divergence @ columns.T / laplacian) @ columns
 
 
 def _solve_long(divergence: Tensor, screening: float) -> Tensor:
-    """Solve for a divergence (B, H, W) in memory that grows with the pixels alone."""
+    """Solve for a divergence (B, H, W), with memory proportional to the number of pixels."""
     height, width = divergence.shape[-2:]
     waves = _by_rows(_waves, _by_rows(_waves, divergence).mT)  # (B, W, H)
     laplacian = _eigenvalues(width, divergence)[:, None] + _eigenvalues(height, divergence)
@@ -60,7 +61,7 @@ def _solve_long(divergence: Tensor, screening: float) -> Tensor:
 
 
 def _by_rows(transform: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
-    """Transform (B, H, W) along the last axis, some rows at a time: each takes its size again."""
+    """Transform (B, H, W) along the last axis, some rows at a time to save memory."""
     at_once = max(1, ROWS_AT_ONCE // (values.shape[0] * values.shape[2]))
     done = torch.empty_like(values, memory_format=torch.contiguous_format)
     for start in range(0, values.shape[1], at_once):
@@ -80,7 +81,7 @@ def _waves(values: Tensor) -> Tensor:
 
 
 def _unwaved(waves: Tensor) -> Tensor:
-    """Return what `_waves` gives these (..., n) for."""
+    """Return (..., n), the inverse of `_waves`."""
     n = waves.shape[-1]
     waves = torch.cat([waves[..., :1] * math.sqrt(2), waves[..., 1:]], -1) * math.sqrt(n / 2)
     mirrored = torch.cat([torch.zeros_like(waves[..., :1]), waves[..., 1:].flip(-1)], -1)
@@ -94,7 +95,7 @@ def _unwaved(waves: Tensor) -> Tensor:
 
 
 def _twist(n: int, like: Tensor) -> Tensor:
-    """Return (n // 2 + 1,) complex: by what the waves of a folded row are turned."""
+    """Return (n // 2 + 1,) complex phase factors for the waves of a folded row."""
     angles = torch.arange(n // 2 + 1, dtype=torch.float64, device=like.device) * (math.pi / (2 * n))
     return torch.polar(torch.ones_like(angles), angles).to(like.dtype.to_complex())
 
@@ -105,7 +106,7 @@ def _eigenvalues(n: int, like: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-@torch.inference_mode(False)  # a cached tensor must serve autograd too, whoever asks first
+@torch.inference_mode(False)  # the cached tensor must also work with autograd
 def _cosines(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the (n, n) orthonormal DCT-II matrix."""
     steps = torch.arange(n, dtype=torch.float64)

@@ -1,1 +1,1 @@
-"""Features to maps: cells and fields."""
+"""Convert features to maps: cells and fields."""

@@ -1,4 +1,4 @@
-"""Descriptors into the cells of a map: each whole vector into one cell."""
+"""Write whole vectors into the cells of a map."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["GEOMETRY", "CellMaps", "CellPyramid", "CellRasterizer"]
 
 
 class CellMaps(NamedTuple):
-    """What `CellRasterizer` returns.
+    """The result of `CellRasterizer`.
 
     Attributes:
-        values: (B, C, h, w), channels-last in memory; C is the vector's length, with geometry 5
-            more.
-        owners: (B, h, w) int32; index into the packed batch, -1 for none.
-        moved: (B,) int64; keypoints in a cell other than the one under them.
-        dropped: (B,) int64; keypoints in no cell.
+        values: (B, C, h, w), channels-last in memory; C is the vector's length, plus 5 with
+            geometry.
+        owners: (B, h, w) int32; index of the owner in the batch, -1 for none.
+        moved: (B,) int64; number of keypoints in a cell other than the one under them.
+        dropped: (B,) int64; number of keypoints in no cell.
     """
 
     values: Tensor
@@ -36,9 +36,9 @@ class CellMaps(NamedTuple):
 
 
 class CellRasterizer(nn.Module):
-    """Turn features into maps of ceil(H / d) x ceil(W / d) cells, each one keypoint or zeros.
+    """Convert features to maps of ceil(H / d) x ceil(W / d) cells, each with one keypoint or zeros.
 
-    `place_keypoints` states which keypoint goes where, `fill_cells` what is written there.
+    `place_keypoints` defines the cell of each keypoint, `fill_cells` the values of the cell.
 
     >>> from invertdesc import LocalFeatures
     >>> features = LocalFeatures(
@@ -51,7 +51,7 @@ class CellRasterizer(nn.Module):
     >>> maps.values.shape, maps.owners[0, 0].tolist()
     (torch.Size([1, 128, 3, 4]), [-1, 0, -1, -1])
 
-    Source: Wu, Zhou, Li 2019, section III-A; the geometry channels are those of Dosovitskiy, Brox
+    Source: Wu et al. 2019, section III-A; the geometry channels are those of Dosovitskiy, Brox
     2016, section 3.
     """
 
@@ -64,15 +64,15 @@ class CellRasterizer(nn.Module):
         dtype: torch.dtype = torch.float32,
         descriptor: str | Descriptor | None = None,
     ) -> None:
-        """Set up; nothing is trained.
+        """Create the rasterizer; it has no trained parameters.
 
         Args:
             cell_size: Side d of a cell in pixels, at least 1.
-            radius: Rings of neighbouring cells to try for a keypoint whose own is taken.
-            geometry: Append five channels: dx, dy (from the owned cell's middle to the keypoint, in
-                cells), sin and cos of the orientation, log of the scale in pixels.
-            dtype: Of the maps.
-            descriptor: Name or adapter; None takes the one that a batch names.
+            radius: Number of rings of neighbouring cells to try for a keypoint whose cell is taken.
+            geometry: Whether to append five channels: dx, dy (from the owned cell's middle to the
+                keypoint, in cells), sin and cos of the orientation, log of the scale in pixels.
+            dtype: Data type of the maps.
+            descriptor: Name or adapter; None for the descriptor that a batch names.
 
         Raises:
             InputError: A number is too small, or the dtype is not a float.
@@ -86,14 +86,14 @@ class CellRasterizer(nn.Module):
         """Rasterize a batch.
 
         Raises:
-            MissingFieldError: `geometry` is asked for, and scales or orientations are missing.
+            MissingFieldError: `geometry` is set, and scales or orientations are missing.
         """
         (maps,) = self.pyramid(batch)
         return maps  # type: ignore[no-any-return]
 
 
 class CellPyramid(nn.Module):
-    """Do what `CellRasterizer` does for several cell sizes, with all keypoints placed in one go."""
+    """Several `CellRasterizer` of different cell sizes, which place all keypoints at once."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class CellPyramid(nn.Module):
         dtype: torch.dtype = torch.float32,
         descriptor: str | Descriptor | None = None,
     ) -> None:
-        """Set up; see `CellRasterizer`."""
+        """Create the rasterizer; see `CellRasterizer`."""
         super().__init__()
         if min(cell_sizes) < 1 or radius < 0 or not dtype.is_floating_point:
             raise InputError(
@@ -118,10 +118,10 @@ class CellPyramid(nn.Module):
         self.descriptor = descriptor
 
     def forward(self, batch: FeatureBatch) -> tuple[CellMaps, ...]:
-        """Rasterize a batch; a map for each cell size.
+        """Rasterize a batch to a map for each cell size.
 
         Raises:
-            MissingFieldError: `geometry` is asked for, and scales or orientations are missing.
+            MissingFieldError: `geometry` is set, and scales or orientations are missing.
         """
         from invertdesc.descriptors import resolve_descriptor
         from invertdesc.descriptors.base import is_packed
@@ -129,7 +129,8 @@ class CellPyramid(nn.Module):
         adapter = resolve_descriptor(self.descriptor or batch.descriptor)
         if self.geometry:
             batch.require(("scales", "orientations"), needed_by="CellRasterizer(geometry=True)")
-        # Bits are unpacked where they are written: 32 bytes a keypoint are read, and not 1 KiB.
+        # Bits are unpacked when they are written: this reads 32 bytes per keypoint instead of 1
+        # KiB.
         bits = adapter.dim if is_packed(adapter) else None
         rows = adapter.encode(batch.descriptors) if bits is None else batch.descriptors
         geometry = _geometry(batch) if self.geometry else None

@@ -1,4 +1,4 @@
-"""The picture's gradient field, merged from the unfolded pieces of all its keypoints."""
+"""Merge the unfolded pieces of all keypoints into the picture's gradient field."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.unfolding.unfolding import Unfolding
 
-# Chosen with SIFT on 50 faces and 50 photographs kept out of its fit: NCC and SSIM of `poisson`
-# are, for 1 / cell^2, 0.895, 0.703 and 0.866, 0.609; for 1 / cell^4, 0.893, 0.710 and 0.865, 0.621.
+# Chosen with SIFT on 50 faces and 50 photographs that were not used for its fit: NCC and SSIM of
+# `poisson` are, for 1 / cell^2, 0.895, 0.703 and 0.866, 0.609; for 1 / cell^4, 0.893, 0.710 and
+# 0.865, 0.621.
 MERGE_POWER = 4
-_KEYPOINTS_AT_ONCE = 1 << 15  # bounds the working memory: about 5 kB each, for 8 x 8 cells
+_KEYPOINTS_AT_ONCE = 1 << 15  # limits the working memory: about 5 kB each, for 8 x 8 cells
 
 
 class Field(NamedTuple):
     """The gradient field of the pictures of a batch, sampled every `stride` pixels.
 
     Attributes:
-        picture: (B, 1, h, w), the picture whose gradients come nearest to the field, of mean 0.
-        coverage: (B, 1, h, w), 1 / the width of the finest cell there, in 1 / pixels; 0 where no
-            keypoint reaches.
-        gradients: (B, 2, h, w), towards +x and +y, a pixel, up to one factor for the whole field.
+        picture: (B, 1, h, w), the picture whose gradients are closest to the field, with mean 0.
+        coverage: (B, 1, h, w), 1 divided by the width of the finest cell at each pixel, in 1 /
+            pixels; 0 where no keypoint reaches.
+        gradients: (B, 2, h, w), gradients towards +x and +y, per pixel, up to one factor for the
+            whole field.
 
     >>> from skimage.data import camera
     >>> from invertdesc import FeatureBatch, extract
@@ -46,11 +48,11 @@ class Field(NamedTuple):
 
 
 class FieldRasterizer(nn.Module):
-    """Turn features into their picture's gradient field and its Poisson picture.
+    """Convert features to their picture's gradient field and its Poisson picture.
 
     Each keypoint's unfolded gradients are turned and scaled into the picture and averaged with
-    weight 1 / (cell width)^4: fine keypoints draw, coarse ones fill in between. See `paint_pieces`
-    for how and to what precision.
+    weight 1 / (cell width)^4, so coarse keypoints only fill the gaps between fine ones. See
+    `paint_pieces` for the algorithm and its precision.
 
     >>> from skimage.data import camera
     >>> from invertdesc import extract
@@ -67,13 +69,13 @@ class FieldRasterizer(nn.Module):
         screening: float = 1e-4,
         unfolding: Unfolding | None = None,
     ) -> None:
-        """Set up; nothing is trained.
+        """Create the rasterizer; it has no trained parameters.
 
         Args:
-            descriptor: Name or adapter; None takes the one that a batch names.
-            stride: Pixels between the field's samples, at least 1.
-            screening: See `solve_poisson`; per pixel^2, whatever the stride.
-            unfolding: To use instead of the descriptor's own.
+            descriptor: Name or adapter; None for the descriptor that a batch names.
+            stride: Distance in pixels between samples of the field, at least 1.
+            screening: See `solve_poisson`; in 1 / pixel^2 for any stride.
+            unfolding: Unfolding to use instead of the descriptor's own.
 
         Raises:
             InputError: The stride is below 1.
@@ -86,12 +88,12 @@ class FieldRasterizer(nn.Module):
         self.unfolding = unfolding
 
     def forward(self, batch: FeatureBatch, pieces: Tensor | None = None) -> Field:
-        """Rasterize.
+        """Compute the field of a batch.
 
         Args:
-            batch: With what the unfolding's frame needs (`Frame.needs`).
-            pieces: (M, 2, G, G) gradients in the keypoints' frames, where they are not to be those
-                that the unfolding gives.
+            batch: Features with the fields that the unfolding's frame needs (`Frame.needs`).
+            pieces: (M, 2, G, G) gradients in the keypoints' frames, to use instead of the unfolded
+                ones.
 
         Returns:
             Float32 maps of ceil(H / stride) rows and ceil(W / stride) columns.
@@ -110,7 +112,8 @@ class FieldRasterizer(nn.Module):
         if unfolding is None:
             pieces = cast(JointUnfolding, adapter).pieces(batch)
 
-        # Float64, rounded once: in float32, cos and pow differ by a keypoint's place in the batch.
+        # Float64, rounded once: in float32, cos and pow depend on a keypoint's position in the
+        # batch.
         sides, turns = (part.double() for part in (frame.sides(batch), frame.turns(batch)))
         falloff = FALLOFF if unfolding is None else unfolding.falloff
 
@@ -127,7 +130,7 @@ class FieldRasterizer(nn.Module):
         values = _in_parts(weighted, len(batch.keypoints))
         field, weights = _merged(values, batch, sides, turns, self.stride)
         coverage = weights.pow(1 / MERGE_POWER).float()
-        del values, weights  # the largest things here
+        del values, weights  # the largest tensors
         steps = between_pixels(field).mul_(self.stride)
         picture = solve_poisson(steps, self.screening * self.stride**2)
         del steps
@@ -137,14 +140,14 @@ class FieldRasterizer(nn.Module):
 def merge_pieces(
     pieces: Tensor, batch: FeatureBatch, sides: Tensor, turns: Tensor, *, stride: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Average what keypoints say of the pixels around them, with weight 1 / (cell width)^4.
+    """Average the pieces of all keypoints with weight 1 / (cell width)^4.
 
     Args:
         pieces: (M, C, G, G) float64, row by row in the keypoints' frames.
-        batch: Of M keypoints.
-        sides: (M,) float64, of the pieces in pixels.
-        turns: (M,) float64, radians.
-        stride: Pixels between samples.
+        batch: Batch of M keypoints.
+        sides: (M,) float64, sides of the pieces in pixels.
+        turns: (M,) float64, orientations of the pieces in radians.
+        stride: Distance in pixels between samples.
 
     Returns:
         (B, C, h, w) float32, 0 where no piece reaches, and the weights' sums (B, 1, h, w) float64.
@@ -153,7 +156,7 @@ def merge_pieces(
 
 
 def _in_parts(make: Callable[[slice], Tensor], count: int) -> Tensor:
-    """Return (M, ...) of which `make` gives any rows, without the working memory of all."""
+    """Return (M, ...) from `make`, which is called for parts of the rows to limit the memory."""
     first = make(slice(0, _KEYPOINTS_AT_ONCE))
     if count <= _KEYPOINTS_AT_ONCE:
         return first
@@ -174,24 +177,24 @@ def _weighted(pieces: Tensor, sides: Tensor) -> Tensor:
 def _merged(
     values: Tensor, batch: FeatureBatch, sides: Tensor, turns: Tensor, stride: int
 ) -> tuple[Tensor, Tensor]:
-    """Do what `merge_pieces` does, with pieces that are weighted already."""
+    """Merge pieces that are already weighted; see `merge_pieces`."""
     height, width = (-(-side // stride) for side in batch.image_size)
     centers = (batch.keypoints + 0.5) / stride - 0.5
     sums = paint_pieces(values, centers, sides / stride, turns, batch.offsets, (height, width))
-    weights = sums[:, -1:].clone()  # a view would keep all sums
-    sums[:, :-1].div_(torch.where(weights > 0, weights, 1))  # where they lie: pictures are large
+    weights = sums[:, -1:].clone()  # a view would keep all sums in memory
+    sums[:, :-1].div_(torch.where(weights > 0, weights, 1))  # in place, since pictures are large
     return sums[:, :-1].float(), weights
 
 
 def _cells(sides: Tensor, grid: int) -> Tensor:
-    """Return cell widths (M, 1, 1, 1) in pixels, at least 1: no cell says more than a pixel."""
+    """Return cell widths (M, 1, 1, 1) in pixels, at least 1."""
     return (sides / grid).clamp(min=1)[:, None, None, None]
 
 
 def between_pixels(field: Tensor) -> Tensor:
-    """Return a field (..., 2, H, W) halfway to the next column and row, where pixels differ by it.
+    """Return a field (..., 2, H, W) halfway to the next column and row, for pixel differences.
 
-    Without this the Poisson picture lies half a pixel off, to the right and below.
+    Without this the Poisson picture would be shifted by half a pixel to the right and down.
     """
     (gx, gy), steps = field.unbind(-3), field.clone()
     right, down = steps.unbind(-3)

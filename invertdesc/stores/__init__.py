@@ -1,1 +1,1 @@
-"""Where features are kept: one file format a module."""
+"""Readers of stores of features, one file format per module."""

@@ -1,4 +1,4 @@
-"""COLMAP's keypoints, of 2, 4 or 6 columns, in our units; kapture keeps them too."""
+"""Convert COLMAP's keypoints of 2, 4 or 6 columns, which kapture also has."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from invertdesc.errors import InputError
 from invertdesc.stores.record import Array
 
-ROUND = 1.05  # the ratio of axes up to which a shape counts as a circle
+ROUND = 1.05  # a shape counts as a circle up to this ratio of axes
 
 
 class Frames(NamedTuple):
-    """Keypoints in our units.
+    """Keypoints in the units of invertdesc.
 
     Attributes:
         xy: (N, 2), integers are pixel centres.
         scales: (N,) sigma in pixels, or None.
         orientations: (N,) radians from +x towards +y, or None.
-        notes: What was lost.
+        notes: Sentences about lost data.
     """
 
     xy: Array
@@ -31,16 +31,16 @@ class Frames(NamedTuple):
 def read_frames(table: Array) -> Frames:
     """Read COLMAP's columns: x, y; x, y, scale, orientation; or x, y and a 2 x 2 shape A by rows.
 
-    With A, scale is (|A e1| + |A e2|) / 2 and orientation atan2(a21, a11), as COLMAP has it.
+    With A, scale is (|A e1| + |A e2|) / 2 and orientation atan2(a21, a11), as in COLMAP.
 
     Args:
         table: (N, 2 | 4 | 6).
 
     Raises:
-        InputError: Another number of columns.
+        InputError: There is another number of columns.
     """
     table = table.astype(np.float64)
-    xy = table[:, :2] - 0.5  # COLMAP's first pixel spans 0 to 1, ours -0.5 to 0.5
+    xy = table[:, :2] - 0.5  # COLMAP's first pixel is 0 to 1, here it is -0.5 to 0.5
     columns = table.shape[1]
     if columns == 2:
         return Frames(xy, None, None)
@@ -65,6 +65,6 @@ def _shape_notes(shapes: Array) -> tuple[str, ...]:
     if stretched.mean() < 0.01:
         return ()
     return (
-        "Keypoints have affine shapes, of which only scale and orientation are kept: pieces of the "
-        "picture come out sheared.",
+        "Keypoints have affine shapes. Only their scale and orientation are used, so pieces of the "
+        "picture are sheared.",
     )

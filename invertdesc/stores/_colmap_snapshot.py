@@ -1,18 +1,20 @@
-"""A COLMAP database as it was when it was opened; neither it nor its folder is written to.
+"""Read a COLMAP database in its state at opening, without writing to it or its folder.
 
-SQLite keeps changes in files beside a database: in `-journal` what a change has replaced, or, in
-write-ahead mode, in `-wal` what it has not moved in yet, with an index in `-shm`. COLMAP leaves
-that mode on for good, and in it SQLite makes both files wherever they are missing. Therefore:
+SQLite stores changes in files next to a database. A `-journal` has the data replaced by a change.
+In write-ahead mode, a `-wal` has changes that are not in the database yet, and a `-shm` has their
+index. COLMAP leaves this mode on, and in it SQLite creates both files if they are missing.
+Therefore:
 
-- Without that mode it is read in place. Until it is closed others cannot write to it.
-- With `-wal` and `-shm` it is read in place too. Others may go on writing, which is not seen;
-  SQLite may write to `-shm`, its scratch.
-- With nothing in `-wal` it is opened as a file that does not change, and whether it did is looked
-  at after each question.
-- With a full `-wal` alone, both are copied to a temporary folder first. Of a `-wal` that was cut
-  off SQLite takes what came up to the last whole change; nothing tells that there was more.
+- Without this mode it is read in place. Others cannot write to it until it is closed.
+- With `-wal` and `-shm` it is also read in place. Others may continue to write; these changes are
+  not seen. SQLite may write to `-shm`.
+- With an empty `-wal` it is opened as a file that does not change. After each query it is checked
+  whether it did change.
+- With data in `-wal` and no `-shm`, both are first copied to a temporary folder. From a truncated
+  `-wal` SQLite reads everything up to the last complete change; the missing part cannot be
+  detected.
 
-A database that is locked, cut off, or half changed by a program that was killed is refused.
+A database that is locked, truncated, or incompletely changed by a killed program is refused.
 
 Source: sqlite.org, "Write-Ahead Logging", "Database File Format", "File Locking And Concurrency".
 """
@@ -31,28 +33,28 @@ from typing import TypeVar
 from invertdesc.errors import FileError
 
 T = TypeVar("T")
-# SQLite's messages quote what is in the file, and Python takes them for UTF-8.
+# SQLite's messages quote content of the file, which Python decodes as UTF-8.
 BROKEN = (sqlite3.Error, OverflowError, UnicodeDecodeError)
-STEPS = 20  # of SQLite's machine, for each byte of a database: ten times what reading it all takes
-PAUSE = 50_000  # steps between two looks at how many there were
+STEPS = 20  # steps of SQLite's machine per byte of a database: ten times those of reading all of it
+PAUSE = 50_000  # steps between two checks
 PATIENCE = 5.0  # seconds to wait for a lock
 MOST_COPIED = 2**31  # bytes
-WAL_HEAD, FRAME_HEAD = 32, 24  # bytes in front of a -wal, and in front of each page in it
-LOCK_BYTE = 2**30  # of a database; SQLite never uses the page that it is in
+WAL_HEAD, FRAME_HEAD = 32, 24  # bytes before the pages of a -wal, and before each page
+LOCK_BYTE = 2**30  # SQLite never uses the page with this byte
 
 
 class Snapshot:
-    """An open database, all of it read within one transaction."""
+    """An open database, which is read in one transaction."""
 
     def __init__(self, path: Path) -> None:
         """Open a database.
 
         Raises:
-            FileError: Unreadable, in use, half changed or cut off.
+            FileError: It is unreadable, in use, incompletely changed or truncated.
         """
         self._path, self._main = path, path.resolve()
         self._looks = self._most_looks = 0
-        self._stamp: tuple[int, ...] | None = None  # where nobody may change the file
+        self._stamp: tuple[int, ...] | None = None  # set if the file must not change
         try:
             with ExitStack() as stack:
                 self._database = self._open(self._main, stack)
@@ -65,11 +67,11 @@ class Snapshot:
             raise FileError(_explain(error, path)) from error
 
     def execute(self, query: str, *values: object) -> sqlite3.Cursor:
-        """Ask a question; call it inside of `read`."""
+        """Run a query; call this inside `read`."""
         return self._database.execute(query, values)
 
     def read(self, work: Callable[[], T]) -> T:
-        """Return the answer to a question.
+        """Return the result of a query.
 
         Raises:
             FileError: The database is damaged, or was changed since it was opened.
@@ -84,8 +86,8 @@ class Snapshot:
         finally:
             if self._stamp not in (None, _stamp(self._main)):
                 raise FileError(
-                    f"Expected {self._path} to stay as it is while it is read, but another program "
-                    "has changed it. Try again when that has ended."
+                    f"Expected {self._path} not to change while it is read, but another program "
+                    "has changed it. Try again when that program has ended."
                 )
 
     def close(self) -> None:
@@ -109,7 +111,7 @@ class Snapshot:
         return database
 
     def _connect(self, main: Path, options: str, stack: ExitStack) -> sqlite3.Connection:
-        """Return a connection within a transaction: all that it reads is of one moment."""
+        """Return a connection in a transaction, which reads the state of one moment."""
         database = sqlite3.connect(
             f"{main.as_uri()}?{options}",
             uri=True,
@@ -120,7 +122,7 @@ class Snapshot:
         stack.callback(database.close)
         database.text_factory = lambda text: text.decode(errors="replace")
         for setting in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
-            with suppress(sqlite3.Error):  # an older SQLite does not know them all
+            with suppress(sqlite3.Error):  # an older SQLite does not have them all
                 database.execute(f"PRAGMA {setting}")
         self._most_looks = 20 + STEPS * (_length(main) + _length(_beside(main, "-wal"))) // PAUSE
         database.set_progress_handler(self._is_endless, PAUSE)
@@ -129,19 +131,19 @@ class Snapshot:
         return database
 
     def _is_endless(self) -> bool:
-        """Say whether SQLite has been at one question for longer than the database can take."""
+        """Return whether a query of SQLite takes longer than the size of the database explains."""
         self._looks += 1
         return self._looks > self._most_looks
 
     def _check_whole(self, database: sqlite3.Connection, main: Path) -> None:
-        """Check that no page is missing, not even in part: SQLite takes what is not there for 0."""
+        """Check that no page is missing, not even in part; SQLite reads missing bytes as 0."""
         pages, size = (
             int(database.execute(f"PRAGMA {name}").fetchone()[0])
             for name in ("page_count", "page_size")
         )
         log, held = _beside(main, "-wal"), _length(main)
         missing = range(held // size + 1, pages + 1)
-        few = len(missing) <= _length(log) // size + 1  # a head may claim any number
+        few = len(missing) <= _length(log) // size + 1  # a header may claim any number
         if missing and not (few and _pages_in(log, size) >= {*missing} - {LOCK_BYTE // size + 1}):
             raise FileError(
                 f"Expected {pages * size} bytes in the COLMAP database {self._path}, got {held}. "
@@ -154,12 +156,12 @@ def _beside(main: Path, end: str) -> Path:
 
 
 def _length(file: Path) -> int:
-    """Return the bytes of a file; 0 where there is none."""
+    """Return the size of a file in bytes; 0 if there is none."""
     return file.stat().st_size if file.is_file() else 0
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
-    """Return what differs once a file was written to; nothing where there is none any more."""
+    """Return values that change when a file is written to; empty if the file is missing."""
     try:
         status = file.stat()
     except OSError:
@@ -168,13 +170,13 @@ def _stamp(file: Path) -> tuple[int, ...]:
 
 
 def _in_write_ahead_mode(main: Path) -> bool:
-    """Say whether SQLite would look for a -wal, as the head says, or find one."""
+    """Return whether SQLite would look for a -wal, according to the header, or find one."""
     with main.open("rb") as file:
         return file.read(20)[19:] == b"\2" or _beside(main, "-wal").exists()
 
 
 def _is_half_changed(main: Path) -> bool:
-    """Say whether there is a -journal that is in use: where it is not, its head is blank."""
+    """Return whether there is a -journal in use; the header of an unused one is blank."""
     journal = _beside(main, "-journal")
     if not journal.is_file():
         return False
@@ -183,7 +185,7 @@ def _is_half_changed(main: Path) -> bool:
 
 
 def _pages_in(log: Path, size: int) -> set[int]:
-    """Return the numbers of the pages in a -wal, but for what is left of its last round."""
+    """Return the numbers of the pages in a -wal, without old pages of an earlier use."""
     pages: set[int] = set()
     if not _length(log):
         return pages
@@ -205,7 +207,7 @@ def _copy(main: Path, folder: Path) -> Path:
     """Copy a database and its -wal, and return the path of the copy.
 
     Raises:
-        FileError: Too large, changed meanwhile, or there is no room for it.
+        FileError: The files are too large, they changed meanwhile, or there is no space for them.
     """
     files = (main, _beside(main, "-wal"))
     total = sum(map(_length, files))
@@ -224,24 +226,24 @@ def _copy(main: Path, folder: Path) -> Path:
         ) from error
     if before != [_stamp(file) for file in files]:
         raise FileError(
-            f"Expected {main} and its -wal to stay as they are while they are copied, but another "
-            "program has changed them. Try again when that has ended."
+            f"Expected {main} and its -wal not to change while they are copied, but another "
+            "program has changed them. Try again when that program has ended."
         )
     return folder / main.name
 
 
 def _explain(error: Exception, path: Path) -> str:
-    """Say what is wrong with a database that SQLite does not open, and what to do."""
+    """Return a message about a database that SQLite cannot open, with advice."""
     code = getattr(error, "sqlite_errorcode", 0)
     if code & 0xFF == sqlite3.SQLITE_BUSY:
         return (
-            f"Expected a COLMAP database that nobody is writing to at {path}, got: {error}. Try "
-            "again when the program that writes has ended."
+            f"Expected a COLMAP database at {path} without a writer, got: {error}. Try "
+            "again when the writing program has ended."
         )
     if code == sqlite3.SQLITE_READONLY_ROLLBACK:
         return (
             f"Expected a COLMAP database at {path} without unfinished changes, got one whose "
-            "writer was stopped. SQLite can undo them with the -journal beside it, here or in a "
+            "writer was stopped. SQLite can undo them with the -journal next to it, here or in a "
             f"copy of both files: {_remedy(path)}."
         )
     return f"Expected a COLMAP database at {path}, got: {error}."

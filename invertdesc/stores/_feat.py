@@ -1,4 +1,4 @@
-"""Pairs of `.feat` text and `.desc` bytes, as OpenMVG and AliceVision write them."""
+"""Read pairs of `.feat` text and `.desc` bytes of OpenMVG and AliceVision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH = 128
 
 
 def recognise(head: bytes) -> bool:
-    """Say whether the first line of a file that begins so has four numbers."""
+    """Return whether the first line of a file with this beginning has four numbers."""
     words = head.partition(b"\n")[0].split()
     try:
         return len(words) == COLUMNS and bool(np.isfinite(numbers(words, "a head")).all())
@@ -34,8 +34,8 @@ def read_pair(file: Path, kinds: Mapping[int, str] | None = None) -> tuple[Array
         kinds: What a vector of so many bytes is made of, as NumPy calls it; None for SIFT's bytes.
 
     Raises:
-        FileError: One is missing or unreadable.
-        InputError: They do not hold what they claim.
+        FileError: A file is missing or unreadable.
+        InputError: The content is not as claimed.
     """
     words = read_words(file)
     if len(words) % COLUMNS:
@@ -58,12 +58,12 @@ def read_pair(file: Path, kinds: Mapping[int, str] | None = None) -> tuple[Array
 
 
 def nearest(file: Path, top: Path, name: str) -> Path | None:
-    """Return the file of that name beside another file, or else in a folder above it.
+    """Return the file of a name in the folder of another file, or in a folder above it.
 
     Args:
-        file: In `top`, or in a folder in it.
-        top: The last folder to look in.
-        name: What is looked for.
+        file: File in `top` or in its subfolders.
+        top: Highest folder to search.
+        name: Name of the wanted file.
     """
     folder = file.parent
     while not (folder / name).is_file():
@@ -74,10 +74,10 @@ def nearest(file: Path, top: Path, name: str) -> Path | None:
 
 
 def read_json(file: Path) -> Any:
-    """Return what is in a JSON file, or None where there is none.
+    """Return the content of a JSON file, or None if there is no file.
 
     Raises:
-        FileError: It is there, but damaged.
+        FileError: The file is damaged.
     """
     if not file.is_file():
         return None
@@ -88,7 +88,7 @@ def read_json(file: Path) -> Any:
 
 
 def pictures(scene: Any) -> Iterator[dict[str, Any]]:
-    """Yield what a scene file says of each picture: the parts with a width and a height."""
+    """Yield the parts of a scene file that have a width and a height, one per picture."""
     waiting = [scene]
     while waiting:
         part = waiting.pop()
@@ -101,7 +101,7 @@ def pictures(scene: Any) -> Iterator[dict[str, Any]]:
 
 
 def size_of(part: dict[str, Any]) -> tuple[int, int] | None:
-    """Return (H, W) of a picture's part of a scene file, where both make sense."""
+    """Return (H, W) of a picture's part of a scene file, if both are valid."""
     try:
         size = int(part["height"]), int(part["width"])
     except (TypeError, ValueError, OverflowError):

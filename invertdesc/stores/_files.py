@@ -1,4 +1,4 @@
-"""What stores with a file an image have in common."""
+"""The common base of stores with one file per image."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from invertdesc.stores.record import Record
 
 
 class FileStore(Store):
-    """One file, or all files with one suffix in a folder and the folders below it.
+    """One file, or all files with one suffix in a folder and its subfolders.
 
-    An image is called as its file, from the folder on and without the suffix.
+    The name of an image is the path of its file, relative to the folder and without the suffix.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class FileStore(Store):
         self._suffix = suffix
 
     def names(self) -> Iterator[str]:
-        """Yield the names of all images: of a folder, then of the folders in it, each sorted."""
+        """Yield the names of all images of a folder, then of its subfolders, each sorted."""
         if not self.path.is_dir():
             yield self.path.name.removesuffix(self._suffix)
             return
@@ -55,11 +55,11 @@ class FileStore(Store):
 
 
 def read_words(file: Path) -> list[bytes]:
-    """Return the words of a text that ends with a line.
+    """Return the words of a text file that ends with a line break.
 
     Raises:
-        FileError: As `read_bytes`.
-        InputError: It ends within a line.
+        FileError: As for `read_bytes`.
+        InputError: The text ends within a line.
     """
     data = read_bytes(file)
     check_ended(data, file)
@@ -67,10 +67,10 @@ def read_words(file: Path) -> list[bytes]:
 
 
 def check_ended(text: bytes, file: Path) -> None:
-    """Check that a text does not end within a line: 12 may be what is left of 125.
+    """Check that a text does not end within a line: 12 may be the rest of 125.
 
     Raises:
-        InputError: It does.
+        InputError: The text ends within a line.
     """
     if text and not text.endswith((b"\n", b"\r")):
         raise InputError(
@@ -80,19 +80,19 @@ def check_ended(text: bytes, file: Path) -> None:
 
 
 def read_bytes(file: Path) -> bytes:
-    """Return what is in a regular file of reasonable size.
+    """Return the content of a regular file of acceptable size.
 
     Raises:
-        FileError: Missing, no file or unreadable.
-        InputError: Of more bytes than `Limits` allow.
+        FileError: The file is missing, not regular, or unreadable.
+        InputError: It has more bytes than `Limits` allows.
     """
     try:
-        if not file.is_file():  # a pipe would wait for ever
+        if not file.is_file():  # reading a pipe could wait forever
             raise FileError(f"Expected a file, found none at {file}.")
         size = file.stat().st_size
         check_limit("file", size, f"a file such as {file}")
         with file.open("rb") as stream:
-            return stream.read(size)  # which makes room for as much as it is asked for
+            return stream.read(size)  # read() allocates the requested size
     except OSError as error:
         if isinstance(error, FileError):
             raise

@@ -1,4 +1,4 @@
-"""OpenCV's FileStorage as plain numbers: the matrices and lists at the top of a file."""
+"""Read the matrices and lists at the top level of OpenCV's FileStorage as numbers."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _WORDS = re.compile(r"[^\s,\[\]{}]+")
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """What stands under one name.
+    """The value of one name.
 
     Attributes:
         values: (K,) float64, all its numbers in order.
-        shape: (rows, columns) where it is a matrix, channels counted as columns.
+        shape: (rows, columns) of a matrix, with channels counted as columns; None for a list.
         bytes: Whether it is a matrix of uint8.
     """
 
@@ -41,11 +41,11 @@ class Node:
 
 
 def parse(data: bytes, where: str) -> dict[str, Node]:
-    """Read what stands at the top of a file, as far as it is numbers.
+    """Read the values at the top level of a file that consist of numbers.
 
     Raises:
-        FileError: Neither YAML, XML nor JSON as OpenCV writes it.
-        InputError: A matrix that does not make sense.
+        FileError: The file is not YAML, XML or JSON of OpenCV.
+        InputError: A matrix is invalid.
     """
     text = data.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
     try:
@@ -89,7 +89,7 @@ def _below(key: str, inner: dict[str, Node]) -> dict[str, Node]:
 
 
 def _flat(values: Any) -> list[Any]:
-    """Return what lists hold, of two levels: a list a keypoint is as deep as it goes."""
+    """Return the values of lists with at most two levels: one list per keypoint."""
     if not isinstance(values, list):
         raise InputError(f"Expected a list of numbers, got {str(values)[:40]!r}.")
     flat = [one for part in values for one in (part if isinstance(part, list) else [part])]
@@ -99,7 +99,7 @@ def _flat(values: Any) -> list[Any]:
 
 
 def _parse_xml(text: str) -> dict[str, Node]:
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:  # which could unfold to any size
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:  # entities could expand to any size
         raise InputError("Expected plain XML, got definitions of entities.")
     return _xml_nodes(ElementTree.fromstring(text), DEPTH)
 
@@ -130,7 +130,7 @@ def _xml_nodes(top: ElementTree.Element, depth: int) -> dict[str, Node]:
 
 
 def _parse_yaml(text: str) -> dict[str, Node]:
-    if not text.endswith(("\n", "]")):  # a number at the end may be what is left of one
+    if not text.endswith(("\n", "]")):  # a number at the end may be incomplete
         raise InputError(f"Expected a line break at the end, got {text[-12:]!r}. Was it cut off?")
     return _yaml_nodes(text, DEPTH)
 
@@ -143,12 +143,12 @@ def _yaml_nodes(text: str, depth: int) -> dict[str, Node]:
         block = text[match.end() : end]
         if "!!opencv-matrix" in block.partition("\n")[0]:
             head, _, data = block.partition("data:")
-            told = dict(re.findall(r"^\s+(\w+):\s*(\S+)", head, re.MULTILINE))
+            entries = dict(re.findall(r"^\s+(\w+):\s*(\S+)", head, re.MULTILINE))
             packed = "!!binary" in data
             nodes[match[1]] = _matrix(
-                told.get("rows"),
-                told.get("cols"),
-                told.get("dt"),
+                entries.get("rows"),
+                entries.get("cols"),
+                entries.get("dt"),
                 data.partition("|")[2] if packed else _WORDS.findall(data),
             )
             continue

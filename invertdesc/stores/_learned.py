@@ -34,8 +34,8 @@ WIDTHS: dict[str, tuple[int, ...]] = {
 }
 WORDS = {"d2net": "d2-net", "aliked": "aliked-n16"}  # as files are called too
 FIT = (
-    "Where you have the extractor, fit its unfolding with fit_program ('invertdesc fit --command' "
-    "in a shell) and pass the file as the descriptor."
+    "Where you have the extractor, fit its unfolding with fit_program, and pass the file that it "
+    "saves as the descriptor."
 )
 # Means of vectors, cosines between photographs of three sets (18 pictures): of one extractor 0.44
 # to 0.99, of two at most 0.21, but for aliked-n16 and aliked-n16rot, which have 0.37 to 0.78.

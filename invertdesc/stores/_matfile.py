@@ -14,7 +14,7 @@ from math import prod
 
 import numpy as np
 
-from invertdesc.errors import FileError
+from invertdesc.errors import FileError, InputError
 from invertdesc.limits import check_limit, get_limits
 from invertdesc.stores.record import Array
 
@@ -57,6 +57,8 @@ def read_mat(data: bytes, where: str) -> dict[str, Array]:
                 named = _matrix(inner.data, order)
                 if named is not None:
                     found[named[0]] = named[1]
+    except InputError:
+        raise
     except (ValueError, StopIteration, zlib.error, IndexError) as error:
         reason = str(error) or "an element ends too early"
         raise FileError(f"Expected a whole MATLAB file at {where}, got: {reason}.") from error

@@ -1,4 +1,4 @@
-"""Find what holds features in a folder: nearest first, and whole stores before loose files."""
+"""Find stores in a folder: the highest level first, and whole stores before single files."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from invertdesc.stores.base import Store
 from invertdesc.stores.npz import NpzStore
 from invertdesc.stores.openmvg import OpenmvgStore
 
-HEAD = 4096  # bytes that a kind is told by
-TRIES = 1000  # files of a folder that are looked at
-ALIKE = 100  # files of one suffix that are looked at
+HEAD = 4096  # bytes by which a kind is recognised
+TRIES = 1000  # maximum number of checked files of a folder
+ALIKE = 100  # maximum number of checked files of one suffix
 POINTER = b"version https://git-lfs.github.com/spec/"
 
 _WHOLE: list[tuple[Callable[[bytes], bool], type[Store]]] = [
@@ -71,12 +71,12 @@ def readers() -> list[type[Store]]:
 
 @dataclass(frozen=True)
 class Found:
-    """A file of a kind that is known.
+    """A file of a known kind.
 
     Attributes:
-        file: The whole store, or the first of the files that make it up.
-        kind: What reads it; None where nothing does.
-        words: What it is, for people.
+        file: The store, or the first of its files.
+        kind: Reader of the file; None if there is no reader.
+        words: Description of the file.
     """
 
     file: Path
@@ -85,7 +85,7 @@ class Found:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the one file holds all images."""
+        """Whether this one file has all images."""
         return self.kind is not None and not issubclass(self.kind, FileStore)
 
     @property
@@ -100,14 +100,14 @@ class Found:
         return "".join(parts[-2:]) if packed or described else self.file.suffix
 
     def name_in(self, folder: Path) -> str:
-        """Return how to call it in a list of what is in a folder."""
+        """Return its name for a list of the content of a folder."""
         name = self.file.relative_to(folder).as_posix()
         several = self.kind is not None and not self.is_whole
         return f"{f'*{self.suffix}' if several else name} ({self.words})"
 
 
 def look_at(file: Path) -> Found | None:
-    """Say what a file is; None where it is of no kind that is known."""
+    """Return what a file is; None if its kind is unknown."""
     head = _head(file)
     if npy.recognise(file, head):
         return Found(file, npy.NpyStore, npy.NpyStore.kind)
@@ -147,8 +147,8 @@ def _look_at_npz(file: Path) -> Found | None:
 
 
 def search(folder: Path) -> Iterator[Found]:
-    """Yield what is in a folder and below, once for files that one store reads together."""
-    endings: set[str] = set()  # of the stores that were found
+    """Yield the stores in a folder and its subfolders; files of one store only once."""
+    endings: set[str] = set()  # of the found stores
     strangers: set[str] = set()
     seen: set[Path] = set()
     opened: Counter[str] = Counter()
@@ -170,7 +170,7 @@ def search(folder: Path) -> Iterator[Found]:
 
 
 def _head(file: Path) -> bytes:
-    """Return how a regular file begins, unpacked where gzip packed it; nothing of any other."""
+    """Return the beginning of a regular file, without gzip packing; empty for any other."""
     if not file.is_file():
         return b""
     try:

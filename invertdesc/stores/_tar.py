@@ -1,4 +1,4 @@
-"""The files in a .tar file, read where they lie."""
+"""Read the files in a .tar file in place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BROKEN = (tarfile.TarError, OSError, ValueError, OverflowError, MemoryError, Re
 
 
 class Tar:
-    """Files by name; of several with one name the last holds, as where one was added later."""
+    """Files by name; if a name occurs several times, the last file is valid."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -23,16 +23,16 @@ class Tar:
         """The names of all files, sorted.
 
         Raises:
-            FileError: Not packed as tar, or cut off.
+            FileError: The file is not a tar file, or is truncated.
         """
         return sorted(self._places)
 
     def read(self, name: str) -> bytes:
-        """Return what is in a file of reasonable size.
+        """Return the content of a file of acceptable size.
 
         Raises:
-            FileError: There is none of that name, or it cannot be read.
-            InputError: Of more bytes than `Limits` allow.
+            FileError: There is no file of this name, or it cannot be read.
+            InputError: It has more bytes than `Limits` allows.
         """
         if name not in self._places:
             raise FileError(f"Expected a file {name!r} in {self.path}, found none.")
@@ -47,7 +47,7 @@ class Tar:
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:
-        """Where plain files start, and their lengths; links and holes lead elsewhere."""
+        """Start and length of plain files; links and files with holes are left out."""
         try:
             with tarfile.open(self.path, "r:") as archive:
                 places = {
@@ -55,7 +55,7 @@ class Tar:
                     for member in archive
                     if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
                 }
-                end = archive.offset  # where it found no more files: at the end, or at any mistake
+                end = archive.offset  # the position without further files: the end, or an error
             with self.path.open("rb") as stream:
                 stream.seek(end)
                 if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):

@@ -1,4 +1,4 @@
-"""AliceVision's and Meshroom's `<viewId>.<describer>.feat` and `.desc`.
+"""Read `<viewId>.<describer>.feat` and `.desc` of AliceVision and Meshroom.
 
 SIFT is in VLFeat's order, RootSIFT as bytes, 512 times, or as float32 (`sift_float`). A scene file
 (.sfm) tells the pictures' sizes; Meshroom keeps it in another folder of its cache. Images go by

@@ -1,4 +1,4 @@
-"""What a store of features is: images by name, read one at a time."""
+"""The base class of stores: features of images by name, read one at a time."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from invertdesc.stores._decide import Decision, decide, doubts
 from invertdesc.stores.record import ORIGINS, Record, check_pixels, inside, sized, to_tensor
 
 OnError: TypeAlias = Callable[[str, InvertDescError], None]
-SAMPLE, TRIES = 8, 64  # images that a store is judged by, and those looked at to find as many
-LOOKED = 3000  # keypoints of these, at least, by which order, angles and scales are judged
-SHOWN = 5  # names of what is left out
+SAMPLE, TRIES = 8, 64  # images used to decide about a store, and images tried to find them
+LOOKED = 3000  # keypoints of these, at least, to check order, angles and scales
+SHOWN = 5  # names in the note about what is left out
 
 
 @dataclass(frozen=True)
 class Description:
-    """What was decided about a store from what is in it, in words for people.
+    """A description of a store in words: its content and what was decided about it.
 
     Attributes:
-        kind: What kind of store it is, such as `"COLMAP database"`.
-        descriptor: Registry name of the vectors, or what the store calls them.
-        dim: Numbers or bytes of a vector; 0 where no vector was found.
-        normalisation: How the vectors are scaled, and what tells so.
-        positions: Where the store puts a pixel's centre, and what was done about it.
-        image_size: Whether it is stored.
-        missing: The fields of `LocalFeatures` that the store does not tell; `"descriptors"` where
-            no image with keypoints was found.
-        notes: What else there is to know, a sentence each.
-        left_out: What was found and is not read, a sentence each.
-        looks_like: What `check` finds, and how sure that is; None where it cannot compare.
+        kind: Kind of the store, such as `"COLMAP database"`.
+        descriptor: Registry name of the vectors, or their name in the store.
+        dim: Number of values or bytes of a vector; 0 if no vector was found.
+        normalisation: How the vectors are scaled, and how this was found.
+        positions: Coordinates of a pixel's centre in the store, and their conversion.
+        image_size: Whether the size of images is stored.
+        missing: Fields of `LocalFeatures` that the store does not have; `"descriptors"` if no image
+            with keypoints was found.
+        notes: Sentences with further information.
+        left_out: Sentences about data that was found and is not read.
+        looks_like: Result of `check` with its confidence; None if it cannot compare.
 
     >>> import tempfile
     >>> from skimage.data import camera
@@ -65,18 +65,18 @@ class Description:
 
 
 class Store(ABC):
-    """Features of many images, of which one at a time is read.
+    """Features of many images, which are read one at a time.
 
-    Made by `open_store`. Iterating yields `(name, features)`, by name in a fixed order, and holds
-    one image at a time. An image that cannot be read does not end the iteration: `items` hands it
-    to `on_error`, and without one warns. `load` raises.
+    `open_store` creates it. Iteration yields `(name, features)` in a fixed order of names, with one
+    image in memory at a time. An image that cannot be read does not end the iteration: `items`
+    passes its error to `on_error`, or warns if there is none. `load` raises the error.
 
     Attributes:
-        path: The file or folder.
-        kind: What kind of store it is, in words.
-        also_found: What else there is in the folder that was opened, and is not read.
-        mend: Whether images are read in the order, and with the angles and scales, that `found`
-            is certain of, where the store's kind has others.
+        path: Path of the file or folder.
+        kind: Kind of the store, in words.
+        also_found: Other stores in the opened folder, which are not read.
+        mend: Whether vectors, angles and scales are corrected if `found` is certain that they
+            differ from those of the store's kind.
 
     >>> import tempfile
     >>> from skimage.data import camera
@@ -100,7 +100,7 @@ class Store(ABC):
         image_size: tuple[int, int] | None = None,
     ) -> None:
         self.path = path
-        self._told = descriptor
+        self._given = descriptor
         self._image_size = image_size
 
     @abstractmethod
@@ -108,24 +108,24 @@ class Store(ABC):
         """Yield the names of all images, in the same order each time.
 
         Raises:
-            FileError: The store is damaged, so that the names cannot be told.
+            FileError: The store is damaged, and its names cannot be read.
         """
 
     @abstractmethod
     def _record(self, name: str) -> Record:
-        """Read one image, in our units.
+        """Read one image, in the units of invertdesc.
 
         Raises:
-            InvertDescError: It is not there or damaged.
+            InvertDescError: The image is missing or damaged.
         """
 
-    @np.errstate(all="ignore")  # of NaN and infinity, which LocalFeatures refuses
+    @np.errstate(all="ignore")  # for NaN and infinity, which LocalFeatures refuses
     def load(self, name: str) -> LocalFeatures:
         """Read the features of one image.
 
         Raises:
-            FileError: Missing or damaged.
-            InputError: It holds values that no features have, or placeholders for descriptors.
+            FileError: The image is missing or damaged.
+            InputError: The image has invalid values, or placeholders for descriptors.
         """
         try:
             return self._mended(self._load(name))
@@ -133,11 +133,11 @@ class Store(ABC):
             raise type(error)(f"Cannot read {name!r} of {self.path}: {error}") from error
 
     def _load(self, name: str) -> LocalFeatures:
-        """Read one image as the store's kind has it."""
+        """Read one image without corrections."""
         return self._features(self._record(name))
 
     def _mended(self, features: LocalFeatures) -> LocalFeatures:
-        """Return features as `found` says that they are meant, where that is certain."""
+        """Return features with the corrections of `found`, if it is certain."""
         check_descriptors(features.descriptors.numpy())
         found = self.found if self.mend else None
         known = found is not None and found.expected == features.descriptor
@@ -146,12 +146,12 @@ class Store(ABC):
     def items(
         self, names: Iterable[str] | None = None, *, on_error: OnError | None = None
     ) -> Iterator[tuple[str, LocalFeatures]]:
-        """Yield (name, features), reading an image when its turn comes.
+        """Yield (name, features), reading each image when it is needed.
 
         Args:
-            names: Which, in which order; None for all.
-            on_error: Called with the name and the error of an image that cannot be read, which is
-                then left out; None warns.
+            names: Names of the images, in the wanted order; None for all.
+            on_error: Function that is called with the name and the error of an image that cannot be
+                read and is left out; None to warn.
 
         Warns:
             BadImageWarning: An image cannot be read, and no `on_error` was given.
@@ -183,7 +183,7 @@ class Store(ABC):
         return f"<{self.kind} at {str(self.path)!r}>"
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         return
 
     def __enter__(self) -> Self:
@@ -195,9 +195,9 @@ class Store(ABC):
     @cached_property
     @np.errstate(all="ignore")
     def found(self) -> Check | None:
-        """What the first images look like, read as the store's kind has them; None if unknown.
+        """The result of `check` for the first images, without corrections; None if unknown.
 
-        Too few vectors to act upon are not looked at.
+        If there are too few vectors for a correction, they are not checked.
         """
         if sum(len(record.xy) for record in self._sample) < ENOUGH:
             return None
@@ -206,26 +206,26 @@ class Store(ABC):
         for record in self._sample:
             try:
                 features = self._features(record)
-            except InvertDescError:  # reported when its turn comes
+            except InvertDescError:  # reported when it is read
                 continue
             if features.descriptor == name and sum(map(len, images)) < LOOKED:
                 images.append(features)
         try:
-            return replace(check(images, descriptor=name), descriptor=name)  # which was decided
-        except InvertDescError:  # no statistics, no adapter, or nothing to look at
+            return replace(check(images, descriptor=name), descriptor=name)  # the decided name
+        except InvertDescError:  # no statistics, no adapter, or no vectors
             return None
 
     @cached_property
     @np.errstate(all="ignore")
     def description(self) -> Description:
-        """What was decided, from the first images that can be read."""
+        """The description, from the first images that can be read."""
         sample, decision, found = self._sample, self._decision, self.found
         first = sample[0] if sample else None
         missing = first.missing if first else ("descriptors",)
-        told = first is not None and first.image_size is not None
+        stored = first is not None and first.image_size is not None
         if self._image_size is not None:
             size = "given by the caller"
-        elif told:
+        elif stored:
             size = "stored"
         else:
             size = "not stored: taken from the outermost keypoints, so too small by some pixels"
@@ -249,11 +249,11 @@ class Store(ABC):
         return ()
 
     def _left_out(self) -> tuple[str, ...]:
-        """Return sentences about what is in the store and is not read."""
+        """Return sentences about data of the store that is not read."""
         return ()
 
     def _beside(self) -> tuple[str, ...]:
-        """Return a sentence about what was found beside the store."""
+        """Return a sentence about other stores that were found."""
         if not self.also_found:
             return ()
         more = len(self.also_found) - SHOWN
@@ -261,25 +261,25 @@ class Store(ABC):
         return (f"Also found, not read: {names}.",)
 
     def _outside(self) -> tuple[str, ...]:
-        """Return a sentence about keypoints outside of their images."""
+        """Return a sentence about keypoints outside their images."""
         count = sum(len(one.xy) - len(self._inside(one).xy) for one in self._sample)
         if not count:
             return ()
         total = sum(len(one.xy) for one in self._sample)
         return (
-            f"{count} of {total} keypoints of the first {len(self._sample)} images lie outside of "
-            "their image: such are left out, in all images.",
+            f"{count} of {total} keypoints of the first {len(self._sample)} images are outside "
+            "their image. Such keypoints are left out in all images.",
         )
 
     def _inside(self, record: Record) -> Record:
         try:
             return inside(record, sized(record, self._image_size))
-        except InputError:  # reported when its turn comes
+        except InputError:  # reported when it is read
             return record
 
     @property
     def only_placeholders(self) -> bool:
-        """Whether every image is known to hold placeholders in place of descriptors."""
+        """Whether it is known that every image has placeholders instead of descriptors."""
         return 0 < len(self._looked) == len(self) and not self._sample
 
     def _placeholder_notes(self) -> tuple[str, ...]:
@@ -300,7 +300,7 @@ class Store(ABC):
         for name in islice(self.names(), TRIES):
             try:
                 record = self._record(name)
-            except InvertDescError:  # reported when its turn comes
+            except InvertDescError:  # reported when it is read
                 continue
             if len(record.xy):
                 found.append(record if placeholder(record.vectors) is None else None)
@@ -310,11 +310,11 @@ class Store(ABC):
 
     @cached_property
     def _decision(self) -> Decision:
-        return decide(self._sample, self._told)
+        return decide(self._sample, self._given)
 
     def _features(self, record: Record) -> LocalFeatures:
         name = self._decision.descriptor
-        if self._told is None and record.descriptor is not None:
+        if self._given is None and record.descriptor is not None:
             name = record.descriptor
         check_pixels(record.xy, self._image_size or record.image_size)
         size = sized(record, self._image_size)

@@ -1,6 +1,7 @@
-"""COLMAP's `database.db`, read with Python's own sqlite3; pycolmap is not needed.
+"""Read COLMAP's `database.db` with Python's sqlite3; pycolmap is not needed.
 
-GLOMAP and hloc write the same file. Images go by name: their ids differ from run to run.
+GLOMAP and hloc write the same file. Images are identified by name, since their ids differ between
+runs.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ COLUMNS = {
     "images": {"image_id", "name", "camera_id"},
     "keypoints": {"image_id", "rows", "cols", "data"},
 }
-WIDTHS = {"keypoints": 6, "descriptors": 128}  # of those of an image that has none
-# Of the column `type`, which older databases lack: theirs is all SIFT.
+WIDTHS = {"keypoints": 6, "descriptors": 128}  # for an image without any
+# Values of the column `type`; older databases do not have it and contain only SIFT.
 UNDEFINED, SIFT = -1, 0
-UNIT = 0.05  # by which a length of 1 may be missed
+UNIT = 0.05  # tolerance of a length of 1
 TYPES = {1: "aliked-n16rot", 2: "aliked-n32", 3: "loma-b", 4: "loma-b128"}
 
 
 def recognise(head: bytes) -> bool:
-    """Say whether a file that begins so is an SQLite database."""
+    """Return whether a file with this beginning is an SQLite database."""
     return head.startswith(MAGIC)
 
 
@@ -53,7 +54,7 @@ class ColmapStore(Store):
         """Open a database.
 
         Raises:
-            FileError: Unreadable, or no database of COLMAP's.
+            FileError: The file is unreadable, or is not a database of COLMAP.
         """
         super().__init__(path, descriptor=descriptor, image_size=image_size)
         self._database = Snapshot(path)
@@ -67,16 +68,16 @@ class ColmapStore(Store):
         """Yield the names of all images, sorted as SQLite does: by bytes.
 
         Raises:
-            FileError: The database is damaged, or names one twice.
+            FileError: The database is damaged, or has a name twice.
         """
         named = "FROM images WHERE typeof(name) = 'text' ORDER BY name"
         rows = self._reading(lambda: self._rows(f"SELECT name, CAST(name AS BLOB) {named}"))
         last: bytes | None = None
         while (row := self._reading(rows.fetchone)) is not None:
             name, data = row
-            if last is not None and data <= last:  # pages that lead in a circle never end
+            if last is not None and data <= last:  # damaged pages may form an endless loop
                 raise FileError(
-                    f"Expected names of images in order in {self.path}, got {name!r} once more."
+                    f"Expected sorted names of images in {self.path}, got {name!r} again."
                 )
             last = data
             yield name
@@ -114,20 +115,19 @@ class ColmapStore(Store):
         )
 
     def _vectors(self, image: object) -> tuple[Array, str | None]:
-        """Return (N, D) and the name of what made them, but for SIFT."""
+        """Return (N, D) and the name of their descriptor, which is None for SIFT."""
         row = None
         if self._typed:
             row = self._rows("SELECT type FROM descriptors WHERE image_id = ?", image).fetchone()
         made_by = SIFT if row is None else row[0]
         if made_by in (SIFT, UNDEFINED):
-            vectors = self._matrix("descriptors", image, "u1")
-            return _as_floats(vectors), None
-        # Learned ones are float32, and `cols` counts their bytes.
+            return _as_floats(self._matrix("descriptors", image, "u1")), None
+        # Learned descriptors are float32, and `cols` is their number of bytes.
         vectors = self._matrix("descriptors", image, "<f4")
         return vectors, TYPES.get(made_by, f"colmap-type-{made_by}")
 
     def _matrix(self, table: str, image: object, dtype: str) -> Array:
-        """Return the numbers of an image, once their count and their bytes agree."""
+        """Return the values of an image, after checking their count and bytes."""
         where = f"FROM {table} WHERE image_id = ?"
         row = self._rows(f"SELECT rows, cols, typeof(data), length(data) {where}", image).fetchone()
         if row is None:
@@ -154,7 +154,7 @@ class ColmapStore(Store):
         return matrix(data, rows, cols, dtype, table)
 
     def _is_empty(self, image: object) -> bool:
-        """Say whether no features were found in an image, or not looked for yet."""
+        """Return whether an image has no features, or was not processed yet."""
         return not any(
             self._rows(f"SELECT 1 FROM {table} WHERE image_id = ? AND rows", image).fetchone()
             for table in WIDTHS
@@ -182,7 +182,7 @@ class ColmapStore(Store):
             return ()
         if points:
             return (
-                "It has keypoints but no descriptors; hloc keeps those in a file features*.h5.",
+                "It has keypoints but no descriptors; hloc stores these in a file features*.h5.",
             )
         return (
             "It has images but neither keypoints nor descriptors: features were not extracted yet, "
@@ -200,7 +200,7 @@ class ColmapStore(Store):
 
 
 def _as_floats(vectors: Array) -> Array:
-    """Return bytes as float32 where programs that know no `type` have put those into the table."""
+    """Return float32 that a program without a column `type` stored as bytes."""
     if vectors.shape[1] <= WIDTHS["descriptors"] or vectors.shape[1] % 4 or not len(vectors):
         return vectors
     floats = vectors.view("<f4")
@@ -209,7 +209,7 @@ def _as_floats(vectors: Array) -> Array:
 
 
 def _check_tables(database: Snapshot, path: Path) -> bool:
-    """Check that all tables are ones, with our columns; say whether there is a `type`."""
+    """Check that all tables exist with the needed columns; return whether there is a `type`."""
     found = {
         str(name).lower(): (kind, root)
         for name, kind, root in database.execute(
@@ -219,7 +219,7 @@ def _check_tables(database: Snapshot, path: Path) -> bool:
     typed = False
     for table, wanted in COLUMNS.items():
         kind, root = found.get(table, ("none", 0))
-        if kind != "table" or not root:  # what is computed could take or give anything
+        if kind != "table" or not root:  # computed tables could return anything
             what = "a virtual table" if kind == "table" else {"view": "a view"}.get(kind, kind)
             raise FileError(
                 f"Expected a COLMAP database with a table {table!r} at {path}, got {what}. "
@@ -235,7 +235,7 @@ def _check_tables(database: Snapshot, path: Path) -> bool:
 
 
 def _version(number: int) -> str:
-    """Spell the version that COLMAP keeps as one number.
+    """Return the version of COLMAP, which is stored as one number, as text.
 
     >>> _version(4020100), _version(3120)
     ('4.2.1', '3.12.0')

@@ -1,4 +1,4 @@
-"""hloc's `features.h5`: a group an image, with `keypoints`, `descriptors` (D, N) and more."""
+"""Read hloc's `features.h5`: one group per image, with `keypoints`, `descriptors` (D, N) etc."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ PARTS = ("keypoints", "descriptors", "scales", "oris", "scores", "image_size")
 
 
 def recognise(head: bytes) -> bool:
-    """Say whether a file that begins so is HDF5."""
+    """Return whether a file with this beginning is HDF5."""
     return head.startswith(MAGIC)
 
 
 class HlocStore(Store):
     """Read an hloc file. Needs h5py, the extra `hloc`.
 
-    Positions have integers at pixel centres; but hloc passes on those of COLMAP's detector, which
-    come with `scales` and `oris`, as they are: half a pixel off, which is undone here.
+    Whole numbers are pixel centres. The positions of COLMAP's detector, which come with `scales`
+    and `oris`, are an exception: hloc does not convert them, and half a pixel is subtracted here.
     """
 
     kind: ClassVar[str] = "hloc features"
@@ -44,7 +44,7 @@ class HlocStore(Store):
 
         Raises:
             MissingDependencyError: h5py is not installed.
-            FileError: Unreadable, or no file of hloc's.
+            FileError: The file is unreadable, or is not a file of hloc.
         """
         super().__init__(path, descriptor=descriptor, image_size=image_size)
         self._h5py, self._file = open_hdf5(path)
@@ -78,14 +78,14 @@ class HlocStore(Store):
         found: list[str] = []
         self._globals = False
 
-        def visit(name: str, item: Any) -> None:  # returning anything would end the walk
+        def visit(name: str, item: Any) -> None:  # returning a value would end the visit
             parent, _, last = name.rpartition("/")
             if last == "keypoints" and parent and isinstance(item, self._h5py.Dataset):
                 found.append(parent)
             self._globals = self._globals or last == "global_descriptor"
 
         try:
-            self._file.visititems(visit)  # hard links only: soft ones may lead anywhere
+            self._file.visititems(visit)  # only hard links, since soft links may lead anywhere
         except BROKEN as error:
             raise FileError(f"Expected a whole HDF5 file at {self.path}, got: {error}.") from error
         return sorted(found)
@@ -130,7 +130,9 @@ class HlocStore(Store):
             descriptor=_learned.name_in_file(self.path.name, vectors),
             producer="hloc",
             origin="corner" if from_colmap else "centre",
-            notes=("Positions are float16: to half a pixel beyond 512, to one beyond 1024.",)
+            notes=(
+                "Positions are float16: precise to half a pixel above 512, one pixel above 1024.",
+            )
             if half
             else (),
         )

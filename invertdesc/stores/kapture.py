@@ -1,12 +1,12 @@
-"""kapture 1.0 and 1.1: raw numbers beside text that says what they are.
+"""Read kapture 1.0 and 1.1: raw numbers, with text files that describe them.
 
 `reconstruction/keypoints/<type>/keypoints.txt` has name, dtype and dsize; each image's numbers are
-in `<image>.kpt` beside it and in `reconstruction/descriptors/<other type>/<image>.desc`, whose
-`descriptors.txt` names the type of keypoints in its fourth column. In 1.0 there are no types and no
-folders of them. In 1.1 the numbers may be packed, in a `keypoints.tar` and a `descriptors.tar`
-beside the text. What the columns mean depends on who wrote them: six are COLMAP's, of four the
-others are scale and orientation. So does the order of SIFT's numbers, which is mended where the
-vectors show another than OpenCV's.
+in `<image>.kpt` in the same folder and in `reconstruction/descriptors/<other type>/<image>.desc`,
+whose `descriptors.txt` names the type of keypoints in its fourth column. In 1.0 there are no types
+and no folders for them. In 1.1 the numbers may be packed in a `keypoints.tar` and a
+`descriptors.tar` next to the text. The meaning of the columns depends on the program that wrote
+them: six are those of COLMAP; four are x, y, scale and orientation. The order of SIFT's numbers
+also depends on it, and is corrected if the vectors show another order than OpenCV's.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ from invertdesc.stores.record import (
     numbers,
 )
 
-PYTHONS = {"float": "float64", "int": "int64"}  # kapture writes Python's own types so
+PYTHONS = {"float": "float64", "int": "int64"}  # names of Python's types in kapture
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16")
 SENSORS = Path("sensors", "sensors.txt")
 RECORDS = Path("sensors", "records_camera.txt")
-SIDES = slice(4, 6)  # of a camera: after id, name, type and model
+SIDES = slice(4, 6)  # columns of a camera, after id, name, type and model
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a keypoints.txt or descriptors.txt says, and where the numbers are."""
+    """The content of a keypoints.txt or descriptors.txt, and the place of the numbers."""
 
     folder: Path
     tar: Tar | None
     name: str
     dtype: np.dtype[np.generic]
     size: int
-    points: str | None = None  # the type of keypoints that descriptors belong to
+    points: str | None = None  # type of the keypoints that the descriptors belong to
 
     @property
     def descriptor(self) -> str | None:
-        """The registry name that the type's name is, where vectors of that one are as wide.
+        """The registry name equal to the type's name, if its vectors have the same width.
 
-        None for what may be SIFT of one form or the other: OpenSfM calls its 128 bytes HOG.
+        None for vectors that may be SIFT of either form: OpenSfM calls its 128 bytes HOG.
         """
         name = self.name.lower()
         if "sift" in name or adapter_of(name) is None:
@@ -70,7 +70,7 @@ class _Kind:
         return walk(self.folder) if self.tar is None else self.tar.names
 
     def read(self, name: str) -> Array:
-        """Return (N, size) of an image's file, which has no head of its own."""
+        """Return the (N, size) values of an image's file, which has no header."""
         width = self.size * self.dtype.itemsize
         tar = self.tar
         data = read_bytes(self.folder / name) if tar is None else tar.read(name)
@@ -83,17 +83,17 @@ class _Kind:
 
 
 def recognise_folder(folder: Path) -> bool:
-    """Say whether a folder is laid out as kapture's."""
+    """Return whether a folder has the structure of kapture."""
     return any((folder / "reconstruction" / "keypoints").glob("**/keypoints.txt"))
 
 
 class KaptureStore(Store):
-    """Read a folder of kapture's; of several types of descriptors, the first that is known."""
+    """Read a folder of kapture; of several types of descriptors, the first known one."""
 
     kind: ClassVar[str] = "kapture"
 
     def names(self) -> Iterator[str]:
-        """Yield the names of all images: of a folder, then of the folders in it, each sorted."""
+        """Yield the names of all images of a folder, then of its subfolders, each sorted."""
         for file in self._kinds[0].files():
             if file.endswith(".kpt"):
                 yield file.removesuffix(".kpt")
@@ -113,7 +113,7 @@ class KaptureStore(Store):
             scales, turns = (points[:, 2], points[:, 3]) if columns == 4 else (None, None)
             if columns > 2:
                 notes = (
-                    f"Taken of {columns} columns of keypoints: x, y"
+                    f"Used of {columns} columns of keypoints: x, y"
                     + (", scale, orientation." if columns == 4 else "."),
                 )
         return Record(
@@ -138,7 +138,7 @@ class KaptureStore(Store):
 
     @cached_property
     def _pairs(self) -> list[tuple[_Kind, _Kind]]:
-        """All types of keypoints with descriptors of theirs, those that are known first."""
+        """All types of keypoints with their descriptors, known ones first."""
         place = self.path / "reconstruction"
         found = {
             file.parent.relative_to(place / "keypoints"): file
@@ -166,7 +166,7 @@ class KaptureStore(Store):
         return sorted(pairs, key=lambda pair: adapter_of(pair[1].descriptor or "sift") is None)
 
     def _size(self, name: str) -> tuple[int, int] | None:
-        """Return the size of an image; where files tell sizes, they have to tell this one too."""
+        """Return the size of an image; if there are files with sizes, they must contain it."""
         records, sensors = self.path / RECORDS, self.path / SENSORS
         if self._image_size is not None or not (records.is_file() and sensors.is_file()):
             return None
@@ -186,7 +186,7 @@ class KaptureStore(Store):
 
     @cached_property
     def _sizes(self) -> dict[str, tuple[int, int] | None]:
-        """The sizes of cameras, as far as they make sense."""
+        """The valid sizes of cameras."""
         sizes: dict[str, tuple[int, int] | None] = {}
         for row in _rows(self.path / SENSORS):
             if len(row) > 2 and row[2] == "camera":
@@ -208,7 +208,7 @@ def _kind(file: Path) -> _Kind:
     _, width = check_count(0, int(size[:9]))
     least = 2 if file.name == "keypoints.txt" else 1
     if width < least:
-        raise FileError(f"Expected at least {least} numbers a row in {file}, got {width}.")
+        raise FileError(f"Expected at least {least} numbers per row in {file}, got {width}.")
     tar = file.with_suffix(".tar")
     packed = Tar(tar) if tar.is_file() else None
     points = rows[0][3] if len(rows[0]) > 3 else None
@@ -216,7 +216,7 @@ def _kind(file: Path) -> _Kind:
 
 
 def _rows(file: Path) -> Iterator[list[str]]:
-    """Yield the words of a text of kapture's, of commas; none where there is no such file."""
+    """Yield the comma-separated words of a text file of kapture; nothing if it is missing."""
     if not file.is_file():
         return
     text = read_bytes(file)

@@ -1,16 +1,17 @@
-"""Text that begins with `N 128`: Lowe's `.key` files, SiftGPU's `.sift`, and what COLMAP imports.
+"""Read text that begins with `N 128`: Lowe's `.key`, SiftGPU's `.sift`, COLMAP's imports.
 
 | written by | a keypoint | from the pixel's | angle |
 | --- | --- | --- | --- |
-| Lowe's program | row, column, scale, angle; a vector of lines | centre | against ours, -pi to pi |
-| SiftGPU | the same | corner | ours, 0 to 2 pi |
-| for COLMAP | x, y, scale, angle and vector on one line | corner | ours |
+| Lowe's program | row, column, scale, angle; vector on more lines | centre | opposite, -pi to pi |
+| SiftGPU | the same | corner | as here, 0 to 2 pi |
+| for COLMAP | x, y, scale, angle and vector on one line | corner | as here |
 
-Lowe's and SiftGPU's are told apart by their angles: by those of the file, else of the other files;
-else by the lines of the vector, which SiftGPU ends with a space.
+Files of Lowe and SiftGPU are distinguished by their angles, first those of the file, then those of
+the other files. If that is not enough, the lines of the vector decide: SiftGPU ends them with a
+space.
 
-Source: Lowe's README and SiftGPU's `SiftPyramid::SaveSIFT`, for the layouts; COLMAP, which hands
-SiftGPU's positions and angles on as they are, for their meaning.
+Source: Lowe's README and SiftGPU's `SiftPyramid::SaveSIFT`, for the layouts; COLMAP, which uses
+SiftGPU's positions and angles without conversion, for their meaning.
 """
 
 from __future__ import annotations
@@ -34,17 +35,17 @@ _TURN = 3.15  # radians: above pi, rounded
 
 
 def recognise(head: bytes) -> bool:
-    """Say whether a file that begins so has a count and 128 on its first line."""
+    """Return whether a file with this beginning has a count and 128 on its first line."""
     return _HEAD.match(head) is not None
 
 
 class _Text(NamedTuple):
-    """What a file holds, as it is written.
+    """The content of a file, without conversion.
 
     Attributes:
-        table: (N, 4 + 128).
-        on_one_line: Whether a keypoint has one line.
-        spaced: Whether the second line of a keypoint, of its vector, ends with a space.
+        table: (N, 4 + 128) values.
+        on_one_line: Whether each keypoint has a single line.
+        spaced: Whether the second line of a keypoint, the first of its vector, ends with a space.
     """
 
     table: Array
@@ -53,7 +54,7 @@ class _Text(NamedTuple):
 
     @property
     def writer(self) -> str | None:
-        """Who wrote it, as far as the file tells."""
+        """The program that wrote the file, if its content shows it."""
         if self.on_one_line:
             return "colmap text"
         angles = self.table[:, 3]
@@ -63,7 +64,7 @@ class _Text(NamedTuple):
 
 
 class LoweStore(FileStore):
-    """Read SIFT from Lowe's, SiftGPU's or COLMAP's text, a file or a folder of them."""
+    """Read SIFT from a text file of Lowe's program, SiftGPU or COLMAP, or from a folder."""
 
     kind: ClassVar[str] = "Lowe's .key, SiftGPU's or COLMAP's text"
 
@@ -88,21 +89,21 @@ class LoweStore(FileStore):
         )
 
     def _writer_of(self, text: _Text) -> tuple[str, str | None]:
-        """Return who wrote a file, and where it is not plain, why that is thought."""
+        """Return the program that wrote a file, and the reason if it is not certain."""
         own = text.writer
         if own is not None:
             return own, "angles go beyond pi" if own == "siftgpu" else None
         if self._usual is not None:
-            return self._usual, "no angle tells, but those of other files do"
+            return self._usual, "its angles do not show it, but those of other files do"
         return (
-            ("siftgpu", "no angle tells, but lines end with a space")
+            ("siftgpu", "angles do not show it, but lines end with a space")
             if text.spaced
-            else ("lowe", "no angle tells, nor do the lines' ends")
+            else ("lowe", "neither angles nor line ends show it")
         )
 
     @cached_property
     def _usual(self) -> str | None:
-        """Who wrote the first file of a vector on several lines that tells it."""
+        """The writer of the first file with vectors on several lines that shows it."""
         for name in islice(self.names(), TRIES):
             try:
                 text = _read_text(self._file(name))

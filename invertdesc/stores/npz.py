@@ -1,4 +1,4 @@
-"""The library's own files of features, as a store."""
+"""Read the library's own files of features as a store."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +10,13 @@ from invertdesc.stores.record import Record
 
 
 class NpzStore(FileStore):
-    """Read an .npz file of this library, or all in a folder and below."""
+    """Read an .npz file of this library, or all such files in a folder and its subfolders."""
 
     kind: ClassVar[str] = "invertdesc .npz"
 
     def _load(self, name: str) -> LocalFeatures:
         features = LocalFeatures.load(self._file(name))
-        return features if self._told is None else replace(features, descriptor=self._told)
+        return features if self._given is None else replace(features, descriptor=self._given)
 
     def _read(self, file: Path) -> Record:
         features = LocalFeatures.load(file)

@@ -1,4 +1,4 @@
-"""Find out by content what a file or folder is, and open it."""
+"""Recognise a store by its content, and open it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from invertdesc.stores.base import Store
 from invertdesc.stores.kapture import KaptureStore, recognise_folder
 from invertdesc.stores.record import absolute_name
 
-MOST = 50  # stores of a folder that are tried
+MOST = 50  # maximum number of stores of a folder to try
 
 KNOWN = (
     "COLMAP's database.db, hloc's features.h5, keypoints.h5 with descriptors.h5, invertdesc's "
@@ -35,27 +35,27 @@ def open_store(
     image_size: tuple[int, int] | None = None,
     mend: bool = True,
 ) -> Store:
-    """Open what holds the features of many images, of whatever kind it is.
+    """Open a store, which has the features of many images.
 
-    The kind is told by content. Of a folder the nearest that holds descriptors is taken, and of
-    what is equally near a whole store, such as `database.db`, before loose files; `also_found` of
-    the result names what else there is. What was decided, such as SIFT or RootSIFT, is in its
-    `description`.
+    The kind is recognised by content. For a folder, the store with descriptors at the highest level
+    is opened; at the same level, a whole store, such as `database.db`, has priority over single
+    files. `also_found` of the result names the other stores. `description` says what was decided,
+    such as SIFT or RootSIFT.
 
     Args:
-        path: A COLMAP database, an hloc file, a folder of kapture's, or a file or folder of .npz,
-            OpenSfM's, OpenCV's FileStorage, Lowe's, SiftGPU's, VLFeat's, VisualSFM's, INRIA's,
-            Oxford's, OpenMVG's or AliceVision's files; docs/formats.md has them all.
-        descriptor: Registry name of the vectors, or the file that `fit_program` saved for them,
-            where the store does not tell or is wrong.
-        image_size: (H, W) of all images, where the store does not tell.
-        mend: Whether to bring vectors, angles and scales into our order and units where `check` is
-            certain that the store has others than its kind; the description says what was done.
+        path: A COLMAP database, an hloc file, a folder of kapture, or a file or folder of .npz
+            files or of files of OpenSfM, OpenCV (FileStorage), Lowe's program, SiftGPU, VLFeat,
+            VisualSFM, INRIA, Oxford, OpenMVG or AliceVision; docs/formats.md lists all.
+        descriptor: Registry name of the vectors, or the file that `fit_program` saved for them, if
+            the store does not contain it or is wrong.
+        image_size: (H, W) of all images, if the store does not contain sizes.
+        mend: Whether to correct vectors, angles and scales if `check` is certain that they differ
+            from those of the store's kind; the description says what was done.
 
     Raises:
-        FileError: Missing, damaged, or of no kind that is known.
-        InputError: `image_size` is none.
-        MissingDependencyError: What reads this kind is not installed.
+        FileError: The store is missing, damaged, or of an unknown kind.
+        InputError: `image_size` is invalid.
+        MissingDependencyError: A package to read this kind is not installed.
 
     >>> import tempfile
     >>> from skimage.data import camera
@@ -80,11 +80,11 @@ def open_store(
 
 
 def opener(store: Store) -> Callable[[], Store]:
-    """Return what opens a store again, as it was opened, in another process too."""
+    """Return a function that opens the store again in the same way, also in another process."""
     return partial(
         open_store,
         store.path.absolute(),
-        descriptor=store._told,
+        descriptor=store._given,
         image_size=store._image_size,
         mend=store.mend,
     )
@@ -93,12 +93,12 @@ def opener(store: Store) -> Callable[[], Store]:
 def _is_there(place: Path) -> bool:
     try:
         return place.exists()
-    except OSError as error:  # a name that is too long, a folder without permission
+    except OSError as error:  # for example a name that is too long, or no permission
         raise FileError(f"Cannot look at {place}: {error.strerror or error}.") from error
 
 
 def is_store(path: Path) -> bool:
-    """Say whether a path leads to what `open_store` would try to open, or knows to be foreign."""
+    """Return whether `open_store` recognises a path, as a store or as an unsupported file."""
     try:
         if path.is_dir():
             return recognise_folder(path) or next(search(path), None) is not None
@@ -112,7 +112,7 @@ def _open_single(file: Path, options: dict[str, Any]) -> Store:
     if found is None or found.kind is None:
         words = _strangers.words_for(file) if found is None else found.words
         what = f"{file}, {words}" if words else file
-        raise FileError(f"Expected a store of a kind that is known ({KNOWN}), got {what}.")
+        raise FileError(f"Expected a store of a known kind ({KNOWN}), got {what}.")
     return _open(found, file, options)
 
 
@@ -127,7 +127,7 @@ def _open_folder(folder: Path, options: dict[str, Any]) -> Store:
         what = "; ".join(one.name_in(folder) for one in found) or "none"
         advice = "" if found else _strangers.advice_for(folder)
         raise FileError(
-            f"Expected files of a kind that is known ({KNOWN}) in the folder {folder}, found "
+            f"Expected files of a known kind ({KNOWN}) in the folder {folder}, found "
             f"{what}.{advice}"
         )
     return _open_best(known[:MOST], found, folder, options)
@@ -136,10 +136,10 @@ def _open_folder(folder: Path, options: dict[str, Any]) -> Store:
 def _open_best(
     known: list[Found], found: list[Found], folder: Path, options: dict[str, Any]
 ) -> Store:
-    """Open the first that holds descriptors; where none does, the first that opens.
+    """Open the first store with descriptors; if there is none, the first that can be opened.
 
     Raises:
-        InvertDescError: None opens; of the first.
+        InvertDescError: No store can be opened; this is the error of the first.
     """
     empty: Store | None = None
     errors: list[InvertDescError] = []
@@ -170,7 +170,7 @@ def _holds_descriptors(store: Store) -> bool:
 
 
 def _open(found: Found, place: Path, options: dict[str, Any]) -> Store:
-    """Open a store, which of loose files is all that `place` has of them."""
+    """Open a store; for single files, it contains all files of this kind in `place`."""
     kind: Any = found.kind
     store: Store = (
         kind(found.file, **options)

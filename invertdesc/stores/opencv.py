@@ -1,4 +1,4 @@
-"""OpenCV's FileStorage: .yml, .xml or .json, .gz too, with `keypoints` and `descriptors`.
+"""Read OpenCV's FileStorage: .yml, .xml or .json, also .gz, with `keypoints` and `descriptors`.
 
 Read by our own code: OpenCV's parser overruns the stack on deep nesting, and makes arrays of
 whatever size a file claims. Nodes may be called `kp`, `kps`, `kpts`, `desc` and the like, in any
@@ -6,8 +6,8 @@ case, and lie one level deeper. What comes before or after in a name (`keypoints
 put behind the file's, so that a file may hold several images.
 
 C++ writes a keypoint as seven numbers, x, y, size, angle in degrees, response, octave and class_id:
-new versions a list each, old ones one list for all. Python can only write matrices; of such, the
-columns are taken to be the same, as many as there are.
+new versions write a list for each keypoint, old versions one list for all. Python can only write
+matrices; their columns are read as the same seven numbers, as far as they exist.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _XML = re.compile(rb"(?i)<(\w*?(key_?points?|descriptors?)\w*|(kpts?|kps?|descs?
 _POINTS = re.compile(r"(?i)(.*?)(?:key_?points?|(?<![^\W\d_])(?:kpts?|kps?)(?![^\W\d_]))(.*)")
 _VECTORS = re.compile(r"(?i)(.*?)(?:descriptors?|(?<![^\W\d_])(?:descs?|des)(?![^\W\d_]))(.*)")
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[][{}]')
-FIELDS = 7  # numbers of a cv2.KeyPoint
+FIELDS = 7  # values of a cv2.KeyPoint
 
 
 def recognise(head: bytes) -> bool:
-    """Say whether a file that begins so is FileStorage with something called as features are.
+    """Return whether a file with this beginning is FileStorage with names of features.
 
-    Calibrations and the annotations of other programs are none: theirs lie deeper, if anywhere.
+    Calibrations and annotations of other programs have no such names at the top level.
     """
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"{"):
@@ -68,10 +68,10 @@ def _keys(text: bytes) -> Iterator[bytes]:
 
 
 class OpencvStore(FileStore):
-    """Read features from FileStorage, a file or a folder of them."""
+    """Read features from a file of FileStorage, or from a folder of files."""
 
     kind: ClassVar[str] = "OpenCV FileStorage"
-    _last: tuple[Path, dict[str, Node]] | None = None  # one may hold several images
+    _last: tuple[Path, dict[str, Node]] | None = None  # a file may have several images
 
     def names(self) -> Iterator[str]:
         """Yield the names of all images."""
@@ -82,7 +82,7 @@ class OpencvStore(FileStore):
             name = file.removesuffix(self._suffix)
             try:
                 nodes = self._nodes(self.path if single else self.path / file)
-            except (InputError, FileError):  # said when it is read
+            except (InputError, FileError):  # reported when it is read
                 nodes = {}
             yield from (f"{name}{end}" for end in _pairs(nodes) or [""])
 
@@ -103,25 +103,25 @@ class OpencvStore(FileStore):
         check_rows_alike(len(points), len(vectors))
         x_y, columns = points[:, :2], points.shape[1]
         angles = points[:, 3] if columns > 3 else None
-        told = angles is not None and len(angles) and not (angles < 0).all()  # -1: none
+        known = angles is not None and len(angles) and not (angles < 0).all()  # -1: none
         return Record(
             xy=x_y,
             vectors=vectors,
             scales=points[:, 2] if columns > 2 else None,
             diameters=True,
-            orientations=np.deg2rad(angles.clip(min=0)) if told and angles is not None else None,
+            orientations=np.deg2rad(angles.clip(min=0)) if known and angles is not None else None,
             scores=points[:, 4] if columns > 4 else None,
             producer="opencv",
             notes=(
-                "OpenCV's SIFT as it is by default puts keypoints a quarter pixel to the right and "
-                "down; the file does not tell, so they are left.",
+                "By default, OpenCV's SIFT puts keypoints a quarter pixel to the right and "
+                "down; the file does not show whether this is the case, so they are not changed.",
             )
             if vectors.shape[1] == 128
             else (),
         )
 
     def _find(self, name: str) -> tuple[Path, str]:
-        """Return the file that holds an image, and what follows `keypoints` in it."""
+        """Return the file of an image, and the text after `keypoints` in its names."""
         if not self.path.is_dir():
             own = self.path.name.removesuffix(self._suffix)
             if not name.startswith(own):
@@ -170,11 +170,11 @@ def _ends(nodes: Mapping[str, Node], pattern: re.Pattern[str]) -> dict[str, str]
 
 
 def unzipped(data: bytes, file: Path) -> bytes:
-    """Return data as it is, or what gzip packed in it, up to a reasonable size.
+    """Return data, unpacked if it is gzip, up to an acceptable size.
 
     Raises:
-        FileError: Damaged.
-        InputError: Of more bytes than `Limits` allow.
+        FileError: The data is damaged.
+        InputError: It has more bytes than `Limits` allows.
     """
     if not data.startswith(b"\x1f\x8b"):
         return data
@@ -197,7 +197,7 @@ def _table(node: Node) -> Array:
             raise InputError(f"Expected keypoints of 2 to 7 columns, got {points.shape[1]}.")
         return points.astype(np.float64)
     if len(node.values) % FIELDS:
-        raise InputError(f"Expected 7 numbers a keypoint, got {len(node.values)} in all.")
+        raise InputError(f"Expected 7 numbers per keypoint, got {len(node.values)} in all.")
     return node.values.reshape(-1, FIELDS)
 
 

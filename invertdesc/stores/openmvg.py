@@ -1,9 +1,10 @@
-"""OpenMVG's `<image>.feat` and `.desc`, beside `image_describer.json` and `sfm_data.json`.
+"""Read OpenMVG's `<image>.feat` and `.desc`, `image_describer.json` and `sfm_data.json`.
 
-Two describers write SIFT, with the same kind of regions and RootSIFT as bytes, 512 times:
-`SIFT_Image_describer`, the default, hands on VLFeat's vectors as they are, and
-`SIFT_Anatomy_Image_describer` writes the 4 x 4 grid by columns. Its name in `image_describer.json`
-tells; where that is missing, the default is taken, and mended where the vectors show the other.
+Two describers write SIFT, with the same kind of regions and RootSIFT as bytes, multiplied by 512.
+`SIFT_Image_describer`, the default, writes VLFeat's vectors without changes.
+`SIFT_Anatomy_Image_describer` writes the 4 x 4 grid by columns. `image_describer.json` has the name
+of the describer. If it is missing, the default is assumed, and corrected if the vectors show the
+other order.
 
 Two more write AKAZE: numbers (`AKAZE_Float_Regions`) and bits (`AKAZE_Binary_Regions`).
 
@@ -76,9 +77,9 @@ class OpenmvgStore(FileStore):
         )
 
     def _told_of(self, file: Path) -> tuple[str | None, str | None]:
-        """Return the names of the describer and of its regions, where a file tells them."""
-        told = self._json(nearest(file, self._folder, "image_describer.json"))
-        return _name_in(told, "image_describer"), _name_in(told, "regions_type")
+        """Return the names of the describer and of its regions, if a file contains them."""
+        found = self._json(nearest(file, self._folder, "image_describer.json"))
+        return _name_in(found, "image_describer"), _name_in(found, "regions_type")
 
     def _size_of(self, file: Path) -> tuple[int, int] | None:
         scene = nearest(file, self._folder, "sfm_data.json")
@@ -96,7 +97,7 @@ class OpenmvgStore(FileStore):
 
     @cached_property
     def _sizes(self) -> dict[Path | None, dict[str, tuple[int, int]]]:
-        """Sizes by the images' stems, of each scene file."""
+        """Sizes by the stems of images, for each scene file."""
         return {}
 
     @cached_property
@@ -104,7 +105,7 @@ class OpenmvgStore(FileStore):
         return {}
 
     def _json(self, file: Path | None) -> Any:
-        """Return what is in a JSON file, which is read once."""
+        """Return the content of a JSON file, which is read only once."""
         if file is None:
             return None
         if file not in self._texts:

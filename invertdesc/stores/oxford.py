@@ -1,6 +1,6 @@
-"""Regions as Oxford's detectors and hesaff write them: text, an ellipse and a vector a line.
+"""Read regions of Oxford's detectors and hesaff: text, an ellipse and a vector per line.
 
-The length of vectors, 128, and their number come first, on a line each or both on one; then x, y,
+The length of vectors, 128, and their number come first, on two lines or on one. Then follow x, y,
 a, b, c and the vector, where a (u - x)^2 + 2 b (u - x) (v - y) + c (v - y)^2 = 1 is the border of
 the region. Vectors are in VLFeat's order.
 
@@ -23,25 +23,25 @@ from invertdesc.stores.vlfeat import from_vlfeat
 _BARE = re.compile(rb"1(\.0*)?[ \t]*\r?\n\d{1,10}[ \t]*\r?\n[ \t]*(\S+[ \t]+){4}\S+[ \t]*\r?\n")
 _HEAD = re.compile(rb"\s*128\s+\d{1,10}[ \t]*(\r?\n|$)")
 SHAPE, WIDTH = 5, 128
-# The region's diameter holds the grid's 4 cells and half a cell of border on both sides, and a cell
-# of SIFT is as wide as 3 sigma.
+# The diameter of a region covers the 4 cells of the grid and half a cell on both sides, and a cell
+# of SIFT has a width of 3 sigma.
 RADIUS = 5 * 3 / 2  # in sigma
 
 
 def recognise(head: bytes) -> bool:
-    """Say whether a file that begins so has 128 and a count before anything else."""
+    """Return whether a file with this beginning starts with 128 and a count."""
     return _HEAD.match(head) is not None
 
 
 def lacks_vectors(head: bytes) -> bool:
-    """Say whether a file that begins so has regions of five numbers a line and no vectors."""
+    """Return whether a file with this beginning has regions of five numbers without vectors."""
     return _BARE.match(head) is not None
 
 
 class OxfordStore(FileStore):
-    """Read SIFT of affine regions, a file or a folder of them.
+    """Read SIFT of affine regions from a file, or from a folder of files.
 
-    Of an ellipse only the size is kept, as `scales`; orientations are not stored.
+    Only the size of an ellipse is kept, as the scale. Orientations are not stored.
     """
 
     kind: ClassVar[str] = "Oxford's regions"
@@ -65,16 +65,16 @@ class OxfordStore(FileStore):
             notes=(
                 "Regions are ellipses, of which only the size is kept: pieces of the picture come "
                 "out sheared.",
-                "hesaff's regions are upright, for which --assume orientations=0 is right; the "
-                "file does not tell.",
+                "hesaff's regions are upright, for which a guess of orientations=0 is right; "
+                "the file does not contain them.",
             ),
         )
 
 
 def _radii(shapes: Array, file: Path) -> Array:
-    """Return the radii of circles as large as the ellipses (N, 3) of a, b, c."""
+    """Return the radii of circles with the areas of the ellipses (N, 3) of a, b, c."""
     a, b, c = shapes.T
     determinants = a * c - b * b
-    if not ((a > 0) & (determinants > 0)).all():  # written so that NaN fails too
+    if not ((a > 0) & (determinants > 0)).all():  # NaN also fails this test
         raise InputError(f"Expected ellipses a, b, c with a c > b^2 in {file}, got others.")
     return np.asarray(determinants**-0.25)

@@ -1,4 +1,4 @@
-"""One image as a reader found it, in our units, on its way to `LocalFeatures`."""
+"""One image as read from a store, in the units of invertdesc, before `LocalFeatures`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from invertdesc.limits import check_limit
 
 Array: TypeAlias = NDArray[Any]
 
-OUTSIDE = 0.1  # share of an image's keypoints that may lie outside of it
-FEW = 16  # keypoints, and pixels of a side, that positions of parts of an image are told by
-ROUNDING = 2.0**-9  # float16, in which some stores keep positions, has 11 bits
-BYTE_LENGTH = 512.0  # of SIFT as bytes: COLMAP, OpenMVG and AliceVision alike
+OUTSIDE = 0.1  # share of an image's keypoints that may be outside it
+FEW = 16  # keypoints, and pixels per side, from which fractional positions are recognised
+ROUNDING = 2.0**-9  # some stores have positions in float16, with 11 bits
+BYTE_LENGTH = 512.0  # length of SIFT as bytes in COLMAP, OpenMVG and AliceVision
 
 ORIGINS = {
     "centre": "whole numbers are pixel centres, as here",
@@ -33,20 +33,20 @@ ORIGINS = {
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Record:
-    """What a reader hands on: positions, angles and order of the vectors are ours already.
+    """The result of a reader; positions, angles and order of the vectors are converted already.
 
     Attributes:
         xy: (N, 2), integers are pixel centres.
-        vectors: (N, D), as stored, in the order of our adapter.
-        image_size: (H, W) where the store tells.
-        scales: (N,) sigma in pixels, or OpenCV's diameters where `diameters`.
+        vectors: (N, D), as stored, in the order of the adapter.
+        image_size: (H, W) of the image, or None if unknown.
+        scales: (N,) sigma in pixels, or OpenCV's diameters if `diameters`.
         orientations: (N,) radians from +x towards +y.
-        scores: (N,).
-        descriptor: Name of what made the vectors where the store tells it by itself.
-        producer: What wrote the store.
-        origin: The store's own, among `ORIGINS`.
+        scores: (N,) scores of the detector.
+        descriptor: Name of the descriptor if the store contains it.
+        producer: Program that wrote the store.
+        origin: Origin of the store's coordinates, among `ORIGINS`.
         diameters: Whether `scales` are OpenCV's sizes.
-        notes: What was noticed, a sentence each.
+        notes: Sentences about the image.
     """
 
     xy: Array
@@ -63,12 +63,12 @@ class Record:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The optional fields that are not there."""
+        """The optional fields that are missing."""
         fields = ("scales", "orientations", "scores")
         return tuple(name for name in fields if getattr(self, name) is None)
 
     def as_emitted(self, name: str) -> Tensor:
-        """Return the vectors in the form in which the descriptor of that name emits them."""
+        """Return the vectors in the form that the descriptor of a name emits."""
         if is_packed(name) is True or (is_packed(name) is None and self.vectors.dtype == np.uint8):
             if self.vectors.dtype != np.uint8:
                 raise InputError(f"Expected bytes for {name!r}, got {self.vectors.dtype}.")
@@ -79,14 +79,14 @@ class Record:
         return torch.from_numpy(vectors)
 
     def scales_for(self, name: str) -> Array | None:
-        """Return sigma in pixels, which OpenCV's sizes are only once the descriptor is known."""
+        """Return sigma in pixels; the conversion of OpenCV's sizes depends on the descriptor."""
         if self.scales is None or not self.diameters:
             return self.scales
         return self.scales / opencv_diameter(adapter_of(name))
 
 
 def adapter_of(name: str) -> Any:
-    """Return the adapter of that name, or None."""
+    """Return the adapter of a name, or None."""
     from invertdesc.descriptors import create_descriptor
 
     try:
@@ -109,13 +109,13 @@ def absolute_name(name: str | None) -> str | None:
 
 
 def is_packed(name: str) -> bool | None:
-    """Say whether a descriptor is bits packed eight to a byte; None where it has no adapter."""
+    """Return whether a descriptor is packed bits; None if it has no adapter."""
     adapter = adapter_of(name)
     return None if adapter is None else packed(adapter)
 
 
 def fits(name: str, width: int, dtype: Any) -> bool:
-    """Say whether vectors of so many numbers or bytes can be those of the descriptor of a name."""
+    """Return whether vectors of this width can be those of the descriptor of a name."""
     adapter = adapter_of(name)
     if adapter is None or (is_packed(name) and dtype != np.uint8):
         return False
@@ -127,10 +127,10 @@ def fits(name: str, width: int, dtype: Any) -> bool:
 
 
 def check_count(count: object, width: object = 1) -> tuple[int, int]:
-    """Return a number of keypoints and a vector length, before anything is allocated for them.
+    """Check a number of keypoints and a vector length, before memory is allocated for them.
 
     Raises:
-        InputError: No whole number, negative, or more than `Limits` allow.
+        InputError: A number is not an integer, negative, or more than `Limits` allows.
     """
     if not (isinstance(count, int) and count >= 0):
         raise InputError(f"Expected a whole number of keypoints, got {count!r}.")
@@ -146,7 +146,7 @@ def matrix(data: bytes, rows: int, cols: int, dtype: str, what: str) -> Array:
     """Return a view of raw little-endian bytes as (rows, cols).
 
     Raises:
-        InputError: Not as many bytes as that takes.
+        InputError: The number of bytes is wrong.
     """
     needed = rows * cols * np.dtype(dtype).itemsize
     if len(data) != needed:
@@ -161,7 +161,7 @@ def check_rows_alike(keypoints: int, vectors: int) -> None:
     """Check that there is a vector for each keypoint.
 
     Raises:
-        InputError: There is not.
+        InputError: The counts differ.
     """
     if keypoints != vectors:
         raise InputError(
@@ -170,10 +170,10 @@ def check_rows_alike(keypoints: int, vectors: int) -> None:
 
 
 def sized(record: Record, given: tuple[int, int] | None) -> tuple[int, int]:
-    """Return (H, W): as given, as stored, or what the outermost keypoints span.
+    """Return (H, W): the given one, the stored one, or an estimate from the outermost keypoints.
 
     Raises:
-        InputError: More pixels than `Limits` allow.
+        InputError: The size has more pixels than `Limits` allows.
     """
     size = given or record.image_size
     if size is None:
@@ -186,15 +186,15 @@ def sized(record: Record, given: tuple[int, int] | None) -> tuple[int, int]:
 
 
 def check_pixels(xy: Array, size: tuple[int, int] | None) -> None:
-    """Check that positions are in pixels, and not in parts of the image.
+    """Check that positions are in pixels, and not fractions of the image size.
 
     Args:
         xy: (N, 2).
-        size: (H, W) where it is known.
+        size: (H, W) in pixels, or None if unknown.
 
     Raises:
-        InputError: All lie within a pixel of the origin of a larger image, or of one whose size is
-            known by them alone.
+        InputError: All positions are within a pixel of the origin, and the image is larger, or its
+            size is unknown.
     """
     if len(xy) < FEW or not np.abs(xy).max() <= 1 or not np.ptp(xy) > 0:
         return
@@ -207,9 +207,9 @@ def check_pixels(xy: Array, size: tuple[int, int] | None) -> None:
 
 
 def inside(record: Record, size: tuple[int, int]) -> Record:
-    """Return a record with its keypoints in an image of (H, W); the few outside are left out.
+    """Return a record without the few keypoints outside the image of (H, W).
 
-    Where many are outside, the size is wrong, and all stay, to be refused together.
+    If many are outside, the size is wrong. All are then kept, and refused later.
     """
     xy = pinned(record.xy, size)
     out = ((xy < -0.5) | (xy > np.array([size[1] - 0.5, size[0] - 0.5]))).any(1)
@@ -229,7 +229,7 @@ def inside(record: Record, size: tuple[int, int]) -> Record:
 
 
 def pinned(xy: Array, size: tuple[int, int]) -> Array:
-    """Move keypoints that rounding has pushed over the border back onto it; others stay."""
+    """Move keypoints that rounding moved over the border back to it; leave the others."""
     high = np.array([size[1] - 0.5, size[0] - 0.5])
     slack = np.maximum(1.0, ROUNDING * high)
     near = ((xy >= -0.5 - slack) & (xy <= high + slack)).all(1, keepdims=True)
@@ -241,15 +241,15 @@ def to_tensor(values: Array) -> Tensor: ...
 @overload
 def to_tensor(values: Array | None) -> Tensor | None: ...
 def to_tensor(values: Array | None) -> Tensor | None:
-    """Return float32 of its own memory; None stays None."""
+    """Return a copy in float32; None stays None."""
     return None if values is None else torch.from_numpy(np.array(values, np.float32))
 
 
 def numbers(tokens: Sequence[bytes] | Sequence[str], what: str) -> Array:
-    """Return float64 from words.
+    """Convert words to float64.
 
     Raises:
-        InputError: One is no number.
+        InputError: A word is not a number.
     """
     for word in tokens:  # Python reads 1_0 as 10
         if (isinstance(word, bytes) and b"_" in word) or (isinstance(word, str) and "_" in word):

@@ -1,13 +1,15 @@
-"""What is in a store, what was decided about it, and what its gaps cost an attacker."""
+"""Summarise a store: its content, what was decided about it, and what is missing."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from invertdesc._text import printable
 from invertdesc.descriptors import create_descriptor
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features.guesses import Guesses
@@ -24,22 +26,22 @@ GUESSES = {"orientations": 0.0, "scales": 2.0}
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSummary:
-    """What was found in a store.
+    """A summary of a store.
 
     Attributes:
-        path: Of the store.
-        description: What was decided about it.
-        images: How many it has.
-        read: How many of them were read.
-        keypoints: Of all that were read.
-        fewest: Keypoints of the image that has the fewest; None where none was read.
-        most: Keypoints of the image that has the most.
-        without: Images without keypoints.
-        errors: What is wrong with those that cannot be read, a sentence each.
-        costs: What missing fields keep an attacker from, a sentence each.
-        guesses: What helps a little in place of the fields that the vectors' frame needs.
+        path: Path of the store.
+        description: Description of the store, with what was decided about it.
+        images: Number of images.
+        read: Number of images that were read.
+        keypoints: Number of keypoints of the images that were read.
+        fewest: Smallest number of keypoints of an image; None if no image was read.
+        most: Largest number of keypoints of an image; None if no image was read.
+        without: Number of images without keypoints.
+        errors: Sentences about images that cannot be read.
+        costs: Sentences about what an attacker cannot do because of missing fields.
+        guesses: Guesses that can replace missing fields that the frame needs.
 
-    Made by `inspect_store`.
+    `inspect_store` creates it.
 
     >>> import tempfile
     >>> from skimage.data import camera
@@ -63,16 +65,53 @@ class StoreSummary:
     costs: tuple[str, ...]
     guesses: Guesses
 
+    def __str__(self) -> str:
+        """Lay out what was found, a line each, but for the errors."""
+        description = self.description
+        guesses = [f"{k}={v:g}" for k, v in vars(self.guesses).items() if v is not None]
+        empty = f"{self.without:,} images without keypoints" if self.without else None
+        lines = [
+            ("images", self._images()),
+            ("keypoints", self._keypoints()),
+            ("descriptor", f"{description.descriptor}, {description.dim} long"),
+            ("looks like", description.looks_like),
+            ("normalisation", description.normalisation),
+            ("positions", description.positions),
+            ("image size", description.image_size),
+            ("missing", ", ".join(description.missing) or "nothing"),
+            ("empty", empty),
+            *(("cost", sentence) for sentence in self.costs),
+            ("guess", f"Helps a little: assume {' and '.join(guesses)}." if guesses else None),
+            *(("note", sentence) for sentence in description.notes),
+            *(("left out", sentence) for sentence in description.left_out),
+        ]
+        rows = [f"  {title:<14} {printable(value)}" for title, value in lines if value is not None]
+        return "\n".join([f"{description.kind}: {printable(self.path)}", *rows])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as JSON takes it, the description's fields among the rest."""
+        found = asdict(self)
+        return {**found.pop("description"), **found, "path": str(self.path)}
+
+    def _images(self) -> str:
+        every = self.read + len(self.errors) == self.images
+        return f"{self.images:,}" + ("" if every else f", of which {self.read:,} were read")
+
+    def _keypoints(self) -> str:
+        mean = self.keypoints / max(1, self.read)
+        span = f"{mean:,.0f} an image, {self.fewest or 0:,} to {self.most:,}"
+        return f"{self.keypoints:,} ({span})"
+
 
 def inspect_store(store: Store | str | os.PathLike[str], *, images: int = 1000) -> StoreSummary:
-    """Say what is in a store of features, what was decided about it, and what is missing.
+    """Summarise a store of features: its content, what was decided, and what is missing.
 
     Args:
-        store: An open store, or the path of one as `open_store` takes it.
-        images: How many are read, evenly spaced.
+        store: An open store, or a path for `open_store`.
+        images: Maximum number of images to read, evenly spaced.
 
     Raises:
-        FileError: Missing, damaged, or of no kind that is known.
+        FileError: The store is missing, damaged, or of an unknown kind.
         InputError: `images` is below 1.
 
     >>> import tempfile
@@ -94,11 +133,11 @@ def inspect_store(store: Store | str | os.PathLike[str], *, images: int = 1000) 
             errors.append(str(error))
 
         counts = [len(one) for _, one in source.items(spread(names, images), on_error=note)]
-        told = source.description
-    needed = _needed(told)
+        description = source.description
+    needed = _needed(description)
     return StoreSummary(
         path=source.path,
-        description=told,
+        description=description,
         images=len(names),
         read=len(counts),
         keypoints=sum(counts),
@@ -106,22 +145,30 @@ def inspect_store(store: Store | str | os.PathLike[str], *, images: int = 1000) 
         most=max(counts, default=0),
         without=counts.count(0),
         errors=tuple(errors),
-        costs=tuple(_costs(told, needed)),
+        costs=tuple(_costs(description, needed)),
         guesses=Guesses(**{name: GUESSES[name] for name in needed}),
     )
 
 
 @contextmanager
-def opened(store: Store | str | os.PathLike[str], descriptor: str | None = None) -> Iterator[Store]:
+def opened(
+    store: Store | str | os.PathLike[str],
+    descriptor: str | None = None,
+    *,
+    image_size: tuple[int, int] | None = None,
+    mend: bool = True,
+) -> Iterator[Store]:
     """Open a store for a block; one that is open already stays so.
 
     Args:
         store: An open store, or the path of one.
         descriptor: Registry name of the vectors, where `store` is a path.
+        image_size: (H, W) of images, as `open_store` takes it, where `store` is a path.
+        mend: As `open_store` takes it, where `store` is a path.
 
     Raises:
-        FileError: Missing, damaged, or of no kind that is known.
-        InputError: A descriptor with an open store, or one that no adapter has.
+        FileError: The store is missing, damaged, or of an unknown kind.
+        InputError: A descriptor was given with an open store, or it is unknown.
     """
     if isinstance(store, Store):
         if descriptor is not None:
@@ -132,51 +179,56 @@ def opened(store: Store | str | os.PathLike[str], descriptor: str | None = None)
         return
     if descriptor is not None:
         create_descriptor(descriptor)  # an unknown name gets a suggestion
-    with open_store(store, descriptor=descriptor) as found:
+    with open_store(store, descriptor=descriptor, image_size=image_size, mend=mend) as found:
         yield found
 
 
 def check_readable(store: Store) -> None:
-    """Check once, and not for each image, that a method can read the vectors.
+    """Check once for a store that a method can read its vectors.
 
     Raises:
-        InputError: They are of no descriptor that has an adapter, or all placeholders.
+        InputError: Their descriptor has no adapter, or all are placeholders.
     """
-    told = store.description
+    description = store.description
     if store.only_placeholders:
         raise InputError(
-            f"Expected descriptors in {store.path}, got placeholders alone. {told.notes[-1]}"
+            f"Expected descriptors in {store.path}, got placeholders alone. {description.notes[-1]}"
         )
-    if told.dim and adapter_of(told.descriptor) is None:
-        guessed = told.descriptor == UNKNOWN and told.notes
-        advice = told.notes[0] if guessed else FIT
-        raise InputError(
+    if description.dim and adapter_of(description.descriptor) is None:
+        guessed = description.descriptor == UNKNOWN and description.notes
+        advice = description.notes[0] if guessed else FIT
+        error = InputError(
             "Expected descriptors with an adapter, one of `list_descriptors()`, got "
-            f"{told.descriptor!r} of {told.dim} numbers. {advice}"
+            f"{description.descriptor!r} of {description.dim} numbers. {advice}"
         )
+        raise error.with_hint(descriptor="NAME") if guessed else error.with_hint("fit_program")
 
 
-def _needed(told: Description) -> list[str]:
+def _needed(description: Description) -> list[str]:
     """Return the missing fields that the frame of the vectors needs."""
-    adapter = adapter_of(told.descriptor) if told.dim else None
-    return [] if adapter is None else [one for one in adapter.frame.needs if one in told.missing]
+    adapter = adapter_of(description.descriptor) if description.dim else None
+    return (
+        []
+        if adapter is None
+        else [one for one in adapter.frame.needs if one in description.missing]
+    )
 
 
-def _costs(told: Description, needed: list[str]) -> Iterator[str]:
-    if not told.dim:
+def _costs(description: Description, needed: list[str]) -> Iterator[str]:
+    if not description.dim:
         yield "Without descriptors there is nothing to reconstruct from."
         return
-    if adapter_of(told.descriptor) is None:
+    if adapter_of(description.descriptor) is None:
         yield (
-            f"No method can read {told.descriptor!r}, which has no adapter. {FIT} Or register an "
-            "adapter of your own (docs/guides/add-a-descriptor.md)."
+            f"No method can read {description.descriptor!r}, which has no adapter. {FIT} Or "
+            "register an adapter of your own (docs/guides/add-a-descriptor.md)."
         )
         return
     if needed:
         why = " and ".join(REASONS[name] for name in needed)
         yield (
             f"Without {' and '.join(needed)}, `poisson` and `unfold` cannot unfold "
-            f"{told.descriptor!r}, which {why} with its keypoint."
+            f"{description.descriptor!r}, which {why} with its keypoint."
         )
-    if "scores" in told.missing:
-        yield "Without scores, methods that give a cell to one keypoint take the first stored."
+    if "scores" in description.missing:
+        yield "Without scores, methods that use one keypoint per cell use the first stored one."

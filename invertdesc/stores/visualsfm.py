@@ -1,7 +1,8 @@
-"""VisualSFM's and SiftGPU's binary `.sift`: five numbers and 128 bytes a keypoint.
+"""Read VisualSFM's and SiftGPU's binary `.sift`: five numbers and 128 bytes per keypoint.
 
-Five little-endian int32 come first: "SIFT", "V4.0" or "V5.0", how many keypoints, 5 and 128; then
-x, y, colour, scale and orientation of all as float32, the vectors of all as bytes, and a mark.
+Five little-endian int32 come first: "SIFT", "V4.0" or "V5.0", the number of keypoints, 5 and 128.
+Then follow x, y, colour, scale and orientation of all keypoints as float32, all vectors as bytes,
+and an end mark.
 
 Source: the format's description in VisualSFM's documentation.
 """
@@ -24,27 +25,27 @@ COLUMNS, WIDTH = 5, 128
 
 
 def recognise(head: bytes) -> bool:
-    """Say whether a file that begins so is of VisualSFM's."""
+    """Return whether a file with this beginning is one of VisualSFM."""
     return head.startswith(MARKS)
 
 
 class VisualsfmStore(FileStore):
-    """Read SIFT from VisualSFM's files, one or a folder of them.
+    """Read SIFT from a file of VisualSFM, or from a folder of files.
 
-    Programs that have none write 0 for scales and orientations; both are then missing.
+    Programs without scales and orientations write 0 for both; they are then missing.
     """
 
     kind: ClassVar[str] = "VisualSFM .sift"
 
     def _read(self, file: Path) -> Record:
         data = read_bytes(file)
-        told = np.frombuffer(data[8:HEAD].ljust(HEAD - 8, b"\0"), "<i4").tolist()
-        if not recognise(data) or told[1:] != [COLUMNS, WIDTH]:
+        header = np.frombuffer(data[8:HEAD].ljust(HEAD - 8, b"\0"), "<i4").tolist()
+        if not recognise(data) or header[1:] != [COLUMNS, WIDTH]:
             raise InputError(
                 f"Expected SIFT V4.0 or V5.0 of 5 numbers and 128 bytes in {file}, got "
-                f"{data[:8]!r} and {told[1:]}."
+                f"{data[:8]!r} and {header[1:]}."
             )
-        count, _ = check_count(told[0])
+        count, _ = check_count(header[0])
         split = HEAD + 4 * COLUMNS * count
         end = split + WIDTH * count
         if data[end:] not in (b"", END):

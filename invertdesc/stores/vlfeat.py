@@ -1,7 +1,7 @@
-"""VLFeat's text files, as its `sift` command writes them: `x y sigma theta` and 128 bytes a line.
+"""Read text files of VLFeat's `sift` command: `x y sigma theta` and 128 bytes per line.
 
-VLFeat counts a histogram's directions the other way round; the rest is as here. Nothing says how
-many lines there are, so that a file that was cut off between two of them looks whole.
+VLFeat orders the directions of a histogram in the opposite way; the rest is as in OpenCV. The
+number of lines is not stored, so a file that was cut between two lines cannot be detected.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TURNED = [0, 7, 6, 5, 4, 3, 2, 1]
 
 
 def recognise(head: bytes) -> bool:
-    """Say whether the first line of a file that begins so has 4 + 128 numbers."""
+    """Return whether the first line of a file with this beginning has 4 + 128 numbers."""
     words = head.partition(b"\n")[0].split()
     if len(words) != WIDTH:
         return False
@@ -31,7 +31,7 @@ def recognise(head: bytes) -> bool:
 
 
 class VlfeatStore(FileStore):
-    """Read SIFT from VLFeat's text files, a file or a folder of them."""
+    """Read SIFT from a text file of VLFeat, or from a folder of files."""
 
     kind: ClassVar[str] = "VLFeat text"
 
@@ -54,7 +54,7 @@ class VlfeatStore(FileStore):
 
 
 def from_vlfeat(vectors: Array) -> Array:
-    """Bring (N, 128) from VLFeat's order into OpenCV's.
+    """Convert (N, 128) from VLFeat's order to OpenCV's.
 
     >>> from_vlfeat(np.arange(128)[None])[0, :9].tolist()
     [0, 7, 6, 5, 4, 3, 2, 1, 8]
@@ -63,7 +63,7 @@ def from_vlfeat(vectors: Array) -> Array:
 
 
 def from_openmvg(vectors: Array) -> Array:
-    """Bring (N, 128) from the order of OpenMVG's SIFT_Anatomy, VLFeat's by columns, into OpenCV's.
+    """Convert (N, 128) from the order of OpenMVG's SIFT_Anatomy (VLFeat's by columns) to OpenCV's.
 
     >>> from_openmvg(np.arange(128)[None])[0, 6:11].tolist()
     [2, 1, 32, 39, 38]

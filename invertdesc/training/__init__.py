@@ -1,1 +1,1 @@
-"""Training of the learned methods on anybody's pictures."""
+"""Train the networks of methods."""

@@ -1,4 +1,4 @@
-"""States of a run that it can go on from, each whole or not there at all."""
+"""Save and load the states of a run, from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """Write a state and remove all but the newest two.
 
     Raises:
-        FileError: The place cannot be written, or the disk is full; older states stay.
+        FileError: The file cannot be written, or the disk is full; older states are kept.
     """
     path = folder / f"step-{step:08d}.ckpt"
     with atomic_write(path) as file:
@@ -35,10 +35,10 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Read the newest state, or None where there is none.
+    """Read the newest state; None if there is none.
 
     Raises:
-        FileError: It is corrupt; the message names the last good one.
+        FileError: The file is corrupt; the message names the last good one.
     """
     states = list_checkpoints(folder)
     if not states:
@@ -56,6 +56,6 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True)
-    except Exception:  # torch.load raises whatever the broken bytes make it stumble over
+    except Exception:  # broken files can raise anything in torch.load
         return None
     return state

@@ -1,4 +1,4 @@
-"""Pictures and their features for training: extracted once, in parallel, kept on disk."""
+"""Pictures and their features for training, extracted once in parallel and cached on disk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class FeatureData:
-    """Pictures of one size with their features by each descriptor, in memory."""
+    """Pictures of one size with their features for each descriptor, in memory."""
 
     def __init__(
         self,
@@ -43,19 +43,19 @@ class FeatureData:
         workers: int = 1,
         progress: bool = False,
     ) -> None:
-        """Extract what the cache lacks, then load it.
+        """Extract features that are not in the cache, then load all.
 
         Args:
             paths: Image files.
-            descriptors: Registry names.
-            crop: Pixels of the square that pictures are cut to.
+            descriptors: Registry names of the descriptors.
+            crop: Side in pixels of the square that pictures are cropped and scaled to.
             cache: Folder for features, one file for each picture and descriptor; safe to delete.
-            mirrored: Whether to extract those of the mirrored pictures as well.
-            workers: Processes that extract; 0 for this one.
+            mirrored: Whether to extract features of the mirrored pictures too.
+            workers: Number of processes that extract; 0 to use this process.
             progress: Show bars.
 
         Raises:
-            InputError: No images.
+            InputError: There are no images.
         """
         if not paths:
             raise InputError("Expected images to train on, got none.")
@@ -79,9 +79,9 @@ class FeatureData:
         """Return a picture (3, crop, crop) in [0, 1] and its features.
 
         Args:
-            picture: Its place among the paths.
-            descriptor: Its place among the descriptors.
-            mirrored: Whether of the mirrored picture.
+            picture: Index of the picture in the paths.
+            descriptor: Index of the descriptor in the descriptors.
+            mirrored: Whether to return the mirrored picture.
         """
         image = self.pictures[picture].permute(2, 0, 1).float() / 255
         place = descriptor + len(self.descriptors) * mirrored
@@ -128,7 +128,7 @@ def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
 
 
 def _set_up(limits: Limits) -> None:
-    """Set up a process that extracts: one thread, and the limits of the one that asks."""
+    """Set up an extracting process: one thread, and the limits of the main process."""
     import cv2
 
     set_limits(limits)
@@ -144,7 +144,7 @@ def _extract(job: _Job) -> None:
 
 
 def _key(descriptor: Descriptor, crop: int, mirrored: bool) -> str:
-    """Return a folder name that changes with whatever changes the features."""
+    """Return a folder name that changes with everything that affects the features."""
     options: Any = asdict(descriptor) if is_dataclass(descriptor) else {}
     text = json.dumps([options, crop, __version__], sort_keys=True, default=str)
     key = f"{descriptor.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -1,7 +1,6 @@
-"""Several processes that train one network, started by `torchrun`.
+"""Train one network in several processes, which `torchrun` starts.
 
-Plain torch and its DistributedDataParallel: what `torchrun` starts on one machine or several needs
-nothing else, and every user of torch knows how.
+This uses plain torch with its DistributedDataParallel, on one machine or several.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from torch import distributed, nn
 
 @dataclass(frozen=True)
 class Team:
-    """The processes of a run, seen from one of them.
+    """The processes of a run, as seen by one of them.
 
     Attributes:
-        device: Where this one computes.
-        rank: Its number; 0 writes what is to be written.
-        size: How many there are.
+        device: Device of this process.
+        rank: Number of this process; process 0 writes all files.
+        size: Number of processes.
     """
 
     device: torch.device
@@ -43,7 +42,7 @@ class Team:
         return wrapped
 
     def agree(self, here: bool) -> bool:
-        """Return whether process 0 says so, in all of them."""
+        """Return the value of process 0 in all processes."""
         if self.size == 1:
             return here
         flag = torch.tensor([float(here)], device=self.device)
@@ -59,7 +58,7 @@ class Team:
         return value
 
     def wait(self) -> None:
-        """Go on when all have come here."""
+        """Wait until all processes are here."""
         if self.size > 1:
             distributed.barrier()
 
@@ -70,8 +69,8 @@ _last: list[Any] = []
 def _finish(work: Any) -> None:
     """Wait for a collective, and keep its handle until the next one is done.
 
-    Otherwise a thread of gloo's may be the last to let go of the tensor, for which it needs Python:
-    where that ends meanwhile, the process aborts (github.com/pytorch/pytorch/pull/179291).
+    Otherwise a thread of gloo may be the last to release the tensor, which needs Python. If Python
+    ends meanwhile, the process aborts (github.com/pytorch/pytorch/pull/179291).
     """
     work.wait()
     _last[:] = [work]
@@ -79,10 +78,10 @@ def _finish(work: Any) -> None:
 
 @contextmanager
 def team(device: str | torch.device) -> Iterator[Team]:
-    """Join the processes that `torchrun` started; without it, be the only one.
+    """Join the processes of `torchrun`; without it, this process is the only one.
 
     Args:
-        device: `"cuda"` takes each process's own.
+        device: Device; `"cuda"` gives each process its own device.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     place = torch.device(device)

@@ -1,4 +1,4 @@
-"""Signals that end a run after the step at hand instead of amid it."""
+"""Let signals end a run after the current step."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what ends the jobs of a cluster
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and the signal that ends jobs of a cluster
 
 
 @dataclass
 class Interruption:
-    """What was received.
+    """The received signal.
 
     Attributes:
-        signal: Number of the signal, or None as long as there was none.
+        signal: Number of the signal, or None.
     """
 
     signal: int | None = None
@@ -26,10 +26,10 @@ class Interruption:
 
 @contextmanager
 def delay_interruption() -> Iterator[Interruption]:
-    """Note the first Ctrl-C or SIGTERM inside the block, and let it act after the block.
+    """Note the first Ctrl-C or SIGTERM inside the block, and raise it after the block.
 
-    A second one acts at once. Signals that are ignored stay so. Outside the main thread, which
-    alone may handle signals, nothing is noted.
+    A second signal acts immediately. Ignored signals stay ignored. Outside the main thread nothing
+    is noted, since only the main thread may handle signals.
     """
     noted = Interruption()
     usual: dict[int, Any] = {}

@@ -1,4 +1,4 @@
-"""What a training run leaves in its folder as it goes: losses, pictures, checkpoints."""
+"""Write losses, pictures and checkpoints of a training run to its folder."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ SAVE_EVERY = 250  # steps
 
 
 class Journal:
-    """Write the losses of each step, and now and then a checkpoint and pictures.
+    """Write the losses of each step, and from time to time a checkpoint and pictures.
 
-    Of several processes only the first writes.
+    Only the first of several processes writes.
     """
 
     def __init__(self, out: Path, run: Run, shown: FeatureData, *, tensorboard: bool) -> None:
-        """Set up.
+        """Create the journal.
 
         Args:
             out: Folder of the run.
-            run: Whose journal it is.
-            shown: Pictures that are not trained on, for the sheet.
-            tensorboard: Write for TensorBoard as well.
+            run: The run.
+            shown: Pictures for the sheet, which are not used for training.
+            tensorboard: Whether to write for TensorBoard too.
         """
         self.out, self.run, self.shown = out, run, shown
         self.log = out / "log.jsonl"
@@ -50,11 +50,11 @@ class Journal:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Open what is written to.
+        """Open the files.
 
         Raises:
             FileError: The log cannot be read or written.
-            MissingDependencyError: TensorBoard is asked for and not installed.
+            MissingDependencyError: TensorBoard is wanted, but not installed.
         """
         if self.leads:
             self._trim()
@@ -68,14 +68,14 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close the files."""
         self._stack.close()
 
     def write(self, losses: dict[str, float], ended: bool) -> None:
-        """Write what a step gave; where the run ends with it, all that is needed to go on.
+        """Write the losses of a step; at the end of the run, also a checkpoint and pictures.
 
         Raises:
-            FileError: The place cannot be written.
+            FileError: A file cannot be written.
         """
         step = self.run.step
         if not self.leads:
@@ -103,7 +103,7 @@ class Journal:
             self._board.add_image("held out", sheet, step)
 
     def _sheet(self) -> Tensor:
-        """Draw the pictures kept out, and what each descriptor gives of them."""
+        """Draw the held-out pictures and their reconstructions from each descriptor."""
         method, shown = self.run.method, self.shown
         count, names = len(shown.paths), self.run.config.descriptors
         rows = [("original", [shown.item(n)[0] for n in range(count)])]
@@ -114,7 +114,7 @@ class Journal:
         return contact_sheet(rows)
 
     def _trim(self) -> None:
-        """Take out of the log the steps that will be done once more."""
+        """Remove steps from the log that will be repeated."""
         try:
             lines = self.log.read_bytes().splitlines(keepends=True) if self.log.exists() else []
         except OSError as error:

@@ -46,33 +46,34 @@ def train(
 ) -> Path:
     """Train a method's network on a folder of pictures.
 
-    Under `torchrun` all its processes train together, each on a part of every batch. Ctrl-C and
-    SIGTERM end the run after the step at hand, saved; a second one ends it at once.
+    Under `torchrun` all processes train together, each on a part of every batch. Ctrl-C and SIGTERM
+    end the run after the current step, and its state is saved; a second signal ends it immediately.
 
     Args:
-        paths: Image files; `held_out` of them, evenly spaced, are shown in the contact
-            sheet and not trained on.
-        out: Folder for checkpoints, `log.jsonl`, `sheet.png` and, in the end, the weights.
-        config: The recipe; `preset` returns a method's own.
-        start: Weights to start from: the method's own, or for one with a refiner those of the
-            network in front of it, which it needs.
+        paths: Image files; `held_out` of them, evenly spaced, are not used for training but shown
+            in the contact sheet.
+        out: Folder for checkpoints, `log.jsonl`, `sheet.png` and, at the end, the weights.
+        config: Recipe; `preset` returns the recipe of a method.
+        start: Weights to start from: those of the method, or, for a method with a refiner, those of
+            the network in front, which are required.
         vgg16: Weights of VGG16; see `load_vgg16`.
-        resume: Go on from the newest checkpoint in `out`, where there is one; on a CPU the losses
-            are the same to the last bit as those of a run that was never stopped.
-        device: Where to train.
+        resume: Whether to continue from the newest checkpoint in `out`, if there is one. On a CPU
+            the losses have the same bits as those of an uninterrupted run.
+        device: Device to train on.
         cache: Folder for extracted features; None for one inside `out`.
-        workers: Processes that extract features; 0 where the main module cannot be imported anew.
-        held_out: Number of pictures that are kept out.
-        tensorboard: Write losses and sheets for TensorBoard into `out` as well.
-        progress: Show bars.
-        until: Asked after each step; the run ends, saved, when it returns True.
+        workers: Number of extracting processes; 0 if the main module cannot be imported again.
+        held_out: Number of pictures that are not used for training.
+        tensorboard: Whether to write losses and sheets for TensorBoard into `out` too.
+        progress: Show progress bars.
+        until: Function that is called after each step; the run is saved and ends if it returns
+            True.
 
     Returns:
         The file of weights, `METHOD.safetensors` in `out`.
 
     Raises:
-        InputError: Too few images, options that do not go together, or `out` holds another run.
-        FileError: A checkpoint is corrupt, weights are missing, or a place cannot be written.
+        InputError: There are too few images, options do not fit together, or `out` has another run.
+        FileError: A checkpoint is corrupt, weights are missing, or a file cannot be written.
 
     >>> train([Path("a.png")], Path("run"), TrainConfig(steps=100))
     Traceback (most recent call last):
@@ -90,7 +91,7 @@ def train(
 
 
 def _found(paths: Sequence[Path], out: Path, held_out: int, resume: bool) -> dict[str, Any] | None:
-    """Return the state of the run in a folder that is to be resumed, if there is one."""
+    """Return the state of the run in a folder to resume, if there is one."""
     if len(paths) <= held_out:
         raise InputError(f"Expected more than {held_out} images to train on, got {len(paths)}.")
     state = load_checkpoint(out)
@@ -98,7 +99,7 @@ def _found(paths: Sequence[Path], out: Path, held_out: int, resume: bool) -> dic
         raise InputError(
             f"Expected an empty folder, got {out} with a run in it. Resume that run, or choose "
             "another folder."
-        )
+        ).with_hint(resume=True)
     if state is None and resume:
         warnings.warn(f"Found nothing to resume in {out}: starting anew.", stacklevel=3)
     return state
@@ -137,7 +138,7 @@ def _prepare(
 
 
 def _steps(run: Run, journal: Journal, progress: bool, until: Callable[[], bool]) -> None:
-    """Take the steps that are left, unless it ends before."""
+    """Do the remaining steps, unless the run ends before."""
     total = run.config.steps
     bar = tqdm(
         total=total, initial=run.step, desc="train", unit="step", disable=None if progress else True
@@ -157,7 +158,7 @@ def _steps(run: Run, journal: Journal, progress: bool, until: Callable[[], bool]
 
 
 def _finish(run: Run, out: Path, start: Path | None) -> Path:
-    """Write the weights with a card that says how they came about; return their file."""
+    """Write the weights with a card about their training; return the file."""
     config = run.config
     weights = out / f"{config.method}.safetensors"
     card = {
@@ -177,10 +178,10 @@ def _finish(run: Run, out: Path, start: Path | None) -> Path:
 
 
 def make_method(config: TrainConfig, start: Path | None) -> tuple[NetworkMethod, TrainConfig]:
-    """Make what is trained, and the recipe with the sizes that follow from descriptor and start.
+    """Create the method to train, and complete the recipe by descriptor and start weights.
 
     Raises:
-        InputError: Options that do not go together.
+        InputError: Options do not fit together.
         FileError: The weights to start from are not for this method.
     """
     kind = network_method(config.method)
@@ -193,7 +194,7 @@ def make_method(config: TrainConfig, start: Path | None) -> tuple[NetworkMethod,
         return method, replace(config, network=size)
     found, loaded, state = _weights(kind, start)
     network = build_network(found.build, loaded.config, state, start)
-    own: Any = network  # whose config is the class's own
+    own: Any = network  # its config has the type of its class
     size = own.config if found is kind else replace(size, base=own.config)
     method = kind(only, network=kind.build(asdict(size)))
     made: Any = method.network
@@ -216,11 +217,11 @@ def _check(config: TrainConfig, kind: type[NetworkMethod], start: Path | None) -
         raise InputError(
             f"Expected weights of {kind.base.name!r} to start {kind.name!r} from, got none. Train "
             f"{kind.base.name!r} first and give its weights as start."
-        )
+        ).with_hint(start="FILE")
 
 
 def _weights(kind: type[NetworkMethod], start: Path) -> tuple[type[NetworkMethod], Any, Any]:
-    """Return whose weights a file holds, the method's or those in front, and the weights."""
+    """Return the method of a file of weights (this one or the one in front), and the weights."""
     try:
         return kind, *read_network(start, kind.name)
     except OSError:
@@ -232,14 +233,14 @@ def _weights(kind: type[NetworkMethod], start: Path) -> tuple[type[NetworkMethod
 def save_weights(
     path: Path, method: NetworkMethod, config: TrainConfig, card: dict[str, Any]
 ) -> None:
-    """Write the weights of a run, with what they are for."""
+    """Write the weights of a run with their header."""
     adapter = create_descriptor(config.descriptors[0])
     only = {} if method.shared else {"descriptor": encoding_of(adapter), "gray": gray_of(adapter)}
     save_network(path, method.name, method.network, card, **only)
 
 
 def _commit() -> str | None:
-    """Return the commit of a checkout that this runs from."""
+    """Return the commit of the checkout that this code is in."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

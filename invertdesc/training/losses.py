@@ -1,8 +1,8 @@
-"""Losses, each a pure function.
+"""Losses, as pure functions.
 
 Pictures are (B, 3, H, W) in [0, 1], features (B, C, h, w) after a layer of `VGG16`, logits
 (B, 1, h, w) of `PatchGAN`. Squared error, perceptual, style and adversarial loss are those of
-equations (4) to (8) of Wu, Zhou, Li 2019.
+equations (4) to (8) of Wu et al. 2019.
 """
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 def l2(picture: Tensor, truth: Tensor) -> Tensor:
     """Return the mean squared error.
 
-    Source: Wu, Zhou, Li 2019, section III-B, equation (4).
+    Source: Wu et al. 2019, section III-B, equation (4).
     """
     return F.mse_loss(picture, truth)
 
@@ -26,7 +26,7 @@ def l1(picture: Tensor, truth: Tensor) -> Tensor:
 def perceptual(made: Tensor, true: Tensor) -> Tensor:
     """Return the mean squared difference of features.
 
-    Source: Wu, Zhou, Li 2019, section III-B, after Johnson, Alahi, Fei-Fei 2016, equation (2).
+    Source: Wu et al. 2019, section III-B, after Johnson, Alahi, Fei-Fei 2016, equation (2).
     """
     return F.mse_loss(made, true)
 
@@ -34,11 +34,11 @@ def perceptual(made: Tensor, true: Tensor) -> Tensor:
 def style(made: Tensor, true: Tensor) -> Tensor:
     """Return the mean absolute difference of the features' Gram matrices.
 
-    The matrices are sums over pixels, not means, since the small weights of the paper belong to
-    such ones. So the loss grows with the area of the pictures. The paper writes an L1 norm; the
-    mean over the entries is that norm up to a constant.
+    The matrices are sums over pixels, not means, to which the small weights of the paper belong.
+    The loss therefore grows with the area of the pictures. The paper writes an L1 norm; the mean
+    over the entries is this norm up to a constant.
 
-    Source: Wu, Zhou, Li 2019, section III-B, equation (6).
+    Source: Wu et al. 2019, section III-B, equation (6).
     """
     return F.l1_loss(gram(made), gram(true))
 
@@ -54,32 +54,32 @@ def gram(features: Tensor) -> Tensor:
 
 
 def adversarial(fake: Tensor) -> Tensor:
-    """Return G's loss: how far D is from taking what G made for real.
+    """Return the loss of G, which is small if D classifies pictures of G as real.
 
-    Source: Wu, Zhou, Li 2019, section III-C, in the form that does not saturate (Goodfellow et al.
-    2014, section 3).
+    Source: Wu et al. 2019, section III-C, in the non-saturating form (Goodfellow et al. 2014,
+    section 3).
     """
     return F.softplus(-fake).mean()
 
 
 def discrimination(real: Tensor, fake: Tensor) -> Tensor:
-    """Return D's loss: how far it is from telling real pictures from made ones.
+    """Return the loss of D, which is small if D distinguishes real pictures from those of G.
 
-    Source: Wu, Zhou, Li 2019, section III-C; halved as in Isola et al. 2017, section 3.3.
+    Source: Wu et al. 2019, section III-C; halved as in Isola et al. 2017, section 3.3.
     """
     return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
 
 
 def ssim_loss(picture: Tensor, truth: Tensor, window: int = 8, stride: int = 4) -> Tensor:
-    """Return 1 - SSIM of the gray pictures, over square windows some pixels apart.
+    """Return 1 - SSIM of the gray pictures, over square windows at a distance.
 
-    Windows that overlap by half cost a small part of the usual 11 x 11 Gaussian at every pixel.
+    This takes much less time than the usual 11 x 11 Gaussian at every pixel.
 
     Args:
         picture: (B, 3, H, W) in [0, 1].
         truth: (B, 3, H, W) in [0, 1].
         window: Side of a window in pixels.
-        stride: From one window to the next.
+        stride: Distance between windows in pixels.
 
     Source: Wang et al. 2004, equation (13).
     """

@@ -1,4 +1,4 @@
-"""The discriminator D: is each patch of a picture real, given the coarse one?"""
+"""The discriminator D, which classifies patches of a picture as real or not."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from invertdesc.methods.recipe import PatchGANConfig
 
 
 class PatchGAN(nn.Module):
-    """Judge patches of 70 x 70 pixels of a picture beside the one it was made from.
+    """Network that classifies patches of 70 x 70 pixels, given the picture and the coarse one.
 
-    Returns logits (B, 1, H / 8 - 2, W / 8 - 2), above 0 for real.
+    It returns logits (B, 1, H / 8 - 2, W / 8 - 2), above 0 for real.
 
     >>> pictures = torch.rand(2, 1, 3, 64, 64)
     >>> PatchGAN(PatchGANConfig(width=4))(*pictures).shape
     torch.Size([1, 1, 6, 6])
 
     Source: Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR
-    2017, appendix; Wu, Zhou, Li 2019, section III-C.
+    2017, appendix; Wu et al. 2019, section III-C.
     """
 
     def __init__(self, config: PatchGANConfig) -> None:
@@ -36,6 +36,6 @@ class PatchGAN(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, 1, 1))
 
     def forward(self, coarse: Tensor, picture: Tensor) -> Tensor:
-        """Run on two pictures (B, 3, H, W) in [0, 1], at least 32 x 32."""
+        """Return the logits for two pictures (B, 3, H, W) in [0, 1], at least 32 x 32."""
         logits: Tensor = self.layers(torch.cat([coarse, picture], 1) * 2 - 1)
         return logits.float()

@@ -69,6 +69,17 @@ class ProgramFit:
     keypoints: int
     ncc: float | None
 
+    def __str__(self) -> str:
+        """Say what was fitted to what, and the square that a vector describes."""
+        frame = self.unfolding.frame
+        side = f"{frame.support:g} {'times the scale' if frame.scaled else 'pixels'}"
+        turned = ", turned with the keypoint" if frame.rotated else ""
+        score = "" if self.ncc is None else f"; NCC of unseen pictures {self.ncc:.2f}"
+        return (
+            f"Fitted to {self.keypoints:,} vectors of {self.photographs} photographs; a vector "
+            f"describes a square of {side}{turned}{score}."
+        )
+
     @property
     def unfolding(self) -> Unfolding:
         """The fitted map."""

@@ -1,4 +1,4 @@
-"""A training run: all that changes from step to step."""
+"""A training run: networks, optimizers and their steps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WARM = 100  # steps over which the learning rate rises
 
 
 class Run:
-    """Network, discriminator, their optimizers, and the draw of batches."""
+    """Network, discriminator, their optimizers, and random batches."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class Run:
         vgg: VGG16 | None,
         team: Team,
     ) -> None:
-        """Set up.
+        """Create the run.
 
         Args:
-            config: The recipe.
+            config: Recipe of the training.
             data: Pictures and features.
-            method: Its network is trained, in place.
-            vgg: For perceptual and style losses.
+            method: Method whose network is trained in place.
+            vgg: VGG16 for perceptual and style losses, or None.
             team: The processes that train together.
         """
         self.config, self.team, self.step = config, team, 0
@@ -71,14 +71,14 @@ class Run:
         return torch.optim.Adam(module.parameters(), self.config.rate, (0.9, 0.999), fused=True)
 
     def advance(self) -> dict[str, float]:
-        """Take one step and return the losses, means over all processes."""
+        """Do one step and return the losses, averaged over all processes."""
         self._set_rate()
         inputs, truth = self.sampler.batch()
         self.network.train()
         with self._autocast():
             output = self.forward(*inputs)
         made, coarse = output if isinstance(output, tuple) else (output, None)
-        # The network pads to its own multiple; what lies beyond the picture is nobody's business.
+        # The network pads its input; values outside the picture are not part of the loss.
         made = made[..., : truth.shape[-2], : truth.shape[-1]].float()
         parts: dict[str, Tensor] = {}
         if self.critic is not None and coarse is not None:
@@ -99,7 +99,7 @@ class Run:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the network hold the average of its weights, where there is one, inside the block."""
+        """Use the average of the weights in the network inside the block, if there is one."""
         if self.average is None:
             yield
             return
@@ -111,9 +111,9 @@ class Run:
             self.network.load_state_dict(latest)
 
     def settle(self, batches: int = 16) -> None:
-        """Take the statistics of batch norms anew, over whole pictures.
+        """Compute the statistics of batch norms again, over whole pictures.
 
-        Those that patches left are not a whole picture's: on faces that was worth 0.3 dB.
+        Statistics of patches differ from those of whole pictures: this gained 0.3 dB on faces.
         """
         whole = replace(self.config, patch=None)
         sampler = Sampler(whole, self.sampler.data, self.method, self.team.device, self.part)
@@ -157,7 +157,7 @@ class Run:
             if weights.perceptual > 0:
                 parts["perceptual"] = loss.perceptual(seen, true)
             if weights.style > 0:
-                # Gram matrices are sums: those of a patch stand for the whole picture.
+                # Gram matrices are sums: those of a patch are scaled to the whole picture.
                 whole = self.config.crop**2 / (patch.shape[-2] * patch.shape[-1])
                 parts["style"] = whole * loss.style(seen, true)
         if self.critic is not None and coarse is not None:
@@ -190,7 +190,7 @@ class Run:
         return value
 
     def state(self) -> dict[str, Any]:
-        """Return all that `restore` needs to go on to the last bit."""
+        """Return the complete state for `restore`."""
         state = {
             "step": self.step,
             "config": json.dumps(asdict(self.config)),
@@ -207,11 +207,11 @@ class Run:
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state.
+        """Continue from a state.
 
         Raises:
-            InputError: It is of a run with other options; at a constant rate the number of steps
-                may differ.
+            InputError: The state is from a run with other options; with a constant rate the number
+                of steps may differ.
         """
         if self._recipe(json.loads(state["config"])) != self._recipe(asdict(self.config)):
             raise InputError(
@@ -229,14 +229,14 @@ class Run:
         self.step = state["step"]
 
     def _recipe(self, options: dict[str, Any]) -> str:
-        """Return what two runs must have in common to be one."""
+        """Return the options that must be equal to resume a run."""
         if self.config.schedule == "constant":
             options = options | {"steps": None}
         return json.dumps(options)
 
 
 def _decay(most: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """Return one step of a moving average, which first forgets the untrained weights quickly."""
+    """Return a moving average after one step; early steps forget untrained weights quickly."""
 
     def average(kept: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
         number = float(count)
@@ -246,17 +246,17 @@ def _decay(most: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
 
 
 def _placed(module: M, device: torch.device) -> M:
-    """Move a module, its weights laid out channels-last."""
+    """Move a module to a device, with weights in channels-last order."""
     return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 class Critic(nn.Module):
-    """The discriminator, asked about real and made pictures in one call."""
+    """The discriminator, applied to real and generated pictures in one call."""
 
     def __init__(self, judge: PatchGAN) -> None:
         super().__init__()
         self.judge = judge
 
     def forward(self, coarse: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits of both, each beside the coarse picture."""
+        """Return the logits of both, each together with the coarse picture."""
         return self.judge(coarse, real), self.judge(coarse, fake)

@@ -1,4 +1,4 @@
-"""Batches of a training run: which pictures, and what is done to them."""
+"""Draw batches of a training run: pictures and their augmentation."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Draw:
     """One picture of a batch.
 
     Attributes:
-        picture: Its number.
-        descriptor: Number of the descriptor that it is seen through.
-        mirrored: Whether left and right change places.
-        corner: (x, y) of the part that is taken, as shares of the room there is.
-        keep: Share of keypoints that stay.
-        seed: Of which ones.
+        picture: Index of the picture.
+        descriptor: Index of the descriptor.
+        mirrored: Whether the picture is mirrored horizontally.
+        corner: (x, y) of the random square, as shares of the possible range.
+        keep: Share of keypoints to keep.
+        seed: Random seed for the choice of keypoints.
     """
 
     picture: int
@@ -42,7 +42,7 @@ class Draw:
 
 
 class Sampler:
-    """Draw batches; every process draws all of a batch and makes its own part of it."""
+    """Draws batches; every process draws the whole batch and computes its own part."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Sampler:
         draws = [self._draw() for _ in range(self.config.batch)][self.part]
         groups: dict[tuple[int, bool], list[tuple[Draw, Tensor, LocalFeatures]]] = {}
         for draw in draws:
-            # Where inputs do not mirror, the mirrored picture's own features are taken.
+            # If inputs cannot be mirrored, the features of the mirrored picture are used.
             later = draw.mirrored and self.method.mirrors
             item = self._make(draw, draw.mirrored and not later)
             groups.setdefault((draw.descriptor, later), []).append((draw, *item))
@@ -98,10 +98,10 @@ class Sampler:
         return picture, features
 
     def _cut(self, tensors: Sequence[Tensor], corner: tuple[float, float]) -> list[Tensor]:
-        """Cut one square from the inputs and the picture (C, h, w), each of its own resolution.
+        """Cut the same square from the inputs and the picture (C, h, w), each in its resolution.
 
-        Inputs are those of the whole picture: the field of a part alone would not know how bright
-        the part is.
+        Inputs are computed from the whole picture, since the field of a part does not contain its
+        brightness.
         """
         side, crop = self.config.patch, self.config.crop
         if side is None:

@@ -1,1 +1,1 @@
-"""Vectors to gradients, and the frames that they lie in."""
+"""Unfold vectors to gradients in the frames of their keypoints."""

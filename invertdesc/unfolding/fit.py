@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.features.local import LocalFeatures
     from invertdesc.unfolding.frame import Frame
-LEAST_BLUR = 0.8  # pixels, before gradients are taken
+LEAST_BLUR = 0.8  # pixels, before gradients are computed
 
 
 def fit_unfolding(
@@ -34,22 +34,23 @@ def fit_unfolding(
 ) -> Unfolding:
     """Fit the linear map from a descriptor's vectors to the gradients around their keypoints.
 
-    Images are read one at a time; only sums over keypoints are kept. A target is the picture's
-    gradient in the keypoint's frame, blurred to the grid's spacing and scaled to a root mean square
-    of 1, because vectors are normalised too. The logarithm of that root mean square is fitted
-    beside, to the vector and the logarithm of the cell's width: contrast and falloff.
+    Images are read one at a time, and only sums over keypoints are kept. The target is the
+    picture's gradient in the keypoint's frame, blurred to the grid's spacing and scaled to a root
+    mean square of 1, since vectors are normalised too. The logarithm of this root mean square is
+    fitted separately, as a linear function of the vector and of the logarithm of the cell's width:
+    contrast and falloff.
 
     Args:
-        descriptor: An adapter; it says with `frame` which square its vectors describe.
-        images: Paths, or whatever else `invertdesc.image.to_image` takes; some hundred photographs.
-        grid: G, the map's cells along a side.
+        descriptor: Adapter; its `frame` is the square that its vectors describe.
+        images: Paths, or other images for `invertdesc.image.to_image`; a few hundred photographs.
+        grid: Number G of the map's cells per side.
         ridge: Weight of the penalty on the map, relative to the vectors' variance.
-        bins: Orientation bins of a histogram, where the vector is a row of histograms; else None.
-        progress: Show a bar.
+        bins: Number of orientation bins, if the vector consists of histograms; otherwise None.
+        progress: Show a progress bar.
 
     Raises:
-        InputError: No keypoint in any image.
-        MissingFieldError: The adapter extracts no scales or orientations, and its frame has them.
+        InputError: No image has a keypoint.
+        MissingFieldError: The adapter extracts no scales or orientations, but its frame needs them.
 
     >>> from skimage.data import camera
     >>> from invertdesc import create_descriptor
@@ -70,18 +71,18 @@ def fit_described(
     ridge: float = 0.02,
     bins: int | None = None,
 ) -> Unfolding:
-    """Fit as `fit_unfolding` does, to pictures whose features are there already.
+    """Fit as `fit_unfolding` does, to images whose features are given.
 
     Args:
-        descriptor: An adapter; its `frame` and `encode` are used.
-        described: Pictures of shape (3, H, W), RGB in [0, 1], each with its features.
-        grid: As of `fit_unfolding`.
-        ridge: As of `fit_unfolding`.
-        bins: As of `fit_unfolding`.
+        descriptor: Adapter; its `frame` and `encode` are used.
+        described: Images of shape (3, H, W), RGB in [0, 1], with their features.
+        grid: Number G of the map's cells per side.
+        ridge: Weight of the penalty on the map, relative to the vectors' variance.
+        bins: Number of orientation bins, if the vector consists of histograms; otherwise None.
 
     Raises:
-        InputError: No keypoint in any image.
-        MissingFieldError: The features have no scales or orientations, and the frame has them.
+        InputError: No image has a keypoint.
+        MissingFieldError: The features have no scales or orientations, but the frame needs them.
     """
     sums = _Sums(descriptor.dim, 2 * grid * grid)
     for vectors, targets, cell in _patches(descriptor, described, descriptor.frame, grid):
@@ -101,13 +102,13 @@ def fit_described(
 
 @dataclass(frozen=True)
 class Quality:
-    """How well an unfolding does on images that its fit has not seen.
+    """The quality of an unfolding on images that were not used for its fit.
 
     Attributes:
-        patches: Keypoints looked at.
-        correlation: Of the unfolded gradients with the true ones, each patch's scaled to a root
-            mean square of 1.
-        contrast: Of the logarithms of told and true gradient size.
+        patches: Number of keypoints.
+        correlation: Correlation of the unfolded gradients with the true ones, each patch scaled to
+            a root mean square of 1.
+        contrast: Correlation of the logarithms of predicted and true size of the gradients.
     """
 
     patches: int
@@ -118,28 +119,28 @@ class Quality:
 def measure_unfolding(
     unfolding: Unfolding, descriptor: Descriptor, images: Iterable[object]
 ) -> Quality:
-    """Measure an unfolding on images kept out of its fit.
+    """Measure an unfolding on images that were not used for its fit.
 
     Args:
-        unfolding: Of that descriptor.
-        descriptor: An adapter.
-        images: Whatever `invertdesc.image.to_image` takes.
+        unfolding: Unfolding of the descriptor.
+        descriptor: Adapter of the descriptor.
+        images: Images for `invertdesc.image.to_image`.
 
     Raises:
-        InputError: No keypoint in any image.
+        InputError: No image has a keypoint.
     """
-    products, told, true = torch.zeros(3, dtype=torch.float64), [], []
+    products, predicted, true = torch.zeros(3, dtype=torch.float64), [], []
     described = _described(descriptor, images)
     for vectors, targets, cell in _patches(descriptor, described, unfolding.frame, unfolding.grid):
         size = _sizes(targets)
         one, other = unfolding(vectors).flatten(1), targets / size
-        told.append(_sizes(one).log()[:, 0] - unfolding.falloff * cell)
+        predicted.append(_sizes(one).log()[:, 0] - unfolding.falloff * cell)
         true.append(size.log()[:, 0])
         one = one / _sizes(one) * _sizes(unfolding.directions(vectors).flatten(1))
         products += torch.stack([(one * other).sum(), one.square().sum(), other.square().sum()])
-    if not told:
+    if not predicted:
         raise InputError("Expected images with keypoints to measure an unfolding on, found none.")
-    both = torch.stack([torch.cat(told), torch.cat(true)])
+    both = torch.stack([torch.cat(predicted), torch.cat(true)])
     return Quality(
         patches=both.shape[1],
         correlation=float(products[0] / (products[1] * products[2]).sqrt()),
@@ -174,7 +175,7 @@ def _patches(
 
 
 def _sizes(gradients: Tensor) -> Tensor:
-    """Return (N, 1), the root mean square of each patch, kept off 0."""
+    """Return (N, 1), the root mean square of each patch, at least a small positive value."""
     return gradients.square().mean(1, keepdim=True).sqrt() + 1e-4
 
 
@@ -210,7 +211,7 @@ def gradients_around(
 
 
 class _Sums:
-    """What least squares need to know of all keypoints, in float64."""
+    """The sums over all keypoints for least squares, in float64."""
 
     def __init__(self, dim: int, outputs: int) -> None:
         # Rows: the vector, the logarithm of the cell's width, 1; columns of xy: the gradients, the
@@ -225,7 +226,7 @@ class _Sums:
         self.xy += x.T @ torch.cat([targets / size, size.log()], 1).double()
 
     def gradients(self, ridge: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the matrix, the bias and the vectors' mean."""
+        """Return the matrix, the bias and the mean of the vectors."""
         mean, bias, spread, joint = self._centred()
         spread, joint = spread[:-1, :-1], joint[:-1, :-1]
         penalty = ridge * spread.diagonal().mean() + 1e-12
@@ -235,9 +236,9 @@ class _Sums:
         return matrix.float(), bias[:-1].float(), mean[:-1].float()
 
     def contrast(self, ridge: float) -> tuple[Tensor, float]:
-        """Return what the logarithm of the gradients' size gains with the vector, and the falloff.
+        """Return the contrast, a linear map from vector to size of gradients, and the falloff.
 
-        Where cells are all of one width, nothing can be said of a falloff: take the usual one.
+        If all cells have the same width, the falloff cannot be fitted, and the default is used.
         """
         mean, _, spread, joint = self._centred()
         n = self.xx[-1, -1]

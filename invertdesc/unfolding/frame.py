@@ -12,12 +12,12 @@ from invertdesc.features.batch import FeatureBatch
 
 @dataclass(frozen=True)
 class Frame:
-    """The square of the picture that a descriptor looks at, around its keypoint.
+    """The square of the picture around a keypoint that its descriptor describes.
 
     Attributes:
-        support: Its side, in units of the keypoint's scale, or in pixels where not `scaled`.
-        scaled: Whether it grows with the keypoint's scale.
-        rotated: Whether it turns with the keypoint's orientation.
+        support: Side of the square, in units of the keypoint's scale, or in pixels if not `scaled`.
+        scaled: Whether the square grows with the keypoint's scale.
+        rotated: Whether the square turns with the keypoint's orientation.
 
     >>> Frame(support=12.0, rotated=False).needs
     ('scales',)
@@ -29,16 +29,16 @@ class Frame:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The fields of features that fix the square."""
+        """The fields of features that determine the square, in addition to positions."""
         return ("scales",) * self.scaled + ("orientations",) * self.rotated
 
     def sides(self, batch: FeatureBatch) -> Tensor:
-        """Return (M,) float32, the squares' sides in pixels."""
+        """Return (M,) float32, the sides of the squares in pixels."""
         ones = torch.ones_like(batch.keypoints[:, 0])
         return self.support * (ones if not self.scaled or batch.scales is None else batch.scales)
 
     def turns(self, batch: FeatureBatch) -> Tensor:
-        """Return (M,) float32, the squares' turns in radians from +x towards +y."""
+        """Return (M,) float32, the orientations of the squares in radians from +x towards +y."""
         zeros = torch.zeros_like(batch.keypoints[:, 0])
         return zeros if not self.rotated or batch.orientations is None else batch.orientations
 

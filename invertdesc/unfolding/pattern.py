@@ -1,4 +1,4 @@
-"""Which small means of the picture each bit of a binary descriptor compares."""
+"""The comparisons of local means of the picture that the bits of a binary descriptor make."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 FORMAT = "invertdesc-pattern"
 VERSION = 1
-INNER = 0.75  # of a frame's side that is painted: few boxes reach the rim
+INNER = 0.75  # share of a frame's side that is painted; few boxes reach the border
 
 
 @dataclass(frozen=True, eq=False)
 class Pattern:
-    """The comparisons that a binary descriptor makes, in the keypoint's frame.
+    """The comparisons of a binary descriptor, in the keypoint's frame.
 
-    Bit i is set where the mean of the picture in box i, 0 exceeds that in box i, 1.
+    Bit i is set if the mean of the picture in box (i, 0) is greater than that in box (i, 1).
 
     Attributes:
-        boxes: (M, 2, 3) float32, each square's centre x, y and side, in units of the frame's side,
-            from the frame's middle towards its right and down.
-        frame: The square of the picture that they lie in.
+        boxes: (M, 2, 3) float32, centre x, y and side of each square, in units of the frame's side,
+            relative to the middle of the frame, towards its right and down.
+        frame: Frame of the descriptor.
 
     >>> boxes = torch.tensor([[[0.25, 0.0, 0.5], [-0.25, 0.0, 0.5]]])
     >>> Pattern(boxes, Frame(support=32.0)).matrix(4).view(4, 4)
@@ -54,8 +54,8 @@ class Pattern:
     def matrix(self, grid: int) -> Tensor:
         """Return (M, grid * grid) float32: the differences of box means as a linear map.
 
-        It takes pictures of the frame of grid x grid cells, row by row. A box counts by what of it
-        lies in the frame.
+        Its input is a picture of the frame with grid x grid cells, row by row. Parts of a box
+        outside the frame are ignored.
         """
         first, second = box_means(self.boxes, grid).unbind(1)
         return first - second
@@ -65,9 +65,9 @@ class Pattern:
 
         Args:
             gray: (H, W) in [0, 1].
-            batch: Of one image, for its keypoints.
-            grid: Samples along the side of the frame; the picture is not blurred first, so that
-                they should be about a pixel apart or less.
+            batch: Batch of one image with the keypoints.
+            grid: Number of samples along the side of the frame. The picture is not blurred first,
+                so the distance of samples should be about a pixel or less.
 
         Raises:
             MissingFieldError: The features lack scales or orientations that the frame needs.
@@ -80,10 +80,10 @@ class Pattern:
     def save(
         self, path: str | os.PathLike[str], *, card: Mapping[str, object] | None = None
     ) -> None:
-        """Write a .safetensors file, whole or not at all, the boxes in float16.
+        """Write a .safetensors file atomically, with the boxes in float16.
 
         Raises:
-            FileError: The place cannot be written.
+            FileError: The file cannot be written.
         """
         header = {"frame": asdict(self.frame), "card": dict(card or {})}
         boxes = {"boxes": self.boxes.half()}
@@ -94,7 +94,7 @@ class Pattern:
         """Read a .safetensors file that `save` wrote.
 
         Raises:
-            FileError: Missing, broken, of another format, or of a later version.
+            FileError: The file is missing, broken, of another format, or of a later version.
         """
         what = "a pattern that invertdesc wrote"
         with open_tensors(path, what=what, format=FORMAT, newest=VERSION) as (header, tensors):
@@ -106,7 +106,7 @@ class Pattern:
     @classmethod
     @lru_cache
     def shipped(cls, descriptor: str) -> Pattern | None:
-        """Load the pattern that ships with the package for a descriptor, None where none does."""
+        """Load the pattern of the package for a descriptor; None if there is none."""
         path = _shipped(descriptor)
         return cls.load(path) if path.is_file() else None
 
@@ -118,19 +118,19 @@ def _shipped(descriptor: str) -> Path:
 
 
 def has_pattern(adapter: Descriptor) -> bool:
-    """Say whether an adapter's bits are known comparisons."""
+    """Return whether an adapter's bits are known comparisons."""
     return getattr(adapter, "pattern", None) is not None or _shipped(adapter.name).is_file()
 
 
 def pattern_of(adapter: Descriptor, *, needed_by: str) -> Pattern:
-    """Return an adapter's attribute `pattern`, or the one that ships under its name.
+    """Return an adapter's attribute `pattern`, or the pattern of the package for its name.
 
     Args:
-        adapter: Of a binary descriptor.
-        needed_by: The method, for the error.
+        adapter: Adapter of a binary descriptor.
+        needed_by: Name of the method, for the message.
 
     Raises:
-        InputError: It has none.
+        InputError: There is no pattern.
     """
     pattern = getattr(adapter, "pattern", None) or Pattern.shipped(adapter.name)
     if isinstance(pattern, Pattern):
@@ -146,7 +146,7 @@ def pattern_of(adapter: Descriptor, *, needed_by: str) -> Pattern:
 
 
 def inner_gradients(patches: Tensor, frame: Frame) -> tuple[Tensor, Frame]:
-    """Return the gradients of patches (N, G, G) without their rim, and what they fill."""
+    """Return the gradients of patches (N, G, G) without their border, and the frame they fill."""
     grid = patches.shape[-1]
     rim = round(grid * (1 - INNER) / 2)
     inner = image_gradients(patches)[..., rim : grid - rim, rim : grid - rim]

@@ -1,4 +1,4 @@
-"""Pictures sampled on a grid in the frame of each keypoint."""
+"""Sample pictures on a grid in the frame of each keypoint."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def places_around(
 
     Args:
         keypoints: (N, 2) xy in pixels.
-        sides: (N,) pixels.
-        turns: (N,) radians.
-        grid: G.
+        sides: (N,) sides of the frames in pixels.
+        turns: (N,) orientations of the frames in radians.
+        grid: Number G of cells per side.
 
     >>> x, y = places_around(torch.tensor([[5.0, 7.0]]), torch.tensor([4.0]), torch.zeros(1), 2)
     >>> x[0].tolist(), y[0].tolist()
@@ -39,15 +39,15 @@ def sample_places(
     image_size: tuple[int, int] | None = None,
     align_corners: bool = False,
 ) -> Tensor:
-    """Sample maps at places, between pixels linearly, the border repeated.
+    """Sample maps at given positions, with linear interpolation and repeated borders.
 
     Args:
         maps: (C, h, w) float.
-        x: (..., G, G) in pixels.
-        y: (..., G, G) in pixels.
-        image_size: (H, W), in whose pixels x and y are; None where that is the maps' own size.
-        align_corners: As of `torch.nn.functional.grid_sample`. Both settings sample the same
-            places, with other rounding; fits of the shipped unfoldings had True.
+        x: (..., G, G) x coordinates in pixels.
+        y: (..., G, G) y coordinates in pixels.
+        image_size: (H, W) of the image to which x and y refer; None for the size of the maps.
+        align_corners: As for `torch.nn.functional.grid_sample`. Both settings sample the same
+            positions, with different rounding; the unfoldings of the package were fitted with True.
 
     Returns:
         (C, ..., G, G).
@@ -82,15 +82,15 @@ def sample_frames(
     Args:
         gray: (H, W) float.
         keypoints: (N, 2) xy in pixels.
-        sides: (N,) pixels.
-        turns: (N,) radians.
-        grid: G.
-        least_blur: None samples the picture as it is: cells should then be about a pixel wide or
-            less. With a number, the picture is first blurred to the grid's spacing, by a Gaussian
-            of 0.4 cells in steps of half an octave, and by this number of pixels at least.
-        gradients: Whether the blurred picture's gradients are sampled, towards its right and down
-            in values per pixel, instead of the picture.
-        align_corners: As of `sample_places`.
+        sides: (N,) sides of the frames in pixels.
+        turns: (N,) orientations of the frames in radians.
+        grid: Number G of cells per side.
+        least_blur: None to sample without blur; cells should then be about a pixel wide or less.
+            With a number, the picture is first blurred to the grid's spacing, by a Gaussian of 0.4
+            cells in steps of half an octave, and at least by this number of pixels.
+        gradients: Whether to sample the gradients of the blurred picture, towards its right and
+            down, per pixel, instead of the picture.
+        align_corners: As for `sample_places`.
 
     Returns:
         (N, 1, G, G), or (N, 2, G, G) gradients.

@@ -1,7 +1,8 @@
-"""Descriptors unfolded into the picture's own gradient field.
+"""Unfold descriptors into gradients of the picture.
 
-A descriptor vector, a linear map and the keypoint's frame give a small square of gradients, for
-every descriptor alike; `field.py` merges the squares of many keypoints in the picture.
+A descriptor vector, a linear map and the keypoint's frame give a small square of gradients. This
+works in the same way for every descriptor. `field.py` merges the squares of all keypoints in the
+picture.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from invertdesc.unfolding.frame import Frame
 
 FORMAT = "invertdesc-unfolding"
 VERSION = 1
-LARGEST = 3.0  # so that no vector, however strange, drowns all others; photographs stay within 2
+LARGEST = 3.0  # limits the effect of unusual vectors; those of photographs stay within 2
 FALLOFF = 0.8  # with SIFT as in field.py: 0.57 gave 0.899, 0.703 and 0.861, 0.607
 
 
@@ -30,18 +31,18 @@ class Unfolding:
     """A linear map from encoded vectors to gradients in the keypoint's frame.
 
     `gradients = (vectors - mean) @ matrix + bias`, a grid of G x G cells that fill the frame, times
-    `exp((vectors - mean) @ contrast)`, so that weak patches do not shout.
+    `exp((vectors - mean) @ contrast)`, so that patches of low contrast get small gradients.
 
     Attributes:
         matrix: (D, 2 * G * G) float32.
         bias: (2 * G * G,) float32.
         mean: (D,) float32.
-        frame: The square that the grid fills.
-        falloff: Gradients weaken as 1 / (cell width in pixels)^falloff from fine keypoints to
-            coarse ones, which the vector itself does not tell.
-        contrast: (D,) float32, how the logarithm of the gradients' size goes with the vector: most
-            vectors are normalised, but say what kind of patch they come from; None for not at all.
-        bins: Orientation bins of a histogram, where the vector is a row of histograms; else None.
+        frame: Frame of the descriptor; the grid fills it.
+        falloff: Gradients decrease as 1 / (cell width in pixels)^falloff from fine to coarse
+            keypoints; the vector does not contain this.
+        contrast: (D,) float32, linear map from the vector to the logarithm of the gradients' size.
+            Most vectors are normalised, but depend on the kind of patch. None for no dependence.
+        bins: Number of orientation bins, if the vector consists of histograms; otherwise None.
 
     >>> unfolding = Unfolding.from_histograms(cells=4, bins=8, frame=Frame(support=12.0))
     >>> unfolding(torch.zeros(5, 128)).shape
@@ -58,18 +59,18 @@ class Unfolding:
 
     @property
     def grid(self) -> int:
-        """G, the number of cells along a side."""
+        """Number G of cells per side."""
         return math.isqrt(self.matrix.shape[1] // 2)
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Unfold vectors.
 
         Args:
-            vectors: (N, D) float, as the descriptor's `encode` returns them.
+            vectors: (N, D) float, as returned by the descriptor's `encode`.
 
         Returns:
-            (N, 2, G, G) float32: gradients towards the frame's right and down, up to the falloff
-            and one factor for all.
+            (N, 2, G, G) float32: gradients towards the frame's right and down, without the falloff
+            and up to one common factor.
 
         Raises:
             InputError: The vectors have another length.
@@ -81,7 +82,7 @@ class Unfolding:
         return self.directions(vectors) * self.sizes(vectors)
 
     def directions(self, vectors: Tensor) -> Tensor:
-        """Unfold vectors, but for the contrast: (N, D) to (N, 2, G, G)."""
+        """Unfold vectors without the contrast factor: (N, D) to (N, 2, G, G)."""
         matrix, bias, mean = (part.to(vectors) for part in (self.matrix, self.bias, self.mean))
         return ((vectors - mean) @ matrix + bias).view(-1, 2, self.grid, self.grid)
 
@@ -89,24 +90,26 @@ class Unfolding:
         """Return the contrast of (N, D) vectors as (N, 1, 1, 1) factors around 1."""
         if self.contrast is None:
             return vectors.new_ones(len(vectors), 1, 1, 1)
-        told = (vectors - self.mean.to(vectors)) @ self.contrast.to(vectors)
-        return told.clamp(-LARGEST, LARGEST).exp()[:, None, None, None]
+        logarithm = (vectors - self.mean.to(vectors)) @ self.contrast.to(vectors)
+        return logarithm.clamp(-LARGEST, LARGEST).exp()[:, None, None, None]
 
     def sample(self, vectors: Tensor, generator: torch.Generator) -> Tensor:
-        """Unfold with one orientation drawn for each histogram, instead of all in proportion.
+        """Unfold with one random orientation for each histogram, instead of all in proportion.
 
-        Within the drawn bin all directions are equally likely; one between two bins is shared by
-        them, as a descriptor does. In expectation this is the histogram itself, a little smoothed.
+        Within the drawn bin all directions are equally likely. A direction between two bins is
+        distributed over both, as in a descriptor. The expected value is the histogram itself,
+        slightly smoothed.
 
         Args:
-            vectors: (N, D) float, as the descriptor's `encode` returns them.
-            generator: On the CPU, so that a seed gives the same draws for every device.
+            vectors: (N, D) float, as returned by the descriptor's `encode`.
+            generator: Random generator on the CPU, so a seed gives the same numbers for every
+                device.
 
         Returns:
-            (N, 2, G, G) float32, as of a call.
+            (N, 2, G, G) float32, as for a call.
 
         Raises:
-            InputError: The descriptor is not made of orientation histograms.
+            InputError: The descriptor does not consist of orientation histograms.
 
         Source: Desolneux, Leclaire 2017, stochastic images from local histograms (MS-Poisson).
         """
@@ -129,17 +132,17 @@ class Unfolding:
     def from_histograms(
         cls, *, cells: int, bins: int, frame: Frame, window: float | None = None
     ) -> Unfolding:
-        """Build the map of a descriptor that is cells x cells histograms of gradient directions.
+        """Build the map of a descriptor of cells x cells histograms of gradient directions.
 
-        The vector is ordered by row, column and bin; bin b stands for the direction
-        b * 360 / bins degrees, counter-clockwise on the screen from the frame's right, as in SIFT.
+        The vector is ordered by row, column and bin; bin b has the direction b * 360 / bins
+        degrees, counter-clockwise on the screen from the frame's right, as in SIFT.
 
         Args:
-            cells: Cells along a side.
-            bins: Bins of a histogram, over the full turn.
-            frame: The square that the cells fill.
-            window: Deviation, in cells, of the Gaussian that the descriptor weighted its gradients
-                with and that is to be undone; None for none.
+            cells: Number of cells per side.
+            bins: Number of bins of a histogram, over the full turn.
+            frame: Frame of the descriptor; the cells fill it.
+            window: Deviation in cells of the descriptor's Gaussian weights, which are undone; None
+                for no weights.
 
         Source: Lowe 2004, section 6.1; Desolneux, Leclaire 2017.
         """
@@ -148,7 +151,7 @@ class Unfolding:
         if window is not None:
             weight = torch.exp((places[:, None] ** 2 + places**2) / (2 * window**2))
         cos, sin = _cos_sin(torch.arange(bins) * (2 * math.pi / bins))
-        here = torch.diag(weight.flatten())  # (cells^2, cells^2): a cell speaks of itself alone
+        here = torch.diag(weight.flatten())  # (cells^2, cells^2): each cell depends on itself only
         matrix = torch.stack([torch.kron(here, cos[:, None]), torch.kron(here, -sin[:, None])], 1)
         return cls(
             matrix=matrix.flatten(1),
@@ -161,14 +164,14 @@ class Unfolding:
     def save(
         self, path: str | os.PathLike[str], *, card: Mapping[str, object] | None = None
     ) -> None:
-        """Write a .safetensors file, whole or not at all; the map itself in float16.
+        """Write a .safetensors file atomically, with the map in float16.
 
         Args:
-            path: Of the file.
-            card: What to tell about the fit (data, patches, how good), kept in the file's header.
+            path: Path of the file.
+            card: Data about the fit (data, patches, quality) for the header of the file.
 
         Raises:
-            FileError: The place cannot be written.
+            FileError: The file cannot be written.
         """
         tensors = {"matrix": self.matrix.half(), "bias": self.bias, "mean": self.mean}
         if self.contrast is not None:
@@ -184,10 +187,10 @@ class Unfolding:
     @classmethod
     @lru_cache
     def shipped(cls, descriptor: str) -> Unfolding:
-        """Load the map that ships with the package for a descriptor of this name.
+        """Load the map of the package for a descriptor.
 
         Raises:
-            FileError: There is none.
+            FileError: There is no map for this descriptor.
         """
         from invertdesc.weights import FOLDER
 
@@ -198,7 +201,7 @@ class Unfolding:
         """Read a .safetensors file that `save` wrote.
 
         Raises:
-            FileError: Missing, broken, of another format, or of a later version.
+            FileError: The file is missing, broken, of another format, or of a later version.
         """
         what = "an unfolding that invertdesc wrote"
         with open_tensors(path, what=what, format=FORMAT, newest=VERSION) as (header, tensors):

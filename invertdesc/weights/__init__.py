@@ -1,4 +1,4 @@
-"""Fitted and trained weights that ship with the package; README.md is their card."""
+"""Fitted and trained weights of the package; README.md has their cards."""
 
 from pathlib import Path
 

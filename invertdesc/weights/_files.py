@@ -1,4 +1,4 @@
-"""Weights of networks: safetensors with a header that says what they are for."""
+"""Files of network weights: safetensors with a header that says what they are for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from invertdesc.errors import FileError
 from invertdesc.weights import FOLDER
 
 FORMAT = "invertdesc-network"
-_WRONG_SIZES = (  # what making a network of wrong sizes raises
+_WRONG_SIZES = (  # errors when a network of wrong sizes is created
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -24,20 +24,20 @@ _WRONG_SIZES = (  # what making a network of wrong sizes raises
     TypeError,
     ValueError,
 )
-UNSAVED = "num_batches_tracked"  # of batch normalisation, which only training needs
-LARGEST = 8192  # of the numbers that make the size of a network
+UNSAVED = "num_batches_tracked"  # a buffer of batch normalisation that only training needs
+LARGEST = 8192  # maximum of the numbers that determine the size of a network
 VERSION = 1
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a file of weights says of itself.
+    """The header of a file of weights.
 
     Attributes:
         config: Size of the network.
-        descriptor: What it was trained on; None where it serves any.
-        gray: The gray mode of that; None where it does not matter.
-        card: Data, recipe, steps, measures.
+        descriptor: Descriptor that the weights need; None for any.
+        gray: Gray mode that the weights need; None for any.
+        card: Data about the training: data, recipe, steps, measures.
     """
 
     config: dict[str, Any] = field(default_factory=dict)
@@ -55,18 +55,18 @@ def save_network(
     descriptor: str | None = None,
     gray: str | None = None,
 ) -> None:
-    """Write a network's weights in float16, whole or not at all.
+    """Write the weights of a network atomically in float16.
 
     Args:
-        path: A .safetensors file.
+        path: Path of the .safetensors file.
         method: Registry name of the method that the network belongs to.
-        network: An `nn.Module` with a `config`, a frozen dataclass.
-        card: What to tell about the training: data, descriptors, steps, measures.
-        descriptor: The only one that the weights serve; None for any.
-        gray: The only gray mode that they serve; None for any.
+        network: Module with a `config`, a frozen dataclass.
+        card: Data about the training: data, descriptors, steps, measures.
+        descriptor: Descriptor that the weights need; None for any.
+        gray: Gray mode that the weights need; None for any.
 
     Raises:
-        FileError: The place cannot be written.
+        FileError: The file cannot be written.
     """
     header = {
         "method": method,
@@ -84,10 +84,10 @@ def save_network(
 
 
 def read_network(path: str | os.PathLike[str], method: str) -> tuple[Trained, dict[str, Tensor]]:
-    """Read what `save_network` wrote for a method; the weights are float32.
+    """Read a file that `save_network` wrote for a method; the weights are float32.
 
     Raises:
-        FileError: Missing, broken, of another method, or of a later version.
+        FileError: The file is missing, broken, of another method, or of a later version.
     """
     what = f"weights for {method!r}"
     with open_tensors(path, what=what, format=FORMAT, newest=VERSION) as (header, state):
@@ -103,7 +103,7 @@ def read_network(path: str | os.PathLike[str], method: str) -> tuple[Trained, di
 
 
 def has_weights(method: str, descriptor: str | None = None) -> bool:
-    """Say whether weights of a method ship: those for a descriptor, or any."""
+    """Return whether the package has weights of a method, for a descriptor or for any."""
     if descriptor is not None:
         return (FOLDER / f"{method}-{descriptor}.safetensors").is_file()
     return any(FOLDER.glob(f"{method}.safetensors")) or any(FOLDER.glob(f"{method}-*.safetensors"))
@@ -112,10 +112,10 @@ def has_weights(method: str, descriptor: str | None = None) -> bool:
 def find_weights(
     method: str, descriptor: str, shared: bool, given: str | os.PathLike[str] | None
 ) -> Path:
-    """Return the file of weights: the given one, or what ships for a method and a descriptor.
+    """Return the file of weights: the given one, or that of the package.
 
     Raises:
-        FileError: None ships for this descriptor.
+        FileError: The package has no weights for this descriptor.
     """
     if given is not None:
         return Path(given)
@@ -125,9 +125,9 @@ def find_weights(
         ship = f"They ship for {', '.join(sorted(others))}" if others else "None ship"
         raise FileError(
             f"Expected weights of {method!r} for {descriptor!r}, found none. {ship}; train your "
-            f"own with `invertdesc train -m {method} -d {descriptor}` and give them as weights, "
-            "or choose method 'unfold', which serves every descriptor."
-        )
+            "own with `train` and give them as weights, or choose method 'unfold', which serves "
+            "every descriptor."
+        ).with_hint("train", method=method, descriptor=descriptor)
     return path
 
 
@@ -137,16 +137,16 @@ def build_network(
     state: Mapping[str, Tensor],
     path: object,
 ) -> nn.Module:
-    """Make a network of the size that a file tells and fill it with the file's weights.
+    """Create a network with the config of a file, and load the weights of the file.
 
-    It is made on the meta device: nothing is drawn from PyTorch's generator for weights that are
-    replaced at once, and a config that lies about its size takes no memory.
+    It is created on the meta device. Weights are then not initialised from PyTorch's random
+    generator, and a wrong config takes no memory.
 
     Args:
-        build: Makes it from its config.
-        config: As read from the file.
-        state: The weights.
-        path: Of the file, for messages.
+        build: Function that creates the network from its config.
+        config: Config from the file.
+        state: Weights by name.
+        path: Path of the file, for messages.
 
     Raises:
         FileError: There is no such network, or the weights do not fit.
@@ -175,7 +175,7 @@ def build_network(
 
 
 def _sizes(config: object) -> Iterator[float]:
-    """Yield the numbers in a config, and in what it holds."""
+    """Yield the numbers in a config and in its nested values."""
     if isinstance(config, dict | list):
         for part in config.values() if isinstance(config, dict) else config:
             yield from _sizes(part)

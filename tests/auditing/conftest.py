@@ -1,44 +1,9 @@
 import pytest
 import torch
-from skimage import data
 
-from invertdesc import LocalFeatures, create_descriptor
 from invertdesc.auditing.scenario import Surroundings
-from invertdesc.auditing.subjects import Subject
 from invertdesc.auditing.typical import Typical
 from invertdesc.descriptors import Descriptor
-from invertdesc.image import to_image
-
-
-@pytest.fixture(scope="session")
-def picture() -> torch.Tensor:
-    """(3, 200, 240) RGB in [0, 1], with one face."""
-    return to_image(data.astronaut()[:200, 110:350])
-
-
-@pytest.fixture(scope="session")
-def sift() -> Descriptor:
-    return create_descriptor("sift")
-
-
-@pytest.fixture(scope="session")
-def orb() -> Descriptor:
-    return create_descriptor("orb")
-
-
-@pytest.fixture(scope="session")
-def stored(picture: torch.Tensor, sift: Descriptor) -> LocalFeatures:
-    return sift.extract(picture)
-
-
-@pytest.fixture(scope="session")
-def stored_bits(picture: torch.Tensor, orb: Descriptor) -> LocalFeatures:
-    return orb.extract(picture)
-
-
-@pytest.fixture(scope="session")
-def subject(picture: torch.Tensor, stored: LocalFeatures) -> Subject:
-    return Subject("astronaut.png", stored, picture)
 
 
 @pytest.fixture(scope="session")

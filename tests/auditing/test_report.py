@@ -271,7 +271,7 @@ def test_words_follow_the_numbers(found: Audit) -> None:
     quantised = best.score(best.row("quantise")) or 0
     assert f"to {min(nearest, quantised):.2f}" in wording.outcome(best)
     assert "Of 2 defences tried" in wording.outcome(best)
-    assert "at hand for 1 of 2" in " ".join(wording.measured(found))
+    assert "given for 1 of 2" in " ".join(wording.measured(found))
     assert any("identity" in one for one in wording.unmeasured(found))
 
 

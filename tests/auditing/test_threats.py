@@ -185,7 +185,7 @@ def test_without_scores_none_is_strongest(stored: LocalFeatures, typical: Typica
 
 def test_a_grid_of_vectors_hides_no_place(picture: torch.Tensor) -> None:
     hog = create_descriptor("hog")
-    with pytest.raises(NotApplicableError, match="follows from its number"):
+    with pytest.raises(NotApplicableError, match="gives its position"):
         attack("descriptors", hog.extract(picture), Typical(hog))
 
 

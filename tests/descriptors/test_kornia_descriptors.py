@@ -148,7 +148,7 @@ def test_learned_is_fitted_and_inverted(tmp_path: Path, astronaut: torch.Tensor)
     path = tmp_path / "hardnet.pth"
     torch.save(kornia.feature.HardNet(pretrained=False).state_dict(), path)
     adapter = create_descriptor("hardnet", weights=path, max_num_keypoints=30)
-    with pytest.raises(FileError, match="invertdesc fit --descriptor hardnet --data DIR"):
+    with pytest.raises(FileError, match="Fit one in seconds with fit_unfolding"):
         _ = adapter.unfolding
     fitted = fit_unfolding(adapter, [astronaut])
     batch = FeatureBatch.collate([adapter.extract(astronaut)])

@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from invertdesc import create_descriptor, create_method, extract
-from invertdesc.cli.compare import by_method
 from invertdesc.drawing import comparison_sheet
 from invertdesc.errors import FileError, InputError
 from invertdesc.evaluation.compare import Comparison, compare
@@ -211,14 +210,6 @@ def test_help_shows_examples(run: Run) -> None:
     status, out, _ = run("compare", "--help")
     assert status == 0
     assert "Examples" in out
-
-
-def test_options_are_sorted_by_method() -> None:
-    texts = ["coarse+cgan.weights=a.b=c", "gradient.start=noise", "gradient.steps=5"]
-    assert by_method(texts) == {
-        "coarse+cgan": {"weights": "a.b=c"},
-        "gradient": {"start": "noise", "steps": 5},
-    }
 
 
 def test_a_comparison_is_saved_without_the_command(result: Comparison, tmp_path: Path) -> None:

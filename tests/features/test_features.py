@@ -411,8 +411,7 @@ def test_require_names_the_missing_and_who_needs_them() -> None:
     batch = FeatureBatch.collate([make().without("scales", "orientations")])
     expected = (
         "Expected features with scales and orientations, which 'poisson' needs; got some without. "
-        "Guess with features.assume(scales=..., orientations=...) or choose another method. On the "
-        "command line, for a store: --assume scales=... --assume orientations=...."
+        "Guess with features.assume(scales=..., orientations=...) or choose another method."
     )
     with pytest.raises(MissingFieldError) as caught:
         batch.require(("scales", "orientations", "scores"), needed_by="'poisson'")
@@ -458,7 +457,7 @@ def test_features_are_of_one_image_and_no_list() -> None:
 
 
 def test_tensors_without_values_are_refused() -> None:
-    with pytest.raises(InputError, match="on 'meta', without any"):
+    with pytest.raises(InputError, match="on 'meta', which have none"):
         make().to("meta")
 
 

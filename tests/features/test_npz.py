@@ -199,7 +199,7 @@ def test_file_that_is_no_archive(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     expected = (
         f"Expected an .npz file that invertdesc wrote, got {path}: it is no zip archive. "
-        "Make one with `invertdesc extract` or LocalFeatures.save."
+        "Make one with extract_folder or LocalFeatures.save."
     )
     with pytest.raises(FileError, match=f"^{re.escape(expected)}$"):
         LocalFeatures.load(path)
@@ -275,7 +275,7 @@ def test_pickles_inside_are_never_opened(tmp_path: Path) -> None:
             LocalFeatures.load(path)
     bare = tmp_path / "bare.npz"
     bare.write_bytes(pickle.dumps(Booby(trace)))
-    with pytest.raises(FileError, match="it is no zip archive"):
+    with pytest.raises(FileError, match="it is not a zip archive"):
         LocalFeatures.load(bare)
     assert not trace.exists()
     np.load(tmp_path / "keypoints.npz", allow_pickle=True)["keypoints"]
@@ -294,7 +294,7 @@ def test_other_versions_are_named(tmp_path: Path, version: Any) -> None:
     "told", [[], "x", 3, None, {"format": "other"}, {}, meta(format="invertdesc-unfolding")]
 )
 def test_meta_of_another_format(tmp_path: Path, told: Any) -> None:
-    with pytest.raises(FileError, match="its 'meta' is not ours"):
+    with pytest.raises(FileError, match="its 'meta' is not that of invertdesc"):
         LocalFeatures.load(forge(tmp_path / "a.npz", json.dumps(told)))
 
 
@@ -323,7 +323,7 @@ def test_meta_that_is_no_text(tmp_path: Path) -> None:
 )
 def test_meta_of_wrong_types_is_named(tmp_path: Path, key: str, value: Any) -> None:
     path = forge(tmp_path / "a.npz", meta(**{key: value}))
-    message = f"^Expected features that make sense in {re.escape(str(path))}, got: .*{key}"
+    message = f"^Expected valid features in {re.escape(str(path))}, got: .*{key}"
     with pytest.raises(InputError, match=re.compile(message, re.IGNORECASE)):
         LocalFeatures.load(path)
 
@@ -358,7 +358,7 @@ def test_arrays_that_make_no_sense_are_named(
     tmp_path: Path, name: str, array: np.ndarray, reason: str
 ) -> None:
     path = forge(tmp_path / "a.npz", stored=arrays(**{name: array}))
-    message = f"^Expected features that make sense in {re.escape(str(path))}, got: .*{reason}"
+    message = f"^Expected valid features in {re.escape(str(path))}, got: .*{reason}"
     with pytest.raises(InputError, match=message):
         LocalFeatures.load(path)
 
@@ -398,7 +398,7 @@ def test_array_that_claims_more_than_its_member_holds(tmp_path: Path) -> None:
         archive.writestr(
             "keypoints.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
         )
-    with pytest.raises(FileError, match=r"'keypoints\.npy' claims more values than are there"):
+    with pytest.raises(FileError, match=r"'keypoints\.npy' claims more values than it has"):
         LocalFeatures.load(path)
 
 

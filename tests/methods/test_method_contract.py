@@ -112,7 +112,7 @@ def test_any_image_size_and_no_keypoints(
     assert picture.isfinite().all()
 
 
-def test_what_is_missing_is_told(method: Method, features: list[LocalFeatures]) -> None:
+def test_what_is_missing_is_named(method: Method, features: list[LocalFeatures]) -> None:
     lacking = FeatureBatch.collate([replace(one, orientations=None) for one in features])
     if method.needs != Needs() and features[0].orientations is not None:
         with pytest.raises(MissingFieldError, match="orientations"):

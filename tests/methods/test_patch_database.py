@@ -275,7 +275,7 @@ def tensors(**changes: Tensor) -> dict[str, Tensor]:
 
 
 def test_none_and_others_are_refused(own: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="invertdesc index -m patch-database -d orb"):
+    with pytest.raises(InputError, match="Collect one with collect_database"):
         PatchDatabase("orb")
     with pytest.raises(InputError, match=r"collected with 'orb', got one collected with 'sift'"):
         PatchDatabase("orb", database=own)

@@ -192,6 +192,9 @@ def test_mat_of_huge_claims(tmp_path: Path) -> None:
             found, errors = read_all(path)
         assert not found
         assert errors
+    path.write_bytes(HEAD + element(15, bomb))
+    with pytest.raises(InputError, match="bytes once unpacked"):
+        open_store(path).load("a")
 
 
 def test_mat_of_version_73_with_a_link(tmp_path: Path, some: LocalFeatures) -> None:

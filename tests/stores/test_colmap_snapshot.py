@@ -92,7 +92,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_locked(statements: tuple[str, ...], path: Path, run: Run) -> None:
     with writer(path, *statements):
         before = contents(path.parent)
-        with pytest.raises(FileError, match=r"nobody is writing to .* locked. Try again when"):
+        with pytest.raises(FileError, match=r"without a writer, .* locked. Try again when"):
             open_store(path)
         status, _, error = run("inspect", path)
         assert (status, error.count("\n"), error[:7]) == (2, 1, "error: ")

@@ -164,7 +164,7 @@ def test_colmap_that_names_an_image_twice(tmp_path: Path, images: Images) -> Non
         "CREATE TABLE images AS SELECT * FROM other UNION ALL SELECT * FROM other;",
     )
     _, errors = read_all(path)
-    assert "in order" in str(errors[""])
+    assert "sorted" in str(errors[""])
 
 
 def test_colmap_whose_pages_lead_to_each_other_without_end(tmp_path: Path, images: Images) -> None:

@@ -74,7 +74,7 @@ def test_strange_vectors_are_told(tmp_path: Path, many: LocalFeatures) -> None:
     order = torch.randperm(128, generator=torch.Generator().manual_seed(0))
     strange = replace(many, descriptors=many.descriptors[:, order])
     with open_store(write_colmap(tmp_path, {"a": strange})) as store:
-        assert any("nor like an order known for it" in note for note in store.description.notes)
+        assert any("in any known order" in note for note in store.description.notes)
 
 
 def test_commands_say_what_they_mended(run: Run, transposed: Path) -> None:

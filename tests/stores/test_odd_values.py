@@ -28,7 +28,7 @@ def test_few_keypoints_outside_are_left_out_and_counted(
     with open_store(path) as store:
         features = store.load("a")
         (told,) = store.description.left_out
-    assert told.startswith("3 of 120 keypoints of the first 2 images lie outside of their")
+    assert told.startswith("3 of 120 keypoints of the first 2 images are outside their")
     assert torch.equal(features.descriptors, load(path, "b").descriptors[3:])
     assert features.scales is not None
     assert len(features) == len(features.scales) == 57
@@ -113,8 +113,7 @@ def test_surf_is_not_taken_for_kaze(
         assert store.load("a").descriptor == "kaze"
     status, _, err = run("reconstruct", path, "-o", "out", "-m", "poisson")
     assert status == 2
-    assert "64 numbers are KAZE's or SURF's" in err
-    assert "fit_program" in err
+    assert "64 numbers are KAZE's, SURF's" in err
 
 
 @pytest.mark.parametrize(("width", "name"), [(256, "superpoint"), (512, "d2-net")])

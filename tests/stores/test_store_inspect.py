@@ -32,7 +32,7 @@ def test_inspect_says_what_missing_orientations_cost(
     assert "missing        scales, orientations, scores" in out
     assert "Without scales and orientations, `poisson` and `unfold` cannot unfold" in out
     assert "which grows and turns with its keypoint" in out
-    assert "--assume scales=2 --assume orientations=0" in out
+    assert "assume scales=2 and orientations=0" in out
 
 
 def test_inspect_prints_json(run: Run, tmp_path: Path, images: Images) -> None:
@@ -55,7 +55,7 @@ def test_inspect_of_a_database_without_descriptors(
     _, out, _ = run("inspect", write_colmap(tmp_path, images, descriptors=False))
     assert "missing        descriptors" in out
     assert "Without descriptors there is nothing to reconstruct from" in out
-    assert "hloc keeps those" in out
+    assert "hloc stores these" in out
 
 
 def test_inspect_reads_as_many_as_it_is_told(run: Run, tmp_path: Path, some: LocalFeatures) -> None:

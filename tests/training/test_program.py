@@ -116,7 +116,7 @@ def test_commands_of_the_shell(run: Run, program: str, store: Path, tmp_path: Pa
     assert "m.safetensors, 40 long" in out
     status, _, err = run("reconstruct", store, "-o", "none", "-m", "poisson")
     assert status == 2
-    assert "fit --command" in err
+    assert "fit_program" in err
 
 
 def test_store_is_made_by_name_alone(fitted: Path, store: Path, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What an owner of descriptors can do before publishing them."""
+"""Defences: changes of features before they are published."""

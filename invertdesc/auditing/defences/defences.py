@@ -1,4 +1,4 @@
-"""Defences: what can be done to features before they are stored or sent, attacked afterwards."""
+"""Define the defences that an audit attacks: changes of features before they are stored."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ _KINDS = (
         "ldp-noise",
         "defence",
         "Local DP noise, epsilon {value}",
-        "Each descriptor alone is locally differentially private, epsilon {value}: divided by its "
-        "sum, it gets Laplace noise of scale 2/{value}; bits are turned over at random instead. N "
-        "descriptors of a picture have N x {value} together; positions are not protected.",
+        "Each descriptor is locally differentially private, epsilon {value}: it is divided by its "
+        "sum and gets Laplace noise of scale 2/{value}; bits are flipped at random instead. The N "
+        "descriptors of a picture together have N x {value}. Positions are not protected.",
         _privatise,
         default=100.0,
         low=1e-3,
@@ -83,7 +83,7 @@ _KINDS = (
     Kind(
         "lift",
         "defence",
-        "Hide among {value} others; guessed by mean",
+        "Lift to dimension {value}; guessed by mean",
         _HIDDEN + "The attacker takes the subspace's point nearest to the mean of typical ones.",
         _lift,
         default=4.0,
@@ -93,7 +93,7 @@ _KINDS = (
     Kind(
         "lift-nearest",
         "defence",
-        "Hide among {value} others; guessed by nearest",
+        "Lift to dimension {value}; guessed by nearest",
         _HIDDEN + "The attacker takes the subspace's point nearest to any of 2,000 descriptors "
         "known from other pictures than the defender's.",
         _lift_nearest,

@@ -1,4 +1,4 @@
-"""Descriptors hidden in affine subspaces, and two ways to guess them back."""
+"""Hide descriptors in affine subspaces (lifting), and guess them in two ways."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from invertdesc.features.bits import to_values
 from invertdesc.features.changes import floored, with_values
 from invertdesc.features.local import LocalFeatures
 
-AT_ONCE = 128  # subspaces that are compared with all vectors together, to bound the memory
+AT_ONCE = 128  # subspaces that are compared with all vectors at once, to limit the memory
 
 
 class Subspaces(NamedTuple):
-    """N affine subspaces of dimension p, all that is stored of N vectors.
+    """N affine subspaces of dimension p, which are stored in place of N vectors.
 
     Attributes:
-        origin: (N, D), a random point of each.
-        basis: (N, D, p), orthonormal.
+        origin: (N, D), a random point of each subspace.
+        basis: (N, D, p), an orthonormal basis of each subspace.
     """
 
     origin: Tensor
@@ -33,16 +33,15 @@ class Subspaces(NamedTuple):
 
 
 def lift(values: Tensor, others: Tensor, count: int, generator: torch.Generator) -> Subspaces:
-    """Hide each vector in the affine subspace through itself and `count` others, drawn at random.
+    """Hide each vector in the affine subspace through it and `count` random other vectors.
 
-    Which of the points the vector is, and that any point is one, the result does not tell: origin
-    and basis are drawn anew.
+    The result does not show which point is the vector, since origin and basis are random.
 
     Args:
-        values: (N, D).
+        values: (N, D), the vectors to hide.
         others: (K, D), a database of real vectors.
-        count: p, fewer than D.
-        generator: Of the draws.
+        count: Number p of other vectors, less than D.
+        generator: Random generator.
 
     Source: Dusmanu, Schoenberger, Sinha, Pollefeys, "Privacy-preserving image features via
     adversarial affine subspace embeddings", CVPR 2021, section 3, adversarial lifting.
@@ -62,11 +61,11 @@ def guess_by_mean(spaces: Subspaces, mean: Tensor) -> Tensor:
 
 
 def guess_by_nearest(spaces: Subspaces, typical: Tensor) -> Tensor:
-    """Guess the point of each subspace that is nearest to any of typical vectors (K, D)."""
+    """Guess the point of each subspace that is nearest to any of some typical vectors (K, D)."""
     guesses = [spaces.origin[:0]]
     for first in range(0, len(spaces.origin), AT_ONCE):
         part = Subspaces(*(field[first : first + AT_ONCE] for field in spaces))
-        # Squared distance to the subspace is that to the origin less what lies along the basis.
+        # The squared distance to the subspace is that to the origin minus the part along the basis.
         along = torch.einsum("ndp,kd->nkp", part.basis, typical)
         along = along - torch.einsum("ndp,nd->np", part.basis, part.origin)[:, None]
         away = torch.cdist(part.origin, typical).square() - along.square().sum(2)
@@ -77,12 +76,12 @@ def guess_by_nearest(spaces: Subspaces, typical: Tensor) -> Tensor:
 def lift_and_guess(
     features: LocalFeatures, count: float, around: Surroundings, *, nearest: bool
 ) -> LocalFeatures:
-    """Return features as an attacker guesses them from subspaces.
+    """Return features with the descriptors that an attacker guesses from subspaces.
 
     Args:
-        features: To be hidden.
-        count: p, the vectors that each is hidden among.
-        around: Brings the vectors to hide among, and others that the attacker knows.
+        features: Features to hide.
+        count: Number p of other vectors that each vector is hidden among.
+        around: Has the vectors to hide among, and other vectors that the attacker knows.
         nearest: Whether to guess by the nearest typical vector; else by their mean.
     """
     values = to_values(features.descriptors)

@@ -1,4 +1,4 @@
-"""Noise with a proof: local differential privacy of each single descriptor."""
+"""Add noise for local differential privacy of each single descriptor."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from invertdesc.features.local import LocalFeatures
 def privatise(features: LocalFeatures, epsilon: float, generator: torch.Generator) -> LocalFeatures:
     """Make each descriptor epsilon-locally differentially private by itself, then read it back.
 
-    Real vectors go through `laplace_mechanism`, packed bits through `randomised_response`. That
-    negative values become 0 where none was, happens after the mechanism and costs no privacy. N
-    descriptors of an image have N * epsilon together; positions, scales, orientations and how many
-    keypoints there are, are not protected at all.
+    Real vectors go through `laplace_mechanism`, packed bits through `randomised_response`. Negative
+    values are set to 0 if the descriptor has none; this is done after the mechanism and costs no
+    privacy. All N descriptors of an image together have N * epsilon. Positions, scales,
+    orientations and the number of keypoints are not protected.
 
     Source: Dwork, Roth, "The algorithmic foundations of differential privacy", 2014, definition
     3.3 and theorem 3.6, section 3.2; theorem 3.16 for the sum.
@@ -34,7 +34,8 @@ def privatise(features: LocalFeatures, epsilon: float, generator: torch.Generato
 def laplace_mechanism(values: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
     """Divide vectors (N, D) by their sums of absolute values; add Laplace noise of scale 2/epsilon.
 
-    Two vectors of sum 1 are at most 2 apart in that norm, so each result is epsilon-private.
+    The distance of two vectors of sum 1 is at most 2 in that norm, so each result is
+    epsilon-private.
     """
     unit = values / values.abs().sum(1, keepdim=True).clamp(min=1e-12)
     # A Laplace variable is the difference of two exponential ones.
@@ -43,9 +44,9 @@ def laplace_mechanism(values: Tensor, epsilon: float, generator: torch.Generator
 
 
 def randomised_response(values: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
-    """Turn each of D values -1 or +1 over with a probability of 1 / (1 + exp(epsilon / D)).
+    """Flip each of D values -1 or +1 with probability 1 / (1 + exp(epsilon / D)).
 
-    Each is epsilon / D-private, so that a vector of D is epsilon-private.
+    Each value is epsilon / D-private, so a vector of D values is epsilon-private.
     """
     chance = 1 / (1 + math.exp(min(epsilon / max(values.shape[1], 1), 700.0)))
     turned = torch.rand(values.shape, generator=generator) < chance

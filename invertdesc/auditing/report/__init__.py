@@ -1,1 +1,1 @@
-"""An audit as a page and as numbers."""
+"""Write an audit as an HTML page and as JSON."""

@@ -1,4 +1,4 @@
-"""Leakage curves as SVG inside the page: where on the picture everything lies."""
+"""Lay out leakage curves as SVG for the page."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 420, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 398, 14, 214  # of the plot
-APART = 26  # units between the labels of the x axis, so that they do not touch
+APART = 26  # least distance of labels on the x axis, in units
 
 
 class Spot(NamedTuple):
-    """A point of a line, and its value in words."""
+    """A point of a line, with its value as text."""
 
     x: float
     y: float
@@ -28,7 +28,7 @@ class Spot(NamedTuple):
 
 
 class PlotLine(NamedTuple):
-    """A line, which of the two marks it has, and its points from left to right."""
+    """A line: its mark, one of two, and its points from left to right."""
 
     title: str
     mark: int
@@ -37,22 +37,22 @@ class PlotLine(NamedTuple):
 
 @dataclass(frozen=True)
 class Plot:
-    """What the template draws, in units of the picture; y grows downwards.
+    """The parts of a chart, in units of the SVG picture; y grows downwards.
 
     Attributes:
-        title: What is varied.
-        axis: What stands along the x axis.
-        measure: What stands along the y axis.
-        ticks: y and value of the lines of the grid.
+        title: Title of the chart.
+        axis: Label of the x axis.
+        measure: Label of the y axis.
+        ticks: y and value of the grid lines.
         labels: x and value of the labels of the x axis.
-        lines: One a series.
+        lines: One line per series.
         levels: y and name of the dashed lines.
         width: Width of the picture.
         height: Height of the picture.
-        left: Least x of the plot.
-        right: Greatest x of the plot.
-        bottom: Greatest y of the plot.
-        middle: (x, y) of the middles of the axes.
+        left: Smallest x of the plot.
+        right: Largest x of the plot.
+        bottom: Largest y of the plot.
+        middle: x of the middle of the x axis, y of the middle of the y axis.
     """
 
     title: str
@@ -71,11 +71,11 @@ class Plot:
 
 
 def draw(curve: Curve, measure: str) -> Markup:
-    """Return a <figure> of one chart with axes, units, floor, and every point's value as a tip.
+    """Return a <figure> with axes, units, floor, and a tooltip with the value of each point.
 
     Args:
         curve: At least one series.
-        measure: What stands along the y axis.
+        measure: Label of the y axis.
     """
     macros = environment().get_template("parts.html.j2").module
     drawn: Markup = macros.chart(lay_out(curve, measure))  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ def draw(curve: Curve, measure: str) -> Markup:
 
 
 def lay_out(curve: Curve, measure: str) -> Plot:
-    """Return where a chart's lines, points and labels lie; see `draw`."""
+    """Return the positions of a chart's lines, points and labels; see `draw`."""
     places = sorted({x for series in curve.series for x, _ in series.points})
     values = [y for series in curve.series for _, y in series.points]
     values += [y for y in (curve.best, curve.floor) if y is not None]
@@ -115,7 +115,7 @@ def lay_out(curve: Curve, measure: str) -> Plot:
 
 
 def _across(places: Sequence[float], logarithmic: bool) -> Callable[[float], float]:
-    """Return where on the picture a place on the x axis lies."""
+    """Return the x in the picture of a value on the x axis."""
 
     def shape(x: float) -> float:
         return math.log10(x) if logarithmic else x
@@ -126,7 +126,7 @@ def _across(places: Sequence[float], logarithmic: bool) -> Callable[[float], flo
 
 
 def _labels(places: Sequence[float], across: Callable[[float], float]) -> list[tuple[float, float]]:
-    """Return x and value of the labels; the largest is always named."""
+    """Return x and value of the labels; the largest value always has one."""
     found: list[tuple[float, float]] = []
     for place in reversed(places):
         if not found or found[-1][0] - across(place) >= APART:

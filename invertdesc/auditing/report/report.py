@@ -1,4 +1,4 @@
-"""One HTML file that needs nothing else, and a JSON file of the same numbers."""
+"""Write a report as one self-contained HTML file, and its numbers as JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def save_report(
     source: str = "images",
     command: str | None = None,
 ) -> Path:
-    """Write an audit and return where its numbers are; see `Audit.save`."""
+    """Write an audit and return the path of the JSON file; see `Audit.save`."""
     target = check_target(path)
     page = render(audit, source=source, command=command)
     numbers = {"source": source, "command": command} | audit.as_json()
@@ -39,10 +39,10 @@ def save_report(
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:
-    """Return where a report goes, before hours of work are spent on it.
+    """Check the path of a report before the long computation, and return it.
 
     Raises:
-        InputError: Not a name that ends in .html or .htm.
+        InputError: The name does not end in .html or .htm.
     """
     target = Path(path)
     if target.suffix.lower() not in (".html", ".htm"):

@@ -1,4 +1,4 @@
-"""The templates of a report, and the filters in them: safe text, numbers, pictures in the page."""
+"""Load the templates of a report, with filters for safe text, numbers and pictures."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from invertdesc._text import printable
 from invertdesc.auditing.report import wording
 from invertdesc.image import to_uint8
 
-QUALITY = 85  # of JPEG
+QUALITY = 85  # JPEG quality
 
 
 class Jpeg(NamedTuple):
-    """A picture as a page holds it: its size in pixels, and its bytes in base 64."""
+    """A picture in a page: its size in pixels, and its bytes in base 64."""
 
     width: int
     height: int
@@ -31,7 +31,7 @@ class Jpeg(NamedTuple):
 
 @cache
 def environment() -> Environment:
-    """Return what renders the templates: every value is escaped, an unknown name is an error."""
+    """Return the template environment: values are escaped, unknown names are errors."""
     made = Environment(
         loader=FunctionLoader(read),
         autoescape=True,
@@ -51,7 +51,7 @@ def read(name: str) -> str:
 
 
 def text(value: object) -> Markup:
-    r"""Return a value as HTML text: markup escaped, what cannot be printed shown as a code.
+    r"""Return a value as HTML text: markup is escaped, unprintable characters become codes.
 
     >>> text("<b>\u202e")
     Markup('&lt;b&gt;\\u202e')
@@ -60,7 +60,7 @@ def text(value: object) -> Markup:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number as it stands in tables, in report and tests alike.
+    """Return a number in the format of the report's tables.
 
     >>> number(0.12345), number(None)
     ('0.123', '-')
@@ -69,7 +69,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as CSS takes it, from 0% to 100%.
+    """Return a share as a CSS percentage, from 0% to 100%.
 
     >>> percent(0.5), percent(-1)
     ('50.0%', '0.0%')
@@ -78,11 +78,11 @@ def percent(share: float) -> str:
 
 
 def jpeg(image: Tensor, side: int) -> Jpeg:
-    """Return a picture for the page, made smaller where it is larger than `side`.
+    """Return a picture for the page, shrunk if it is larger than `side`.
 
     Args:
         image: (3, H, W) RGB in [0, 1].
-        side: Pixels of the longer side at most.
+        side: Maximum length of the longer side in pixels.
     """
     shown = Image.fromarray(to_uint8(image))
     shown.thumbnail((side, side), Image.Resampling.LANCZOS)

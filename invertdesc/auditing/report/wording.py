@@ -1,4 +1,4 @@
-"""What the numbers of an audit come to, in plain words."""
+"""Describe the numbers of an audit in plain words."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 Level: TypeAlias = Literal["high", "partial", "low"]
 
-# Likeness is NCC itself. Agreement counts from its floor to 1. Chosen by looking at reconstructions
-# of scikit-image's pictures: from the first on, one tells what is to be seen; below the second,
-# hardly an outline is left.
+# Thresholds of likeness, which is NCC, and of agreement, rescaled from its floor to 1. They were
+# chosen by looking at reconstructions of scikit-image's pictures: above the first, one can see what
+# the picture shows; below the second, hardly an outline is visible.
 BOUNDS = {"ncc": (0.6, 0.3), "consistency": (0.5, 0.2)}
 NAMES = {"ncc": "likeness", "consistency": "agreement"}
 CHIPS: dict[Level, str] = {"high": "recognisable", "partial": "in part", "low": "little seen"}
@@ -36,19 +36,19 @@ COLUMNS = (
     Column("ncc", "NCC", "Normalised cross-correlation with the original, gray; 1 is the same"),
     Column("gradient", "gradients", "Correlation of the gradients; 1 is the same"),
     Column("ssim", "SSIM", "Structural similarity, gray, window 11 x 11; 1 is the same"),
-    Column("psnr", "PSNR (dB)", "Peak signal to noise ratio, colour; more is nearer", 1),
+    Column("psnr", "PSNR (dB)", "Peak signal to noise ratio, colour; larger is closer", 1),
     Column("vgg", "VGG16", "Distance in the features of VGG16; 0 is the same"),
     Column("lpips", "LPIPS", "LPIPS with the original; 0 is the same"),
     Column("identity", "identity", "Distance of faces by the given model; 0 is the same"),
     Column("faces", "faces found", "Share of the original's faces that a detector finds again", 2),
     Column("faces_seen", "faces seen", "Faces that a detector sees in a picture, on average", 2),
-    Column("consistency", "agreement", "Of the picture's own descriptors with the stored ones"),
-    Column("consistency_floor", "its floor", "The same with the stored ones shuffled"),
+    Column("consistency", "agreement", "Agreement of the picture's vectors with the stored ones"),
+    Column("consistency_floor", "its floor", "The same with the stored descriptors shuffled"),
 )
 
 
 def level_of(audit: Audit, row: Row) -> Level | None:
-    """Return how much leaks in a scenario; None where it was not measured."""
+    """Return the level of leakage in a scenario; None if it was not measured."""
     score, floor = audit.score(row), row.scores.consistency_floor
     if score is None:
         return None
@@ -59,7 +59,7 @@ def level_of(audit: Audit, row: Row) -> Level | None:
 
 
 def columns(audit: Audit) -> list[Column]:
-    """Return the columns that hold a number at all."""
+    """Return the columns with at least one number."""
     return [
         column
         for column in COLUMNS
@@ -68,7 +68,7 @@ def columns(audit: Audit) -> list[Column]:
 
 
 def caption(one: Portrait) -> str:
-    """Return what there is to say of one image, in a line."""
+    """Return one line of text about an image."""
     height, width = one.image_size
     found = [f"{one.keypoints:,} keypoints", f"{width} x {height} pixels"]
     for name, label in NAMES.items():
@@ -79,13 +79,13 @@ def caption(one: Portrait) -> str:
 
 
 def verdict(audit: Audit) -> str:
-    """Return one sentence."""
+    """Return the verdict, one sentence."""
     level = level_of(audit, audit.row("everything"))
     return "Nothing could be measured." if level is None else VERDICTS[level]
 
 
 def outcome(audit: Audit) -> str:
-    """Say what everything gives, beside the floor, and what the best defence made of it."""
+    """Describe the score with everything stored, its floor, and the score of the best defence."""
     name = NAMES[audit.headline]
     best, floor = (audit.score(audit.row(which)) for which in ("everything", "shuffled"))
     if best is None:
@@ -101,7 +101,7 @@ def outcome(audit: Audit) -> str:
 
 
 def _defences(audit: Audit) -> list[tuple[float, Row]]:
-    """Return the score of each defence under the attack that sees most."""
+    """Return the score of each defence under its strongest attack."""
     worst: dict[tuple[str, object], tuple[float, Row]] = {}
     for row in audit.rows:
         score = audit.score(row)
@@ -112,7 +112,7 @@ def _defences(audit: Audit) -> list[tuple[float, Row]]:
 
 
 def measured(audit: Audit) -> list[str]:
-    """Say what was measured, a sentence each."""
+    """Return sentences about what was measured."""
     count = len(audit.portraits)
     known = sum(one.original is not None for one in audit.portraits)
     scores = audit.row("everything").scores
@@ -122,8 +122,8 @@ def measured(audit: Audit) -> list[str]:
     ]
     if known:
         found.append(
-            f"Likeness to the original (NCC, gradients, SSIM, PSNR), which was at hand for {known} "
-            f"of {count}. Descriptors tell neither brightness nor contrast: read NCC first."
+            f"Likeness to the original (NCC, gradients, SSIM, PSNR), which was given for {known} "
+            f"of {count}. Descriptors contain neither brightness nor contrast: read NCC first."
         )
     if scores.consistency is not None:
         found.append(
@@ -141,21 +141,21 @@ def measured(audit: Audit) -> list[str]:
 
 
 def unmeasured(audit: Audit) -> list[str]:
-    """Say what was not measured, a sentence each."""
+    """Return sentences about what was not measured."""
     scores = audit.row("everything").scores
     found = [
-        f"Other attacks. One method was tried; a network trained on pictures of just this kind may "
-        f"see more. Low numbers mean that {audit.method} failed, not that nobody can succeed.",
-        "What an attacker could guess of what is missing: orientations from neighbouring "
+        f"Other attacks. Only one method was tried; a network trained on pictures of this kind may "
+        f"see more. Low numbers mean that {audit.method} failed, not that every attack fails.",
+        "Guesses of an attacker about missing data: orientations from neighbouring "
         "keypoints, a secret order from statistics, descriptors in subspaces from overlapping "
-        "ones, positions from descriptors. Here they are assumed, or left as they are. Bare x "
+        "ones, positions from descriptors. Here they are assumed, or not changed. Bare x "
         "and y, without orientations, were not attacked.",
         "How well matching or localisation still works under a defence. Measure that with your own "
         "pipeline before choosing one.",
         "Other images than these. Texts, plates and faces may leak more or less than the mean.",
     ]
     if all(one.original is None for one in audit.portraits):
-        found.append("Likeness to originals: none were at hand. Agreement stands in for it.")
+        found.append("Likeness to originals: there were none. Agreement is used instead.")
     if scores.consistency is None:
         found.append(
             f"Agreement: {audit.descriptor} could not be computed at the stored keypoints."

@@ -1,1 +1,1 @@
-"""Networks, each a plain `nn.Module` with a frozen config beside it."""
+"""Networks, each a plain `nn.Module` with a frozen config."""

@@ -19,10 +19,10 @@ class CoarseConfig:
     """Size of a `Coarse`.
 
     Attributes:
-        inputs: Channels of the maps.
+        inputs: Number of channels of the maps.
         cells: Cell sizes, each a power of 2 below 64; one subnetwork for each.
-        width: Channels before the last convolution; each level below has twice as many, up to
-            8 x width. 64 is the paper's as far as it can be known.
+        width: Number of channels before the last convolution; each lower level has twice as many,
+            up to 8 x width. The paper probably has 64.
     """
 
     inputs: int = 128
@@ -36,7 +36,7 @@ class CoarseConfig:
 
 
 class Coarse(nn.Module):
-    """Turn a map (B, inputs, h, w) for each cell size into a picture (B, 3, H, W) in [0, 1].
+    """Network from a map (B, inputs, h, w) for each cell size to a picture (B, 3, H, W) in [0, 1].
 
     For d = 4 a subnetwork is 4 convolutions of stride 2 and 6 of stride 1, each after upsampling;
     for d = 2 it is 5 and 6; their pictures are averaged. Batch normalisation and LeakyReLU 0.2
@@ -46,8 +46,8 @@ class Coarse(nn.Module):
     >>> network(torch.zeros(1, 5, 16, 20), torch.zeros(1, 5, 32, 40)).shape
     torch.Size([1, 3, 64, 128])
 
-    Source: Wu, Zhou, Li 2019, section III-B. Its figure with the numbers of channels is lost; these
-    are ours.
+    Source: Wu et al. 2019, section III-B. The figure with its numbers of channels is not available;
+    these were chosen here.
     """
 
     def __init__(self, config: CoarseConfig) -> None:
@@ -59,7 +59,7 @@ class Coarse(nn.Module):
         )
 
     def forward(self, *maps: Tensor) -> Tensor:
-        """Run; maps come in the order of `config.cells`."""
+        """Return the picture; maps have the order of `config.cells`."""
         sizes = {pad_cells(x, cell).shape[-1] * cell for x, cell in self._paired(maps)}
         if len(sizes) > 1:
             raise InputError(f"Expected maps of one picture, got widths of {sorted(sizes)} pixels.")
@@ -82,7 +82,7 @@ def pad_cells(x: Tensor, cell: int) -> Tensor:
 
 
 def contraction(inputs: int, cell: int, width: int, norm: bool = True) -> list[nn.Module]:
-    """Return convolutions of stride 2 down to 64 x 64 pixels a cell, 8 x width channels."""
+    """Return convolutions of stride 2 down to cells of 64 x 64 pixels, with 8 x width channels."""
     layers: list[nn.Module] = []
     for level in range(cell.bit_length(), DEEPEST + 1):
         outputs = channels(level, width)

@@ -9,11 +9,11 @@ from torch import Tensor, distributed, nn
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d` whose statistics, in training, are those of the whole batch.
+    """`nn.BatchNorm2d` whose training statistics are those of the whole batch.
 
-    Where several processes train together each sees a part of the batch; their sums are added, so
-    that any number of processes gives the gradients that one would. `nn.SyncBatchNorm` does the
-    same, but only on CUDA.
+    If several processes train together, each sees a part of the batch. Their sums are added, so any
+    number of processes gives the same gradients as one. `nn.SyncBatchNorm` does the same, but only
+    on CUDA.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def _shared() -> bool:
 
 
 class _Sum(torch.autograd.Function):
-    """Add a tensor over all processes; its gradient is added over them likewise."""
+    """Add a tensor over all processes; its gradient is also added over all processes."""
 
     @staticmethod
     def forward(ctx: Any, here: Tensor) -> Tensor:

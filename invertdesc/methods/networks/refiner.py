@@ -1,4 +1,4 @@
-"""The refining network G of the conditional GAN, and a network with G behind it."""
+"""The refining network G of the conditional GAN, and a network followed by G."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class RefinerConfig:
     """Size of a `Refiner`.
 
     Attributes:
-        width: Channels at full resolution; 4 times as many in the residual blocks.
-        blocks: Residual blocks.
-        dropout: Share of their channels' values that training zeroes.
+        width: Number of channels at full resolution; residual blocks have 4 times as many.
+        blocks: Number of residual blocks.
+        dropout: Share of values of residual blocks that training sets to 0.
     """
 
     width: int = 64
@@ -28,7 +28,7 @@ class RefinerConfig:
 
 
 class Refiner(nn.Module):
-    """Turn a picture (B, 3, H, W) in [0, 1] into a sharper one, of the same size and range.
+    """Network from a picture (B, 3, H, W) in [0, 1] to a sharper one of the same size and range.
 
     Two blocks of stride 2, residual blocks with dropout, two blocks that double, and a skip from
     the input to the output. It starts as the identity: the last convolution is 0.
@@ -37,7 +37,7 @@ class Refiner(nn.Module):
     >>> torch.equal(Refiner(RefinerConfig(width=4, blocks=1))(picture), picture)
     True
 
-    Source: Wu, Zhou, Li 2019, section III-C; Kupyn et al., "DeblurGAN", 2018, section 4 for the
+    Source: Wu et al. 2019, section III-C; Kupyn et al., "DeblurGAN", 2018, section 4 for the
     numbers of channels and the skip.
     """
 
@@ -63,7 +63,7 @@ class Refiner(nn.Module):
         )
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Run; see the class."""
+        """Return the result of the network; see the class."""
         height, width = picture.shape[-2:]
         below, right = max(8 - height, -height % 4), max(8 - width, -width % 4)
         below += -(height + below) % 4
@@ -99,8 +99,8 @@ class RefinedConfig:
     """Size of a `Refined`.
 
     Attributes:
-        base: Of the network in front, such as a `CoarseConfig`.
-        refiner: Of the refiner behind it.
+        base: Size of the network in front, such as a `CoarseConfig`.
+        refiner: Size of the refiner after it.
     """
 
     base: Any
@@ -108,10 +108,10 @@ class RefinedConfig:
 
 
 class Refined(nn.Module):
-    """A network and a `Refiner` behind it, trained end to end.
+    """A network followed by a `Refiner`, trained end to end.
 
-    Returns two pictures: the refined one, and the one in front that it was made from, which the
-    discriminator sees as well.
+    It returns two pictures: the refined one, and the one before refinement, which the discriminator
+    also sees.
     """
 
     def __init__(self, base: nn.Module, refiner: RefinerConfig) -> None:
@@ -127,5 +127,5 @@ class Refined(nn.Module):
 
 
 def picture_of(output: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-    """Return the final picture of any network, refined or not."""
+    """Return the final picture of any network, with or without a refiner."""
     return output if torch.is_tensor(output) else output[0]

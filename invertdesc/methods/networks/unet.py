@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 from invertdesc.methods.networks.norm import BatchNorm
 
-# Samples of the field that are worked on at once, where no gradient is asked for, and along a side
-# of the tiles of larger ones. The network that ships takes about 1.2 kB of memory a sample.
+# Maximum number of samples of the field that are processed at once without gradients, and samples
+# per side of the tiles of larger fields. The network of the package takes about 1.2 kB of memory
+# per sample.
 AT_ONCE = 3 * 2**18
 TILE = 384
 
@@ -21,10 +22,11 @@ class UNetConfig:
     """Size of a `UNet`.
 
     Attributes:
-        inputs: Channels of the field.
-        width: Channels at full resolution; each level below has twice as many, up to 8 x width.
-        depth: Levels below, each of half the resolution.
-        upscale: Pixels of the picture to a sample of the field: 1, 2 or 4.
+        inputs: Number of channels of the field.
+        width: Number of channels at full resolution; each lower level has twice as many, up to 8 x
+            width.
+        depth: Number of lower levels, each of half the resolution.
+        upscale: Pixels of the picture per sample of the field: 1, 2 or 4.
     """
 
     inputs: int = 4
@@ -34,9 +36,10 @@ class UNetConfig:
 
 
 class UNet(nn.Module):
-    """Turn a field (B, inputs, h, w) into a picture (B, 3, upscale * h, upscale * w) in [0, 1].
+    """Network from a field (B, inputs, h, w) to a picture (B, 3, upscale * h, upscale * w).
 
-    Fully convolutional; any size is padded and cropped inside.
+    The picture is in [0, 1]. The network is fully convolutional; any size is padded and cropped
+    inside.
 
     >>> UNet(UNetConfig(width=4, depth=2))(torch.zeros(1, 4, 9, 13)).shape
     torch.Size([1, 3, 18, 26])
@@ -64,7 +67,7 @@ class UNet(nn.Module):
         self.head = nn.Sequential(*head, nn.Conv2d(width, 3, 3, padding=1))
 
     def forward(self, field: Tensor) -> Tensor:
-        """Run; see the class."""
+        """Return the picture; see the class."""
         height, width = field.shape[-2:]
         if torch.is_grad_enabled() or self.training or height * width <= AT_ONCE:
             return self._run(field)
@@ -72,12 +75,12 @@ class UNet(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Samples of the field, at most, from one to what it changes; a multiple of 2^depth."""
-        blocks = sum(3 * 2**level for level in range(self.config.depth))  # those down, or those up
+        """Largest distance in samples at which the field has effect; a multiple of 2^depth."""
+        blocks = sum(3 * 2**level for level in range(self.config.depth))  # down, or up
         return _up_to(2 * blocks + 3, self.config.depth)
 
     def _run_in_tiles(self, field: Tensor) -> Tensor:
-        """Run on overlapping tiles, so that memory grows with the picture alone."""
+        """Run on overlapping tiles, so that memory is proportional to the picture."""
         (count, _, height, width), scale = field.shape, self.config.upscale
         picture = field.new_empty(count, 3, height * scale, width * scale)
         for top, y in self._starts(height):
@@ -91,10 +94,10 @@ class UNet(nn.Module):
         return picture
 
     def _starts(self, length: int) -> Iterator[tuple[int, int]]:
-        """Yield where tiles start, and where what they are made from does.
+        """Yield the starts of tiles, and of their inputs.
 
-        The latter is where a pixel of the deepest level starts, so that it sees the same as in one
-        run. All are of one size, so that memory is used again.
+        An input starts at a pixel of the deepest level, so the result is the same as in one run.
+        All inputs have the same size, so memory is used again.
         """
         last = max(0, _up_to(length - TILE - 2 * self.reach, self.config.depth))
         for start in range(0, length, TILE):
@@ -104,7 +107,7 @@ class UNet(nn.Module):
         height, width = field.shape[-2:]
         whole = 2**self.config.depth
         below, right = -height % whole, -width % whole
-        # Replication, because reflection cannot pad a field smaller than what is missing.
+        # Replication, because reflection cannot pad by more than the size of the field.
         x = self.stem(F.pad(field, (0, right, 0, below), mode="replicate"))
         skips = [x]
         for down in self.down:

@@ -15,11 +15,12 @@ class UpconvConfig:
     """Size of an `Upconv`.
 
     Attributes:
-        inputs: Channels of the map: the descriptor's and five of geometry.
+        inputs: Number of channels of the map: those of the descriptor and five of geometry.
         cell: Cell size.
-        width: Channels at full resolution; each level below has twice as many, up to 8 x width.
-        norm: Whether batch normalisation follows the convolutions. The source has none; with it a
-            short training comes further.
+        width: Number of channels at full resolution; each lower level has twice as many, up to 8 x
+            width.
+        norm: Whether batch normalisation follows the convolutions. The source has none; it improves
+            the result of a short training.
     """
 
     inputs: int = 133
@@ -29,7 +30,7 @@ class UpconvConfig:
 
 
 class Upconv(nn.Module):
-    """Turn a map (B, inputs, h, w) into a picture (B, 3, H, W) in [0, 1].
+    """Network from a map (B, inputs, h, w) to a picture (B, 3, H, W) in [0, 1].
 
     Convolutions of stride 2 contract the map until it is 64 times smaller than the picture; then
     each level doubles it (values to the upper left of 2 x 2, zeros elsewhere, and a 5 x 5
@@ -56,7 +57,7 @@ class Upconv(nn.Module):
         self.layers = nn.Sequential(*layers, _double(inputs, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Run; see the class."""
+        """Return the picture; see the class."""
         picture: Tensor = self.layers(pad_cells(x, self.config.cell))
         return picture.float().sigmoid()
 

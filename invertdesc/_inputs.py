@@ -1,4 +1,4 @@
-"""What the verbs take: images, features, files of either, stores, and several of those."""
+"""Read the sources of the public functions: images, features, files, stores, or several."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
     Picture: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
     Source: TypeAlias = Picture | LocalFeatures
-    # Not Iterable, which an array is too: to a type checker it would be one image and several.
+    # Not Iterable: an array is iterable too, and would be one image and several to a type checker.
     Sources: TypeAlias = Store | Sequence[Source] | Iterator[Source]
 
 _SINGLE = (str, bytes, os.PathLike, Tensor, LocalFeatures, Mapping)
 
 
 def several(source: object) -> Iterable[Any] | None:
-    """Return what to go through one by one, or None where a source is a single one.
+    """Return the sources to process one by one, or None if there is only a single one.
 
     Raises:
-        FileError: A path to a store that cannot be opened.
-        InvertDescError: A store that cannot be gone through.
+        FileError: The store at a path cannot be opened.
+        InvertDescError: The names of a store cannot be read.
     """
     from invertdesc.stores.base import Store
     from invertdesc.stores.open import open_store
@@ -51,11 +51,11 @@ def several(source: object) -> Iterable[Any] | None:
 
 
 def read_one(source: object) -> LocalFeatures | Tensor:
-    """Return features as they are or as their file has them, and all else as an image (3, H, W).
+    """Return features, also from their file, unchanged, and anything else as an image (3, H, W).
 
     Raises:
-        FileError: A file is missing, or neither an image nor our features.
-        InputError: No image.
+        FileError: A file is missing, or is neither an image nor a file of features.
+        InputError: The source is not an image.
     """
     if isinstance(source, LocalFeatures):
         return source
@@ -72,9 +72,9 @@ def read_one(source: object) -> LocalFeatures | Tensor:
 
 
 def _leads_to_store(source: str | os.PathLike[str]) -> bool:
-    """Say whether a path leads to features of several images.
+    """Return whether a path has features of several images.
 
-    An .npz file holds those of one, and a file named as an image is taken for one.
+    An .npz file has those of one image, and a file with the suffix of an image is read as an image.
     """
     from invertdesc.stores.open import is_store
 
@@ -95,7 +95,7 @@ def _features_of(store: Store, *, close: bool = False) -> Iterator[LocalFeatures
 def _advice(path: str) -> str | None:
     if _leads_to_store(path):
         return f"It is a store of several images: pass it alone, or use open_store({path!r})."
-    if os.path.isdir(path):  # noqa: PTH112  # which raises nothing
+    if os.path.isdir(path):  # noqa: PTH112  # it never raises
         return f"It is a folder: pass a list of images, sorted(Path({path!r}).glob('*.png'))."
     if glob.has_magic(path):
         return f"It is a pattern: pass a list of images, sorted(glob.glob({path!r}))."

@@ -8,8 +8,7 @@ import torch
 from skimage import data
 
 from invertdesc import LocalFeatures, create_descriptor
-from invertdesc.auditing.mosaic import MOST, PATCH, cut_out, lay_out, show, true_patches
-from invertdesc.auditing.subjects import Subject, shrink_subject, with_original
+from invertdesc.auditing.subjects import Subject
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import FileError, InputError
 from invertdesc.evaluation.consistency import agreement
@@ -17,7 +16,6 @@ from invertdesc.evaluation.faces import count_found, find_faces
 from invertdesc.evaluation.identity import Identity, load_identity
 from invertdesc.evaluation.scores import Ruler, Scores, mean_of
 from invertdesc.image import to_image
-from invertdesc.unfolding.frame import Frame
 
 
 def measure(ruler: Ruler, subject: Subject, picture: torch.Tensor) -> Scores:
@@ -176,68 +174,3 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"no archive")
         with pytest.raises(FileError, match="TorchScript"):
             load_identity(tmp_path / name)
-
-
-def test_patches_are_cut_as_the_frame_lies() -> None:
-    y, x = torch.meshgrid(torch.arange(60.0), torch.arange(80.0), indexing="ij")
-    turned = torch.tensor([0.0, torch.pi / 2])
-    features = LocalFeatures(
-        keypoints=torch.tensor([[40.0, 30.0], [40.0, 30.0]]),
-        descriptors=torch.zeros(2, 128),
-        image_size=(60, 80),
-        descriptor="sift",
-        scales=torch.tensor([2.0, 1.0]),  # squares of 24 and 12 pixels
-        orientations=turned,
-    )
-    upright, right = true_patches(x + 0 * y, features, Frame(support=12.0))
-    assert upright.shape == (PATCH, PATCH)
-    middles = torch.arange(PATCH) - (PATCH - 1) / 2
-    torch.testing.assert_close(upright, (40 + middles).expand(PATCH, -1), atol=1e-3, rtol=0)
-    # A quarter turn, clockwise: the frame's down is the picture's left.
-    wanted = (40 - middles / 2)[:, None].expand(-1, PATCH)
-    torch.testing.assert_close(right, wanted, atol=1e-3, rtol=0)
-
-
-def test_a_mosaic_is_cut_apart_where_it_was_laid_out(
-    stored: LocalFeatures, sift: Descriptor
-) -> None:
-    laid = lay_out(stored, sift)
-    assert len(laid) == min(len(stored), MOST)
-    picture = torch.zeros(laid.image_size)
-    x, y = laid.keypoints.round().long().unbind(1)
-    picture[y, x] = torch.arange(1.0, len(laid) + 1)
-    patches = cut_out(picture, sift.frame, len(laid))
-    assert patches.flatten(1).sum(1).tolist() == list(range(1, len(laid) + 1))
-    shown = show(patches)
-    assert shown.shape[0] == 3
-    assert 0 <= float(shown.min()) <= float(shown.max()) <= 1
-
-
-def test_shrinking_moves_keypoints_with_the_picture(sift: Descriptor) -> None:
-    features = LocalFeatures(
-        keypoints=torch.tensor([[-0.5, -0.5], [199.5, 99.5], [99.5, 49.5]]),
-        descriptors=torch.zeros(3, 128),
-        image_size=(100, 200),
-        descriptor="sift",
-        scales=torch.full((3,), 4.0),
-        orientations=torch.zeros(3),
-    )
-    small = shrink_subject(Subject("a", features, torch.rand(3, 100, 200)), 50, sift)
-    assert small.features.image_size == (25, 50)
-    assert small.image is not None
-    assert small.image.shape == (3, 25, 50)
-    assert small.features.keypoints.tolist() == [[-0.5, -0.5], [49.5, 24.5], [24.5, 12.0]]
-    assert small.features.scales is not None
-    assert small.features.scales.tolist() == [1.0, 1.0, 1.0]
-    assert shrink_subject(small, 50, sift) is small
-    fixed = create_descriptor("brief")
-    assert shrink_subject(Subject("a", features), 50, fixed).features is features
-
-
-def test_originals_have_to_fit(stored: LocalFeatures) -> None:
-    height, width = stored.image_size
-    joined = with_original("a", stored, torch.rand(3, height + 3, width + 5))
-    assert joined.features.image_size == (height + 3, width + 5)
-    for size in ((height - 1, width), (2 * height, 2 * width)):
-        with pytest.raises(InputError, match="Expected an original"):
-            with_original("a", stored, torch.rand(3, *size))

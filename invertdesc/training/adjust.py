@@ -1,0 +1,51 @@
+"""A method's usual recipe, with changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from invertdesc._options import check_options
+from invertdesc.methods.network import preset
+from invertdesc.methods.recipe import LossWeights, PatchGANConfig, TrainConfig
+
+
+def adjusted_recipe(
+    method: str,
+    *,
+    losses: str | None = None,
+    width: int | None = None,
+    refiner_width: int | None = None,
+    discriminator_width: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> TrainConfig:
+    """Return a method's usual recipe, with changes; None leaves what the method has.
+
+    Args:
+        method: Registry name of a method with a network.
+        losses: Losses and their weights as text, such as `"l1=1,ssim=0.2"`.
+        width: Channels of the network's first level, of a method without a refiner.
+        refiner_width: Channels of the refiner's first level, of a method with one.
+        discriminator_width: Channels of the discriminator's first level.
+        changes: Values of other fields of `TrainConfig`, by name.
+
+    Raises:
+        InputError: A method without a network, no such loss or field, or a value out of range.
+
+    >>> adjusted_recipe("coarse", width=8, changes={"steps": 100, "rate": None}).rate
+    0.0001
+    """
+    config = preset(method)
+    network = config.network
+    if refiner_width is not None and hasattr(network, "refiner"):
+        network = replace(network, refiner=replace(network.refiner, width=refiner_width))
+    if width is not None and not hasattr(network, "refiner"):
+        network = replace(network, width=width)
+    known = {name: value for name, value in (changes or {}).items() if value is not None}
+    check_options(f"the recipe of {method!r}", TrainConfig, known, fixed=("method",))
+    if losses is not None:
+        known["losses"] = LossWeights.parse(losses)
+    if discriminator_width is not None:
+        known["discriminator"] = PatchGANConfig(width=discriminator_width)
+    return replace(config, network=network, **known)
