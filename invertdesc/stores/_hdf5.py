@@ -47,7 +47,7 @@ def read_dataset(h5py: Any, group: Any, name: str, axes: int | None) -> Array | 
 
     Args:
         h5py: The module.
-        group: Of the file, or the file itself.
+        group: A group of the file, or the file itself.
         name: In it.
         axes: How many, or None for any.
 

@@ -47,8 +47,8 @@ class Guess(NamedTuple):
     """What vectors look like.
 
     Attributes:
-        name: Of the extractor; None where nothing is clear.
-        note: What was measured, a sentence.
+        name: Name of the extractor; None if it is not clear.
+        note: Sentence about what was measured.
     """
 
     name: str | None

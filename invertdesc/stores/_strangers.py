@@ -29,9 +29,11 @@ ARRAY = (
 
 def words_for(file: Path) -> str | None:
     """Say what a file is that no reader takes, and what to do about it; None where unknown."""
+    if not file.is_file():  # opening a pipe would wait for ever
+        return None
     try:
         with file.open("rb") as stream:
-            head = stream.read(8) if file.is_file() else b""
+            head = stream.read(8)
     except OSError:
         return None
     if head.startswith(b"\x93NUMPY"):

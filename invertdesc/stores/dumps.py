@@ -116,8 +116,8 @@ def _scales(arrays: dict[str, Array], points: Array, name: str | None) -> Array 
 
 def _radians(turns: Array) -> Array:
     """Return radians: hloc's are degrees, LightGlue's are not."""
-    told = turns.astype(np.float64)
-    return np.deg2rad(told) if np.abs(told).max(initial=0) > FULL_TURN else told
+    angles = turns.astype(np.float64)
+    return np.deg2rad(angles) if np.abs(angles).max(initial=0) > FULL_TURN else angles
 
 
 def _size(arrays: dict[str, Array]) -> tuple[int, int] | None:

@@ -59,21 +59,23 @@ class NpyStore(Store):
             InputError: It does not say what it must.
         """
         super().__init__(path, descriptor=descriptor, image_size=image_size)
-        told = read_json(path)
-        if not isinstance(told, dict) or not told.keys() >= KEYS:
+        layout = read_json(path)
+        if not isinstance(layout, dict) or not layout.keys() >= KEYS:
             raise FileError(f"Expected {', '.join(sorted(KEYS))} in {path}, got others.")
-        unknown = sorted(told.keys() - KEYS - OPTIONAL)
+        unknown = sorted(layout.keys() - KEYS - OPTIONAL)
         if unknown:
             raise InputError(f"Expected {', '.join(sorted(KEYS | OPTIONAL))}, got {unknown[0]!r}.")
-        self._columns = _columns(told["columns"])
-        self._patterns = {part: _pattern(told[part], part) for part in ("keypoints", "descriptors")}
-        self._origin = told.get("origin", "centre")
+        self._columns = _columns(layout["columns"])
+        self._patterns = {
+            part: _pattern(layout[part], part) for part in ("keypoints", "descriptors")
+        }
+        self._origin = layout.get("origin", "centre")
         if self._origin not in ("centre", "corner"):
             raise InputError(f"Expected an origin centre or corner, got {self._origin!r}.")
-        size = told.get("image_size")
+        size = layout.get("image_size")
         self._size = None if size is None else checked_size(size)
-        self._named = _text(told, "descriptor")
-        self._transposed = told.get("transposed", False) is True
+        self._named = _text(layout, "descriptor")
+        self._transposed = layout.get("transposed", False) is True
 
     def names(self) -> Iterator[str]:
         """Yield the names of all images, as the files of keypoints tell them, sorted."""
@@ -123,27 +125,27 @@ class NpyStore(Store):
         )
 
 
-def _columns(told: Any) -> list[str]:
+def _columns(layout: Any) -> list[str]:
     known = ", ".join(COLUMNS)
-    if not isinstance(told, list) or not all(name in COLUMNS for name in told):
-        raise InputError(f"Expected columns among {known}, got {told!r}.")
-    used = [name for name in told if name != "-"]
+    if not isinstance(layout, list) or not all(name in COLUMNS for name in layout):
+        raise InputError(f"Expected columns among {known}, got {layout!r}.")
+    used = [name for name in layout if name != "-"]
     clash = {"sigma", "diameter"} <= set(used) or {"degrees", "radians"} <= set(used)
     if clash or len(set(used)) < len(used) or not {"x", "y"} <= set(used):
-        raise InputError(f"Expected columns x, y and each of the others once, got {told!r}.")
-    return told
+        raise InputError(f"Expected columns x, y and each of the others once, got {layout!r}.")
+    return layout
 
 
-def _pattern(told: Any, part: str) -> str:
+def _pattern(layout: Any, part: str) -> str:
     """Return the pattern of a file's path in the folder."""
-    good = isinstance(told, str) and told.count("{}") == 1 and told.endswith(".npy")
-    if not good or ".." in Path(told).parts or Path(told).is_absolute():
-        raise InputError(f"Expected {part} as a path such as '{{}}_{part}.npy', got {told!r}.")
-    return str(told)
+    good = isinstance(layout, str) and layout.count("{}") == 1 and layout.endswith(".npy")
+    if not good or ".." in Path(layout).parts or Path(layout).is_absolute():
+        raise InputError(f"Expected {part} as a path such as '{{}}_{part}.npy', got {layout!r}.")
+    return str(layout)
 
 
-def _text(told: dict[str, Any], key: str) -> str | None:
-    found = told.get(key)
+def _text(layout: dict[str, Any], key: str) -> str | None:
+    found = layout.get(key)
     if found is not None and not isinstance(found, str):
         raise InputError(f"Expected a text for {key!r}, got {found!r}.")
     return found

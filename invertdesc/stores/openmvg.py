@@ -122,8 +122,8 @@ def as_akaze(record: Record) -> Record:
     return replace(record, vectors=vectors, scales=scales, descriptor="akaze")
 
 
-def _name_in(told: Any, part: str) -> str | None:
+def _name_in(found: Any, part: str) -> str | None:
     """Return what OpenMVG calls a part of what it wrote."""
-    inside = told.get(part) if isinstance(told, dict) else None
+    inside = found.get(part) if isinstance(found, dict) else None
     name = inside.get("polymorphic_name") if isinstance(inside, dict) else None
     return name if isinstance(name, str) else None

@@ -121,9 +121,9 @@ class OpensfmStore(FileStore):
 
     def _stored_size(self, file: Path) -> tuple[int, int] | None:
         for folder in (file.parent.parent, file.parent):
-            told = read_json(folder / "exif" / f"{_image(file)}.exif")
-            if isinstance(told, dict) and {"width", "height"} <= told.keys():
-                return size_of(told)
+            exif = read_json(folder / "exif" / f"{_image(file)}.exif")
+            if isinstance(exif, dict) and {"width", "height"} <= exif.keys():
+                return size_of(exif)
             sizes = set(map(size_of, pictures(read_json(folder / "camera_models.json"))))
             if len(sizes) == 1:
                 return sizes.pop()
@@ -164,9 +164,9 @@ def _table(array: Array, what: str, columns: int) -> Array:
     return array
 
 
-def _meaning(vectors: Array, told: Mapping[str, str]) -> _Meaning:
+def _meaning(vectors: Array, settings: Mapping[str, str]) -> _Meaning:
     """Say what the vectors are, by `config.yaml` where it says, else by themselves."""
-    kind = told.get("feature_type", "").upper()
+    kind = settings.get("feature_type", "").upper()
     width, is_bytes = vectors.shape[1], vectors.dtype == np.uint8
     if kind == "SURF":
         raise InputError("Expected features with an adapter, got OpenSfM's SURF. Use fit_program.")
@@ -177,7 +177,7 @@ def _meaning(vectors: Array, told: Mapping[str, str]) -> _Meaning:
     if is_bytes and width == 61:
         return _Meaning(vectors, "akaze", diameters=True, may_be_radians=True, notes=(UNSURE,))
     if width == 64 and not is_bytes:
-        rooted = told.get("feature_root", "yes").lower() in ("yes", "true", "on")
+        rooted = settings.get("feature_root", "yes").lower() in ("yes", "true", "on")
         plain = np.abs(vectors) * vectors if rooted else vectors
         return _Meaning(plain, "kaze", diameters=True, may_be_radians=True, notes=(UNSURE,))
     return _Meaning(vectors, None, diameters=True)

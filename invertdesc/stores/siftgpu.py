@@ -1,4 +1,4 @@
-"""SiftGPU's binary `.sift`, which it writes where it is told `-b`: float32 throughout.
+"""SiftGPU's binary `.sift`, which it writes with the option `-b`: float32 throughout.
 
 Two little-endian int32 come first: how many keypoints, and 128; then of each y, x, scale and
 orientation, and the vector. Positions count from the first pixel's corner, angles as here. Files of

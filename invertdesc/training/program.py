@@ -53,8 +53,8 @@ class ProgramFit:
     Attributes:
         descriptor: An adapter for such features; `unfolding` is in it.
         command: What was run, its words as they were given.
-        photographs: Pictures that it was fitted to.
-        keypoints: Of all of them.
+        photographs: Number of photographs in the fit.
+        keypoints: Number of keypoints of all photographs.
         ncc: Mean NCC of pictures with the Poisson pictures of their features, in luma, for those
             pictures that were kept out of the choice's fit; None where the square was given.
 
