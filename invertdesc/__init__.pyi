@@ -31,6 +31,7 @@ from .stores.base import Description, Store
 from .stores.open import open_store
 from .stores.summary import StoreSummary, inspect_store
 from .training.loop import train
+from .training.program import ProgramFit, fit_program
 from .unfolding.fit import fit_unfolding
 from .unfolding.frame import Frame
 from .unfolding.unfolding import Unfolding
@@ -56,6 +57,7 @@ __all__ = [
     "Needs",
     "NoKeypointsWarning",
     "OutOfMemoryError",
+    "ProgramFit",
     "Provenance",
     "Store",
     "StoreSummary",
@@ -73,6 +75,7 @@ __all__ = [
     "evaluate",
     "extract",
     "extract_folder",
+    "fit_program",
     "fit_unfolding",
     "get_limits",
     "inspect_store",

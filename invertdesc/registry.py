@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast
@@ -28,17 +29,26 @@ class Registry(Generic[T]):
     invertdesc.errors.UnknownNameError: Unknown shape 'fractoin'. Did you mean 'fraction'?
     """
 
-    def __init__(self, kind: str, *, group: str, builtin: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        group: str,
+        builtin: Mapping[str, str],
+        files: Mapping[str, str] | None = None,
+    ) -> None:
         """Create a registry with built-in factories.
 
         Args:
             kind: Kind of the named things in the singular, for messages.
             group: Entry point group in which installed plug-ins declare further factories.
             builtin: `"module:attribute"` by name.
+            files: `"module:attribute"` of what reads a file whose path is a name too, by suffix.
         """
         self.kind = kind
         self.group = group
         self._factories: dict[str, Factory[T] | str] = dict(builtin)
+        self._files = dict(files or {})
         self._searched = False
 
     def register(self, name: str, factory: Factory[T] | str) -> None:
@@ -84,14 +94,16 @@ class Registry(Generic[T]):
         """
         if not isinstance(name, str):
             raise InputError(f"Expected the name of a {self.kind}, got {name!r}.")
+        for end, where in self._files.items():
+            if name.endswith(end):
+                return partial(_imported(where), name)
         if name not in self._factories:
             self._search_plugins()
         if name not in self._factories:
             raise UnknownNameError(f"Unknown {self.kind} {name!r}. {self._advice(name)}")
         factory = self._factories[name]
         if isinstance(factory, str):
-            module, _, attribute = factory.partition(":")
-            factory = cast("Factory[T]", getattr(import_module(module), attribute))
+            factory = cast("Factory[T]", _imported(factory))
             self._factories[name] = factory
         return factory
 
@@ -119,3 +131,10 @@ class Registry(Generic[T]):
         if near:
             return f"Did you mean {' or '.join(repr(n) for n in near)}?"
         return f"Known: {', '.join(self.names())}."
+
+
+def _imported(where: str) -> Callable[..., Any]:
+    """Return the object at `"module:attribute"`."""
+    module, _, attribute = where.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), attribute)
+    return found

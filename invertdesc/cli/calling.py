@@ -12,10 +12,12 @@ import typer
 from invertdesc._text import parse_options, parse_size
 from invertdesc.cli.describing import TEXTS
 from invertdesc.cli.messages import complain, complain_of
-from invertdesc.errors import InputError
+from invertdesc.errors import FileError, InputError
 from invertdesc.sources import example_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from invertdesc.descriptors import Descriptor
     from invertdesc.stores.base import Store
 
@@ -64,6 +66,18 @@ def names_of(context: typer.Context) -> list[str]:
     return names
 
 
+def vectors_of(unfolding: Path | None) -> str | None:
+    """Return the unfolding's file, which is the name of the vectors that `fit_program` fitted."""
+    from invertdesc.descriptors import create_descriptor
+
+    if unfolding is None or unfolding.suffix != ".safetensors":
+        return None
+    try:
+        return create_descriptor(str(unfolding)).name
+    except FileError:  # fitted to a descriptor that has a name, or not to be read, as loading says
+        return None
+
+
 @contextmanager
 def store_of(context: typer.Context) -> Iterator[Store | None]:
     """Open the store that the sources name; give None where they name images and .npz files."""
@@ -80,6 +94,7 @@ def store_of(context: typer.Context) -> Iterator[Store | None]:
     if given["descriptor_option"] or given["gray"] is not None:
         raise InputError(f"Expected -D and --gray for images only, got them for {found.store}.")
     size = parse_size(given["image_size"])
-    with opened(found.store, given["descriptor"], image_size=size, mend=given["mend"]) as store:
+    name = given["descriptor"] or vectors_of(given["unfolding"])
+    with opened(found.store, name, image_size=size, mend=given["mend"]) as store:
         check_readable(store)
         yield store

@@ -24,3 +24,5 @@ BUILTIN = {
     "teblid": "invertdesc.descriptors.beblid:Teblid",
     "vgg": "invertdesc.descriptors.vgg:Vgg",
 }
+# What reads the files whose paths are names too, by how these end.
+FILES = {".safetensors": "invertdesc.descriptors.stored:load_stored"}

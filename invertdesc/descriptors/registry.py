@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from invertdesc.descriptors._builtin import BUILTIN
+from invertdesc.descriptors._builtin import BUILTIN, FILES
 from invertdesc.descriptors.base import Descriptor
 from invertdesc.errors import InputError
 from invertdesc.registry import Registry
@@ -13,11 +13,19 @@ descriptors: Registry[Descriptor] = Registry(
     "descriptor",
     group="invertdesc.descriptors",
     builtin=BUILTIN,
+    files=FILES,
 )
 
 
 def create_descriptor(name: str, **options: Any) -> Descriptor:
     """Create a descriptor adapter by name; options go to its constructor.
+
+    The path of a .safetensors file that `fit_program` saved is a name too.
+
+    Raises:
+        UnknownNameError: No such name.
+        FileError: No such file, or none of `fit_program`.
+        InputError: An option that there is not.
 
     >>> create_descriptor("sift", contrast_threshold=0.03).dim
     128

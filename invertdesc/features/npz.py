@@ -9,10 +9,10 @@ import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
@@ -44,9 +44,9 @@ _BROKEN = (  # errors when reading damaged archives or those of other programs
 
 # Arrays that other programs write into .npz files, with a description of the file.
 _FOREIGN = {
-    ("descriptors", "points"): "OpenSfM's features, which are not read yet",
+    ("descriptors", "points"): "OpenSfM's features, which open_store reads",
     ("frequencies", "words"): "OpenSfM's vocabulary, which holds no features of images",
-    ("descriptors", "keypoints"): "features as D2-Net and R2D2 write them, which are not read yet",
+    ("descriptors", "keypoints"): "features of another program, which open_store reads",
 }
 
 
@@ -58,17 +58,71 @@ def recognise(head: bytes, suffix: str) -> bool:
 
 def whose(file: Path) -> str | None:
     """Describe the archive of another program; None for invertdesc's own or a damaged one."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            arrays = [name.removesuffix(".npy") for name in archive.namelist()]
-    except _BROKEN:
-        return None
-    if "meta" in arrays:
+    arrays = arrays_in(file)
+    if arrays is None or "meta" in arrays:
         return None
     for names, words in _FOREIGN.items():
         if set(names) <= set(arrays):
             return words
     return f"an .npz file of other arrays ({', '.join(arrays[:SHOWN]) or 'none'})"
+
+
+def arrays_in(file: Path) -> list[str] | None:
+    """Return the names of an archive's arrays; None where it is damaged."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except _BROKEN:
+        return None
+
+
+def read_arrays(
+    path: Path, required: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Read named arrays of an archive that another program wrote; nothing is unpickled.
+
+    Raises:
+        FileError: Damaged, or an array is missing or holds Python's objects.
+        InputError: Beyond the limits.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it is one array, not an archive of several")
+            names = [name for name in (*required, *optional) if name in archive.files]
+            _check_room(cast("zipfile.ZipFile", archive.zip), names)
+            found = {name: archive[name] for name in names}
+    except InputError as error:
+        raise InputError(f"Cannot use {path}: {error}") from error
+    except _BROKEN as error:
+        raise FileError(f"Expected a whole .npz file at {path}, got: {error}.") from error
+    for name in required:
+        if name not in found:
+            raise FileError(f"Expected an array {name!r} in {path}, found none.")
+    return found
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Read an .npy file, whose bytes are as many as it claims; nothing is unpickled.
+
+    Raises:
+        FileError: Missing, damaged, or of Python's objects.
+        InputError: Beyond the limits.
+    """
+    try:
+        with path.open("rb") as file:
+            count, size = _claimed(file)
+            there = path.stat().st_size - file.tell()
+            if count * size != there:
+                raise ValueError(f"{there} bytes where {count * size} belong")
+            check_limit("values", count, "an array")
+            file.seek(0)
+            found: NDArray[Any] = np.load(file, allow_pickle=False)
+            return found
+    except InputError as error:
+        raise InputError(f"Cannot use {path}: {error}") from error
+    except _BROKEN as error:
+        raise FileError(f"Expected a whole .npy file at {path}, got: {error}.") from error
 
 
 def write_npz(path: str | os.PathLike[str], fields: Mapping[str, Any]) -> None:
@@ -123,7 +177,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
                 raise ValueError("it is not a zip archive")
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
-                _check_room(archive.zip)
+                _check_room(archive.zip, ("meta", *ROW_FIELDS))
                 meta = _read_meta(archive)
                 arrays = {
                     key: archive[f"{key}.npy"] for key in ROW_FIELDS if f"{key}.npy" in archive
@@ -144,13 +198,13 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
     return {key: meta[key] for key in _REQUIRED} | tensors
 
 
-def _check_room(archive: zipfile.ZipFile) -> None:
+def _check_room(archive: zipfile.ZipFile, names: Sequence[str]) -> None:
     """Check the memory that reading needs: a few compressed bytes can become very large.
 
     Raises:
         InputError: It exceeds the limits.
     """
-    wanted = {f"{name}.npy" for name in ("meta", *ROW_FIELDS)}
+    wanted = {f"{name}.npy" for name in names}
     found = [info for info in archive.infolist() if info.filename in wanted]
     for info in found:
         with archive.open(info) as member:

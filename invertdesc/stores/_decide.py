@@ -10,6 +10,7 @@ import torch
 
 from invertdesc.descriptors.checking import ENOUGH, ROOT_SUM, Check, check
 from invertdesc.features.local import LocalFeatures
+from invertdesc.stores import _learned
 from invertdesc.stores.record import Array, Record
 
 UNKNOWN = "unknown"
@@ -21,8 +22,6 @@ BITS = {
     64: ("brisk", "freak", "beblid", "teblid"),
 }
 NUMBERS = {64: ("kaze",), 120: ("vgg",), 200: ("daisy",), 238: ("mkd",)}
-# Descriptors without an adapter.
-LEARNED = {256: "SuperPoint", 512: "D2-Net"}
 SURF, MOST = 64, 3000  # values of a vector, and maximum number of checked vectors
 # Vectors of SURF, computed by an implementation from its paper, are similar to those of KAZE: by
 # the measure of `check` they have 0.43 to 0.50, and KAZE with at least 50 keypoints has 0.64 to
@@ -69,7 +68,7 @@ def decide(sample: Sequence[Record], given: str | None) -> Decision:
         return Decision(name, scaling)
     likely = (BITS if bits else NUMBERS).get(width, ())
     if not likely:
-        return Decision(UNKNOWN, scaling, (_unknown(width, bits),))
+        return _decide_unknown(alike, bits, scaling)
     if width == SURF and not bits:
         return _decide_surf(alike, scaling)
     others = f"; {', '.join(likely[1:])} have as many" if likely[1:] else ""
@@ -78,18 +77,20 @@ def decide(sample: Sequence[Record], given: str | None) -> Decision:
     return Decision(likely[0], scaling, (note,))
 
 
-def _unknown(width: int, bits: bool) -> str:
-    if not bits and width in LEARNED:
-        return (
-            f"Vectors of {width} numbers are {LEARNED[width]}'s as a rule, of which no picture can "
-            "be made yet. If they are others, say which with descriptor=NAME."
-        )
-    what = f"vectors of {width} {'bytes' if bits else 'numbers'}"
-    return f"Nothing known has {what}: say what they are, with descriptor=NAME."
+def _decide_unknown(vectors: Sequence[Array], bits: bool, scaling: str) -> Decision:
+    width = vectors[0].shape[1]
+    if not bits:
+        name, note = _learned.guess(np.concatenate(vectors))
+        return Decision(name or UNKNOWN, scaling, (note,))
+    note = f"Nothing known has vectors of {width} bytes: say what they are, with descriptor=NAME."
+    return Decision(UNKNOWN, scaling, (f"{note} {_learned.FIT}",))
 
 
 def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
-    """Decide between KAZE and SURF for 64 numbers; there is no adapter for SURF."""
+    """Decide between KAZE, learned descriptors and SURF for 64 numbers."""
+    learned = _learned.guess(np.concatenate(vectors))
+    if learned.name is not None:
+        return Decision(learned.name, scaling, (learned.note,))
     joined = torch.from_numpy(np.concatenate(vectors).astype(np.float32))[:MOST]
     seen = check(
         LocalFeatures(
@@ -103,8 +104,8 @@ def _decide_surf(vectors: Sequence[Array], scaling: str) -> Decision:
         note = "'kaze' is a guess from what the 64 numbers look like; SURF has as many, and alike."
         return Decision("kaze", scaling, (note,))
     note = (
-        "64 numbers are KAZE's or SURF's, and these are too few or too unlike KAZE's to tell. If "
-        "they are KAZE's, say descriptor='kaze'; of SURF no picture can be made yet."
+        "64 numbers are KAZE's, SURF's, XFeat's or ALIKED's, and these are too few or too unlike "
+        f"KAZE's to tell. If they are KAZE's, say descriptor='kaze'. {_learned.FIT}"
     )
     return Decision(UNKNOWN, scaling, (note,))
 
@@ -136,12 +137,9 @@ def doubts(found: Check, mend: bool) -> tuple[str, ...]:
 def _decide_sift(vectors: Sequence[Array], given: str | None) -> Decision:
     # The mean over images of the mean over keypoints, as in the measurement.
     if any(bool((part < 0).any()) for part in vectors):
-        note = (
-            "128 numbers, but some below 0, which SIFT has not, but learned descriptors and SURF "
-            "have: say what they are with descriptor=NAME."
-        )
-        return Decision(given or UNKNOWN, _lengths(vectors), (note,))
-    total = float(np.mean([_sum_over_length(part) for part in vectors]))
+        learned = _learned.guess(np.concatenate(vectors))
+        return Decision(given or learned.name or UNKNOWN, _lengths(vectors), (learned.note,))
+    total = float(np.mean([mean_sum_over_length(part) for part in vectors]))
     rooted = total > ROOT_SUM
     found = "rootsift" if rooted else "sift"
     name = {"rootsift": "L1 root (RootSIFT)", "sift": "L2 (SIFT)"}
@@ -153,7 +151,8 @@ def _decide_sift(vectors: Sequence[Array], given: str | None) -> Decision:
     return Decision(given, f"{name[given]}, as the caller says", (note,))
 
 
-def _sum_over_length(vectors: Array) -> float:
+def mean_sum_over_length(vectors: Array) -> float:
+    """Return the mean sum of vectors (N, D), divided by their lengths; 0 if all are 0."""
     values = vectors.astype(np.float64)
     lengths = np.linalg.norm(values, axis=1)
     kept = (lengths > 0) & np.isfinite(lengths)

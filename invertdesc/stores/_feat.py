@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,12 @@ def recognise(head: bytes) -> bool:
         return False
 
 
-def read_pair(file: Path) -> tuple[Array, Array]:
-    """Return the (N, 4) numbers of a .feat file, and the (N, 128) bytes of its .desc file.
+def read_pair(file: Path, kinds: Mapping[int, str] | None = None) -> tuple[Array, Array]:
+    """Return the (N, 4) numbers of a .feat file, and the (N, D) vectors of its .desc file.
+
+    Args:
+        file: The .feat file.
+        kinds: What a vector of so many bytes is made of, as NumPy calls it; None for SIFT's bytes.
 
     Raises:
         FileError: A file is missing or unreadable.
@@ -42,7 +46,13 @@ def read_pair(file: Path) -> tuple[Array, Array]:
     if len(data) < 8:
         raise InputError(f"Expected a count of 8 bytes in {other}, got {len(data)} bytes.")
     count, _ = check_count(int.from_bytes(data[:8], "little"))
-    vectors = matrix(data[8:], count, WIDTH, "u1", str(other))
+    kinds = kinds or {WIDTH: "u1"}
+    width = (len(data) - 8) // count if count else 0
+    if width not in kinds or width * count != len(data) - 8:
+        width = next(iter(kinds))
+    vectors = matrix(
+        data[8:], count, width // np.dtype(kinds[width]).itemsize, kinds[width], str(other)
+    )
     check_rows_alike(len(table), len(vectors))
     return table, vectors
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
@@ -17,8 +18,10 @@ from invertdesc.stores.record import Array, numbers
 
 TYPES = {"u": "u1", "c": "i1", "w": "<u2", "s": "<i2", "i": "<i4", "f": "<f4", "d": "<f8"}
 _TYPE = re.compile(r"(\d*)([ucwsifd])")
-_PREFIX = 24  # bytes before packed data, which repeat its type
+DEPTH = 1  # levels of maps that are looked into
+_PREFIX = 24  # bytes in front of packed data, which repeat its type
 _KEY = re.compile(r"^([A-Za-z_][\w.\-]*):", re.MULTILINE)
+_INNER = re.compile(r"[ \t]*\n( +)[A-Za-z_][\w.\-]*:")
 _WORDS = re.compile(r"[^\s,\[\]{}]+")
 
 
@@ -58,7 +61,10 @@ def parse(data: bytes, where: str) -> dict[str, Node]:
 
 
 def _parse_json(text: str) -> dict[str, Node]:
-    top = json.loads(text)
+    return _json_nodes(json.loads(text), DEPTH)
+
+
+def _json_nodes(top: dict[str, Any], depth: int) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
     for key, value in top.items():
         if isinstance(value, dict) and value.get("type_id") == "opencv-matrix":
@@ -70,8 +76,16 @@ def _parse_json(text: str) -> dict[str, Node]:
                 data if isinstance(data, str) else _flat(data),
             )
         elif isinstance(value, list):
-            nodes[key] = Node(numbers(_flat(value), key))
+            with suppress(InputError):  # a list of something else
+                nodes[key] = Node(numbers(_flat(value), key))
+        elif isinstance(value, dict) and depth:
+            nodes |= _below(key, _json_nodes(value, depth - 1))
     return nodes
+
+
+def _below(key: str, inner: dict[str, Node]) -> dict[str, Node]:
+    """Return nodes that lie under a name, by both names."""
+    return {f"{key}_{name}": node for name, node in inner.items()}
 
 
 def _flat(values: Any) -> list[Any]:
@@ -87,8 +101,12 @@ def _flat(values: Any) -> list[Any]:
 def _parse_xml(text: str) -> dict[str, Node]:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:  # entities could expand to any size
         raise InputError("Expected plain XML, got definitions of entities.")
+    return _xml_nodes(ElementTree.fromstring(text), DEPTH)
+
+
+def _xml_nodes(top: ElementTree.Element, depth: int) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
-    for element in ElementTree.fromstring(text):
+    for element in top:
         if element.get("type_id") == "opencv-matrix":
             parts = {part.tag: part.text or "" for part in element}
             data = parts.get("data", "")
@@ -99,6 +117,9 @@ def _parse_xml(text: str) -> dict[str, Node]:
                 parts.get("dt"),
                 data if packed else data.split(),
             )
+            continue
+        if depth and any(part.get("type_id") == "opencv-matrix" for part in element):
+            nodes |= _below(element.tag, _xml_nodes(element, depth - 1))
             continue
         words = " ".join(element.itertext()).split()
         if words and _all_numbers(words):
@@ -111,6 +132,10 @@ def _parse_xml(text: str) -> dict[str, Node]:
 def _parse_yaml(text: str) -> dict[str, Node]:
     if not text.endswith(("\n", "]")):  # a number at the end may be incomplete
         raise InputError(f"Expected a line break at the end, got {text[-12:]!r}. Was it cut off?")
+    return _yaml_nodes(text, DEPTH)
+
+
+def _yaml_nodes(text: str, depth: int) -> dict[str, Node]:
     starts = list(_KEY.finditer(text))
     ends = [match.start() for match in starts[1:]] + [len(text)]
     nodes: dict[str, Node] = {}
@@ -127,10 +152,18 @@ def _parse_yaml(text: str) -> dict[str, Node]:
                 data.partition("|")[2] if packed else _WORDS.findall(data),
             )
             continue
+        inner = _INNER.match(block)
+        if inner and depth:
+            nodes |= _below(match[1], _yaml_nodes(_dedented(block, len(inner[1])), depth - 1))
+            continue
         words = [word for word in _WORDS.findall(block) if word not in ("-", "...")]
         if _all_numbers(words):
             nodes[match[1]] = Node(numbers(words, match[1]))
     return nodes
+
+
+def _dedented(block: str, columns: int) -> str:
+    return "\n".join(line[columns:] for line in block.split("\n"))
 
 
 def _all_numbers(words: list[str]) -> bool:

@@ -8,9 +8,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from invertdesc.features import npz
+from invertdesc.features import npz as archives
 from invertdesc.sources import walk
-from invertdesc.stores import _feat, colmap, hloc, lowe, opencv, oxford, visualsfm, vlfeat
+from invertdesc.stores import (
+    _feat,
+    colmap,
+    dumps,
+    flat,
+    hloc,
+    lowe,
+    mat,
+    npy,
+    opencv,
+    opensfm,
+    oxford,
+    siftgeo,
+    siftgpu,
+    visualsfm,
+    vlfeat,
+    vlfeat_pair,
+)
 from invertdesc.stores._files import FileStore
 from invertdesc.stores.alicevision import NAMES, AlicevisionStore
 from invertdesc.stores.base import Store
@@ -32,7 +49,24 @@ _FILES: list[tuple[Callable[[bytes], bool], type[FileStore]]] = [
     (visualsfm.recognise, visualsfm.VisualsfmStore),
     (oxford.recognise, oxford.OxfordStore),
     (vlfeat.recognise, vlfeat.VlfeatStore),
+    (mat.recognise, mat.MatStore),
 ]
+_SIZED: list[tuple[Callable[[bytes, int], bool], type[FileStore]]] = [  # by their bytes' number too
+    (siftgpu.recognise, siftgpu.SiftgpuStore),
+    (siftgeo.recognise, siftgeo.SiftgeoStore),
+]
+_ARCHIVES: list[tuple[set[str], type[FileStore]]] = [  # by the arrays in them
+    (opensfm.ARRAYS, opensfm.OpensfmStore),
+    (dumps.ARRAYS, dumps.DumpStore),
+]
+
+
+def readers() -> list[type[Store]]:
+    """Return the readers of all kinds of files, of which a folder may hold any."""
+    whole: list[type[Store]] = [kind for _, kind in _WHOLE] + [npy.NpyStore, flat.FlatStore]
+    files: list[type[Store]] = [kind for _, kind in (*_FILES, *_ARCHIVES, *_SIZED)]
+    pairs = (vlfeat_pair.VlfeatPairStore, OpenmvgStore, AlicevisionStore)
+    return [*whole, *files, NpzStore, *pairs]
 
 
 @dataclass(frozen=True)
@@ -56,7 +90,9 @@ class Found:
 
     @property
     def suffix(self) -> str:
-        """The end of the file name that all files of the store have."""
+        """The end of the file's name that all files of the store share."""
+        if self.kind is opensfm.OpensfmStore and self.file.name.endswith(opensfm.SUFFIX):
+            return opensfm.SUFFIX
         parts = self.file.suffixes
         packed = len(parts) > 1 and parts[-1] == ".gz"
         # .sift.feat, .hesaff.sift
@@ -73,15 +109,26 @@ class Found:
 def look_at(file: Path) -> Found | None:
     """Return what a file is; None if its kind is unknown."""
     head = _head(file)
+    if npy.recognise(file, head):
+        return Found(file, npy.NpyStore, npy.NpyStore.kind)
+    if flat.recognise(file, head):
+        first = file.with_name(f"{flat.REQUIRED[0]}.h5")
+        return Found(first, flat.FlatStore, flat.FlatStore.kind)
     for recognise, store in (*_WHOLE, *_FILES):
         if recognise(head):
             return Found(file, store, store.kind)
-    if npz.recognise(head, file.suffix):
-        stranger = npz.whose(file)
-        return Found(file, None if stranger else NpzStore, stranger or NpzStore.kind)
+    if archives.recognise(head, file.suffix):
+        return _look_at_npz(file)
+    size = file.stat().st_size if head else 0
+    for recognise_sized, kind in _SIZED:
+        if recognise_sized(head, size):
+            return Found(file, kind, kind.kind)
+    if vlfeat_pair.recognise(file):
+        return Found(file, vlfeat_pair.VlfeatPairStore, vlfeat_pair.VlfeatPairStore.kind)
     if file.suffix == ".feat" and _feat.recognise(head):
-        kind = AlicevisionStore if NAMES.fullmatch(file.name) else OpenmvgStore
-        return Found(file, kind, kind.kind)
+        named = NAMES.fullmatch(file.name) is not None
+        pair: type[FileStore] = AlicevisionStore if named else OpenmvgStore
+        return Found(file, pair, pair.kind)
     if head.startswith(POINTER):
         return Found(file, None, "a pointer of Git LFS: `git lfs pull` fetches the file itself")
     if oxford.lacks_vectors(head):
@@ -89,10 +136,21 @@ def look_at(file: Path) -> Found | None:
     return None
 
 
+def _look_at_npz(file: Path) -> Found | None:
+    arrays = set(archives.arrays_in(file) or ())
+    if "meta" not in arrays:
+        for needed, kind in _ARCHIVES:
+            if needed <= arrays:
+                return Found(file, kind, kind.kind)
+    stranger = archives.whose(file)
+    return Found(file, None if stranger else NpzStore, stranger or NpzStore.kind)
+
+
 def search(folder: Path) -> Iterator[Found]:
     """Yield the stores in a folder and its subfolders; files of one store only once."""
     endings: set[str] = set()  # of the found stores
     strangers: set[str] = set()
+    seen: set[Path] = set()
     opened: Counter[str] = Counter()
     for name in walk(folder):
         file = folder / name
@@ -101,8 +159,9 @@ def search(folder: Path) -> Iterator[Found]:
             continue
         opened[file.suffix] += 1
         found = look_at(file)
-        if found is None or found.words in strangers:
+        if found is None or found.words in strangers or found.file in seen:
             continue
+        seen.add(found.file)
         if found.kind is None:
             strangers.add(found.words)
         elif not found.is_whole:

@@ -1,30 +1,34 @@
 """Read `<viewId>.<describer>.feat` and `.desc` of AliceVision and Meshroom.
 
-Vectors are in VLFeat's order, RootSIFT as bytes, multiplied by 512. A scene file (.sfm) has the
-sizes of the pictures; Meshroom stores it in another folder of its cache. The name of an image is
-the number of its view.
+SIFT is in VLFeat's order, RootSIFT as bytes, 512 times, or as float32 (`sift_float`). A scene file
+(.sfm) tells the pictures' sizes; Meshroom keeps it in another folder of its cache. Images go by
+their view's number.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 from invertdesc.errors import InputError
 from invertdesc.sources import walk
-from invertdesc.stores._feat import pictures, read_json, read_pair, size_of
+from invertdesc.stores import _akaze
+from invertdesc.stores._feat import WIDTH, pictures, read_json, read_pair, size_of
 from invertdesc.stores._files import FileStore
+from invertdesc.stores.openmvg import as_akaze
 from invertdesc.stores.record import Record
 from invertdesc.stores.vlfeat import from_vlfeat
 
 NAMES = re.compile(r"\d+\.([a-z][a-z0-9_]*)\.feat")
-KNOWN = ("sift", "dspsift", "sift_upright")
+AKAZE = {"akaze": {4 * _akaze.NUMBERS: "<f4"}, "akaze_mldb": {_akaze.STORED: "u1"}}
+KNOWN = ("sift", "dspsift", "sift_upright", "sift_float", *AKAZE)
 
 
 class AlicevisionStore(FileStore):
-    """Read SIFT from a file of AliceVision, or from a folder of files of one describer."""
+    """Read SIFT or AKAZE from AliceVision's files, one or a folder of them with one describer."""
 
     kind: ClassVar[str] = "AliceVision .feat and .desc"
 
@@ -33,17 +37,21 @@ class AlicevisionStore(FileStore):
         describer = match[1] if match else ""
         if describer not in KNOWN:
             raise InputError(f"Expected one of {', '.join(KNOWN)} of AliceVision, got {file.name}.")
-        table, vectors = read_pair(file)
+        floats = {4 * WIDTH: "<f4"} if describer == "sift_float" else None
+        table, vectors = read_pair(file, AKAZE.get(describer, floats))
         pooled = "Domain-size pooling makes other vectors than plain SIFT: pictures get blurred."
-        return Record(
+        record = Record(
             xy=table[:, :2],
-            vectors=from_vlfeat(vectors),
+            vectors=vectors,
             image_size=self._sizes.get(file.name.partition(".")[0]),
             scales=table[:, 2],
             orientations=table[:, 3],
             producer=f"alicevision {describer}",
             notes=(pooled,) if describer == "dspsift" else (),
         )
+        if describer in AKAZE:
+            return as_akaze(record)
+        return replace(record, vectors=from_vlfeat(vectors))
 
     @cached_property
     def _sizes(self) -> dict[str, tuple[int, int]]:

@@ -30,6 +30,7 @@ COLUMNS = {
 WIDTHS = {"keypoints": 6, "descriptors": 128}  # for an image without any
 # Values of the column `type`; older databases do not have it and contain only SIFT.
 UNDEFINED, SIFT = -1, 0
+UNIT = 0.05  # tolerance of a length of 1
 TYPES = {1: "aliked-n16rot", 2: "aliked-n32", 3: "loma-b", 4: "loma-b128"}
 
 
@@ -120,7 +121,7 @@ class ColmapStore(Store):
             row = self._rows("SELECT type FROM descriptors WHERE image_id = ?", image).fetchone()
         made_by = SIFT if row is None else row[0]
         if made_by in (SIFT, UNDEFINED):
-            return self._matrix("descriptors", image, "u1"), None
+            return _as_floats(self._matrix("descriptors", image, "u1")), None
         # Learned descriptors are float32, and `cols` is their number of bytes.
         vectors = self._matrix("descriptors", image, "<f4")
         return vectors, TYPES.get(made_by, f"colmap-type-{made_by}")
@@ -196,6 +197,15 @@ class ColmapStore(Store):
 
     def _reading(self, work: Callable[[], T]) -> T:
         return self._database.read(work)
+
+
+def _as_floats(vectors: Array) -> Array:
+    """Return float32 that a program without a column `type` stored as bytes."""
+    if vectors.shape[1] <= WIDTHS["descriptors"] or vectors.shape[1] % 4 or not len(vectors):
+        return vectors
+    floats = vectors.view("<f4")
+    lengths = np.linalg.norm(floats.astype(np.float64), axis=1)
+    return floats if bool((np.abs(lengths - 1) < UNIT).all()) else vectors
 
 
 def _check_tables(database: Snapshot, path: Path) -> bool:

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from invertdesc._optional import require
 from invertdesc.errors import FileError, InputError
-from invertdesc.limits import check_limit
+from invertdesc.stores import _learned
+from invertdesc.stores._hdf5 import BROKEN, MAGIC, check_unpacked, open_hdf5, read_dataset
 from invertdesc.stores.base import Store
 from invertdesc.stores.record import Array, Record, check_count, check_rows_alike
 
 PARTS = ("keypoints", "descriptors", "scales", "oris", "scores", "image_size")
-MAGIC = b"\x89HDF\r\n\x1a\n"
-BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError)  # errors of h5py
 
 
 def recognise(head: bytes) -> bool:
@@ -50,11 +47,7 @@ class HlocStore(Store):
             FileError: The file is unreadable, or is not a file of hloc.
         """
         super().__init__(path, descriptor=descriptor, image_size=image_size)
-        self._h5py: Any = require("h5py", "hloc", needed_by=f"reading {path}")
-        try:
-            self._file = self._h5py.File(path, "r")
-        except BROKEN as error:
-            raise FileError(f"Expected a whole HDF5 file at {path}, got: {error}.") from error
+        self._h5py, self._file = open_hdf5(path)
         try:
             self._check()
         except FileError:
@@ -109,9 +102,7 @@ class HlocStore(Store):
         group = self._file.get(name)
         if not isinstance(group, self._h5py.Group):
             raise InputError("Expected an image of that name, found none.")
-        parts = (group.get(part) for part in PARTS if self._is_here(group, part))
-        unpacked = sum(_unpacked(part) for part in parts if isinstance(part, self._h5py.Dataset))
-        check_limit("unpacked", unpacked, "datasets of an image")
+        check_unpacked(self._h5py, [(group, part) for part in PARTS])
         xy = self._required(group, "keypoints", 2)
         if xy.shape[1] != 2:
             raise InputError(f"Expected 'keypoints' of shape (N, 2), got {xy.shape}.")
@@ -124,7 +115,7 @@ class HlocStore(Store):
         check_rows_alike(len(xy), len(vectors))
         check_count(*vectors.shape)
         scales, turns, scores = (
-            self._array(group, part, 1) for part in ("scales", "oris", "scores")
+            read_dataset(self._h5py, group, part, 1) for part in ("scales", "oris", "scores")
         )
         from_colmap = scales is not None and turns is not None
         half = xy.dtype == np.float16
@@ -136,6 +127,7 @@ class HlocStore(Store):
             scales=scales,
             orientations=None if turns is None else np.deg2rad(turns.astype(np.float64)),
             scores=scores,
+            descriptor=_learned.name_in_file(self.path.name, vectors),
             producer="hloc",
             origin="corner" if from_colmap else "centre",
             notes=(
@@ -146,7 +138,7 @@ class HlocStore(Store):
         )
 
     def _size(self, group: Any) -> tuple[int, int] | None:
-        stored = self._array(group, "image_size", 1)
+        stored = read_dataset(self._h5py, group, "image_size", 1)
         if stored is None:
             return None
         if not (len(stored) == 2 and np.isfinite(stored).all() and (stored >= 1).all()):
@@ -155,45 +147,7 @@ class HlocStore(Store):
         return height, width
 
     def _required(self, group: Any, name: str, axes: int) -> Array:
-        found = self._array(group, name, axes)
+        found = read_dataset(self._h5py, group, name, axes)
         if found is None:
             raise InputError(f"Expected a dataset {name!r}, found none.")
         return found
-
-    def _array(self, group: Any, name: str, axes: int) -> Array | None:
-        """Return a dataset of numbers with this number of axes, within limits; None if missing."""
-        if group.get(name, getlink=True) is None:
-            return None
-        if not self._is_here(group, name):
-            raise InputError(f"Expected {name!r} in the file itself, got a link to another file.")
-        data = group[name]
-        shape = getattr(data, "shape", None)
-        if (
-            not isinstance(data, self._h5py.Dataset)
-            or shape is None
-            or data.dtype.kind not in "fiu"
-        ):
-            raise InputError(f"Expected {name!r} as a dataset of numbers, got {data}.")
-        if len(shape) != axes:
-            raise InputError(f"Expected {name!r} with {axes} axes, got shape {shape}.")
-        if data.external or data.is_virtual:
-            raise InputError(f"Expected {name!r} in the file itself, got one kept elsewhere.")
-        check_limit("values", data.size, f"a dataset such as {name!r}")
-        return np.asarray(data[()])
-
-    def _is_here(self, group: Any, name: str) -> bool:
-        """Return whether there is an item of this name that is not a link to another file."""
-        return isinstance(group.get(name, getlink=True), self._h5py.HardLink)
-
-
-def _unpacked(data: Any) -> int:
-    """Return the unpacked size of a dataset in bytes; 0 if it has the same size in the file.
-
-    A file of a few bytes can claim any shape, since unwritten values take no space. A chunk is
-    unpacked as a whole, and can be larger than its dataset.
-    """
-    if data.shape is None:
-        return 0
-    chunk = prod(data.chunks) * data.dtype.itemsize if data.chunks else 0
-    most = max(int(data.nbytes), chunk)
-    return most if most > data.id.get_storage_size() else 0

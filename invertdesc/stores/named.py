@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from invertdesc._files import IMAGE_SUFFIXES
 from invertdesc.errors import InputError
+from invertdesc.stores._search import look_at
+from invertdesc.stores.npz import NpzStore
 from invertdesc.stores.open import is_store
 
 STORES = (".db", ".h5", ".hdf5")  # taken for stores even when they are damaged
@@ -57,10 +59,18 @@ def _stores_in(folder: Path) -> list[Path]:
     return []
 
 
+def _is_foreign(file: Path) -> bool:
+    """Return whether an .npz file is that of another program, of a kind that is read."""
+    found = look_at(file)
+    return found is not None and found.kind not in (None, NpzStore)
+
+
 def _is_store(path: Path, several: bool) -> bool:
     try:
-        if not path.exists() or path.suffix.lower() in (*IMAGE_SUFFIXES, ".npz"):
+        if not path.exists() or path.suffix.lower() in IMAGE_SUFFIXES:
             return False
+        if path.is_file() and path.suffix.lower() == ".npz":
+            return _is_foreign(path)
         if path.is_file() and path.suffix.lower() in STORES:
             return True
         files = (*IMAGE_SUFFIXES, ".npz") if several else IMAGE_SUFFIXES

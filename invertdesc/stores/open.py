@@ -11,16 +11,20 @@ from typing import Any
 
 from invertdesc.errors import FileError, InvertDescError
 from invertdesc.features._checks import checked_size
+from invertdesc.stores import _strangers
 from invertdesc.stores._search import Found, look_at, search
 from invertdesc.stores.base import Store
 from invertdesc.stores.kapture import KaptureStore, recognise_folder
+from invertdesc.stores.record import absolute_name
 
 MOST = 50  # maximum number of stores of a folder to try
 
 KNOWN = (
-    "COLMAP's database.db, hloc's features.h5, invertdesc's .npz, OpenCV's FileStorage, Lowe's "
-    ".key, VLFeat's text, VisualSFM's and SiftGPU's .sift, Oxford's regions, OpenMVG's and "
-    "AliceVision's .feat with .desc, kapture"
+    "COLMAP's database.db, hloc's features.h5, keypoints.h5 with descriptors.h5, invertdesc's "
+    ".npz, OpenSfM's .features.npz, archives of keypoints and descriptors, .npy with a "
+    "layout.json, OpenCV's FileStorage, Lowe's .key, VLFeat's text, .frame and .mat, VisualSFM's "
+    "and SiftGPU's .sift, INRIA's .siftgeo, Oxford's regions, OpenMVG's and AliceVision's .feat "
+    "with .desc, kapture"
 )
 
 
@@ -40,9 +44,10 @@ def open_store(
 
     Args:
         path: A COLMAP database, an hloc file, a folder of kapture, or a file or folder of .npz
-            files or of files of OpenCV (FileStorage), Lowe's program, SiftGPU, VLFeat, VisualSFM,
-            Oxford, OpenMVG or AliceVision.
-        descriptor: Registry name of the vectors, if the store does not contain it or is wrong.
+            files or of files of OpenSfM, OpenCV (FileStorage), Lowe's program, SiftGPU, VLFeat,
+            VisualSFM, INRIA, Oxford, OpenMVG or AliceVision; docs/formats.md lists all.
+        descriptor: Registry name of the vectors, or the file that `fit_program` saved for them, if
+            the store does not contain it or is wrong.
         image_size: (H, W) of all images, if the store does not contain sizes.
         mend: Whether to correct vectors, angles and scales if `check` is certain that they differ
             from those of the store's kind; the description says what was done.
@@ -62,7 +67,7 @@ def open_store(
     camera (256, 256) sift
     """
     options: dict[str, Any] = {
-        "descriptor": descriptor,
+        "descriptor": absolute_name(descriptor),
         "image_size": None if image_size is None else checked_size(image_size),
     }
     text = os.fspath(path)
@@ -105,7 +110,8 @@ def is_store(path: Path) -> bool:
 def _open_single(file: Path, options: dict[str, Any]) -> Store:
     found = look_at(file)
     if found is None or found.kind is None:
-        what = file if found is None else f"{file}, {found.words}"
+        words = _strangers.words_for(file) if found is None else found.words
+        what = f"{file}, {words}" if words else file
         raise FileError(f"Expected a store of a known kind ({KNOWN}), got {what}.")
     return _open(found, file, options)
 
@@ -119,8 +125,10 @@ def _open_folder(folder: Path, options: dict[str, Any]) -> Store:
     known = [one for one in found if one.kind is not None]
     if not known:
         what = "; ".join(one.name_in(folder) for one in found) or "none"
+        advice = "" if found else _strangers.advice_for(folder)
         raise FileError(
-            f"Expected files of a known kind ({KNOWN}) in the folder {folder}, found {what}."
+            f"Expected files of a known kind ({KNOWN}) in the folder {folder}, found "
+            f"{what}.{advice}"
         )
     return _open_best(known[:MOST], found, folder, options)
 

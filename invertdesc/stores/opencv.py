@@ -1,8 +1,9 @@
 """Read OpenCV's FileStorage: .yml, .xml or .json, also .gz, with `keypoints` and `descriptors`.
 
-OpenCV's own parser is not used: it overruns the stack on deep nesting, and allocates arrays of any
-size that a file claims. The text after `keypoints` in a name (`keypoints_2`) is appended to the
-name of the file, so a file may have several images.
+Read by our own code: OpenCV's parser overruns the stack on deep nesting, and makes arrays of
+whatever size a file claims. Nodes may be called `kp`, `kps`, `kpts`, `desc` and the like, in any
+case, and lie one level deeper. What comes before or after in a name (`keypoints_2`, `left_desc`) is
+put behind the file's, so that a file may hold several images.
 
 C++ writes a keypoint as seven numbers, x, y, size, angle in degrees, response, octave and class_id:
 new versions write a list for each keypoint, old versions one list for all. Python can only write
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,9 +27,13 @@ from invertdesc.stores._files import FileStore, read_bytes
 from invertdesc.stores._filestorage import Node, parse
 from invertdesc.stores.record import Array, Record, check_count, check_rows_alike
 
-_NAME = re.compile(rb"(?i)(key_?points?|descriptors?)")
-_YAML = re.compile(rb"(?im)^\"?(key_?points?|descriptors?)\w*\"? *:")
-_XML = re.compile(rb"(?i)<(key_?points?|descriptors?)[\w]*[ >]")
+_NAME = re.compile(rb"(?i)\w*?(key_?points?|descriptors?)|(kpts?|kps?|descs?)\d*$")
+_YAML = re.compile(
+    rb"(?im)^ {0,3}\"?(\w*?(key_?points?|descriptors?)\w*|(kpts?|kps?|descs?)_?\d*)\"? *:"
+)
+_XML = re.compile(rb"(?i)<(\w*?(key_?points?|descriptors?)\w*|(kpts?|kps?|descs?)_?\d*)[ >]")
+_POINTS = re.compile(r"(?i)(.*?)(?:key_?points?|(?<![^\W\d_])(?:kpts?|kps?)(?![^\W\d_]))(.*)")
+_VECTORS = re.compile(r"(?i)(.*?)(?:descriptors?|(?<![^\W\d_])(?:descs?|des)(?![^\W\d_]))(.*)")
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[][{}]')
 FIELDS = 7  # values of a cv2.KeyPoint
 
@@ -47,15 +52,18 @@ def recognise(head: bytes) -> bool:
 
 
 def _keys(text: bytes) -> Iterator[bytes]:
-    """Yield the names at the top level of JSON, which may be truncated."""
-    depth = 0
+    """Yield the names of what lies outermost in JSON, of which the end may be missing.
+
+    Where there are matrices of OpenCV's, what lies one level deeper is looked at too.
+    """
+    depth, deepest = 0, 2 if b"opencv-matrix" in text else 1
     for token in _TOKEN.finditer(text):
         mark = token[0][:1]
         if mark in b"[{":
             depth += 1
         elif mark in b"]}":
             depth -= 1
-        elif depth == 1 and token[2]:
+        elif depth <= deepest and token[2]:
             yield token[1]
 
 
@@ -76,20 +84,22 @@ class OpencvStore(FileStore):
                 nodes = self._nodes(self.path if single else self.path / file)
             except (InputError, FileError):  # reported when it is read
                 nodes = {}
-            ends = [key.removeprefix("keypoints") for key in nodes if key.startswith("keypoints")]
-            yield from (f"{name}{end}" for end in ends or [""])
+            yield from (f"{name}{end}" for end in _pairs(nodes) or [""])
 
     def _record(self, name: str) -> Record:
         return self._read(*self._find(name))
 
     def _read(self, file: Path, end: str = "") -> Record:
         nodes = self._nodes(file)
-        for part in ("keypoints", "descriptors"):
-            if part + end not in nodes:
+        names = dict(
+            zip(("keypoints", "descriptors"), _pairs(nodes).get(end, ("", "")), strict=True)
+        )
+        for part, name in names.items():
+            if not name:
                 found = ", ".join(list(nodes)[:8]) or "nothing"
                 raise InputError(f"Expected {part + end!r} in {file}, got {found}.")
-        points = _table(nodes["keypoints" + end])
-        vectors = _matrix(nodes["descriptors" + end])
+        points = _table(nodes[names["keypoints"]])
+        vectors = _matrix(nodes[names["descriptors"]])
         check_rows_alike(len(points), len(vectors))
         x_y, columns = points[:, :2], points.shape[1]
         angles = points[:, 3] if columns > 3 else None
@@ -131,6 +141,32 @@ class OpencvStore(FileStore):
         if self._last is None or self._last[0] != file:
             self._last = file, parse(unzipped(read_bytes(file), file), str(file))
         return self._last[1]
+
+
+def _pairs(nodes: Mapping[str, Node]) -> dict[str, tuple[str, str]]:
+    """Return the names of keypoints and of descriptors, by what an image's name ends with.
+
+    >>> nodes = {f"{part}_2": Node(np.zeros(0), (0, 7)) for part in ("KeyPoints", "desc")}
+    >>> _pairs(nodes)
+    {'_2': ('KeyPoints_2', 'desc_2')}
+    """
+    points, vectors = (_ends(nodes, pattern) for pattern in (_POINTS, _VECTORS))
+    if len(points) == 1 and len(vectors) <= 1:
+        (end, name), other = next(iter(points.items())), next(iter(vectors.values()), "")
+        kept = end if name.lower().startswith("key") else ""
+        return {kept: (name, other)}
+    return {end: (name, vectors.get(end, "")) for end, name in points.items()}
+
+
+def _ends(nodes: Mapping[str, Node], pattern: re.Pattern[str]) -> dict[str, str]:
+    """Return the names that match a pattern, by what comes before and after it."""
+    found: dict[str, str] = {}
+    for name in nodes:
+        match = pattern.fullmatch(name)
+        if match:
+            around = [part.strip("_") for part in match.groups() if part.strip("_")]
+            found.setdefault("".join(f"_{part}" for part in around), name)
+    return found
 
 
 def unzipped(data: bytes, file: Path) -> bytes:

@@ -6,18 +6,24 @@ Two describers write SIFT, with the same kind of regions and RootSIFT as bytes, 
 of the describer. If it is missing, the default is assumed, and corrected if the vectors show the
 other order.
 
+Two more write AKAZE: numbers (`AKAZE_Float_Regions`) and bits (`AKAZE_Binary_Regions`).
+
 Source: OpenMVG's `SIFT_describer.hpp` and `sift_DescriptorExtractor.hpp`, for the two orders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
+import numpy as np
+
 from invertdesc.errors import InputError
-from invertdesc.stores._feat import nearest, pictures, read_json, read_pair, size_of
+from invertdesc.stores import _akaze
+from invertdesc.stores._feat import WIDTH, nearest, pictures, read_json, read_pair, size_of
 from invertdesc.stores._files import FileStore
 from invertdesc.stores.record import Array, Record
 from invertdesc.stores.vlfeat import from_openmvg, from_vlfeat
@@ -29,6 +35,13 @@ ORDERS: dict[str | None, Order] = {
     DEFAULT: from_vlfeat,
     "SIFT_Anatomy_Image_describer": from_openmvg,
 }
+# What a vector of so many bytes is made of, by what the regions are called.
+AKAZE: dict[str | None, dict[int, str]] = {
+    "AKAZE_Float_Regions": {4 * _akaze.NUMBERS: "<f4"},
+    "AKAZE_Binary_Regions": {_akaze.STORED: "u1"},
+}
+EVERY = {WIDTH: "u1", **AKAZE["AKAZE_Float_Regions"], **AKAZE["AKAZE_Binary_Regions"]}
+KINDS: dict[str | None, dict[int, str]] = {**AKAZE, "SIFT_Regions": {WIDTH: "u1"}}
 UNNAMED = (
     "No image_describer.json names a describer of SIFT that is known: vectors are taken for those "
     f"of {DEFAULT}."
@@ -36,22 +49,30 @@ UNNAMED = (
 
 
 class OpenmvgStore(FileStore):
-    """Read SIFT from a file of OpenMVG, or from a folder of files."""
+    """Read SIFT and AKAZE from OpenMVG's files, one or a folder of them."""
 
     kind: ClassVar[str] = "OpenMVG .feat and .desc"
 
     def _read(self, file: Path) -> Record:
         describer, regions = self._told_of(file)
-        if regions is not None and "SIFT" not in regions:
-            raise InputError(f"Expected SIFT regions of OpenMVG, got {regions!r}.")
-        table, vectors = read_pair(file)
-        return Record(
+        if regions is not None and "SIFT" not in regions and regions not in AKAZE:
+            known = " or ".join(map(str, AKAZE))
+            raise InputError(f"Expected SIFT regions of OpenMVG, {known}, got {regions!r}.")
+        table, vectors = read_pair(file, KINDS.get(regions, EVERY))
+        record = Record(
             xy=table[:, :2],
-            vectors=ORDERS.get(describer, from_vlfeat)(vectors),
+            vectors=vectors,
             image_size=self._size_of(file),
             scales=table[:, 2],
             orientations=table[:, 3],
             producer="openmvg",
+        )
+        if vectors.dtype != np.uint8 or vectors.shape[1] == _akaze.STORED:
+            return as_akaze(record)
+        order = ORDERS.get(describer, from_vlfeat)
+        return replace(
+            record,
+            vectors=order(vectors),
             notes=() if describer in ORDERS else (UNNAMED,),
         )
 
@@ -92,8 +113,17 @@ class OpenmvgStore(FileStore):
         return self._texts[file]
 
 
+def as_akaze(record: Record) -> Record:
+    """Return a record of OpenMVG's or AliceVision's AKAZE in OpenCV's order and our scales."""
+    if record.vectors.dtype != np.uint8:
+        return replace(record, descriptor="kaze")
+    scales = None if record.scales is None else record.scales * _akaze.SCALE
+    vectors = _akaze.from_interleaved(record.vectors)
+    return replace(record, vectors=vectors, scales=scales, descriptor="akaze")
+
+
 def _name_in(found: Any, part: str) -> str | None:
-    """Return OpenMVG's name of a part of a JSON file."""
+    """Return what OpenMVG calls a part of what it wrote."""
     inside = found.get(part) if isinstance(found, dict) else None
     name = inside.get("polymorphic_name") if isinstance(inside, dict) else None
     return name if isinstance(name, str) else None

@@ -26,6 +26,8 @@ BYTE_LENGTH = 512.0  # length of SIFT as bytes in COLMAP, OpenMVG and AliceVisio
 ORIGINS = {
     "centre": "whole numbers are pixel centres, as here",
     "corner": "the first pixel's centre is at (0.5, 0.5): moved by half a pixel",
+    "first": "the first pixel's centre is at (1, 1): moved by a pixel",
+    "parts": "parts of the longer side, from the image's middle: turned into pixels",
 }
 
 
@@ -91,6 +93,19 @@ def adapter_of(name: str) -> Any:
         return create_descriptor(name)
     except UnknownNameError:
         return None
+
+
+def absolute_name(name: str | None) -> str | None:
+    """Return a descriptor's name; of one that is a file, the path that its adapter is called by.
+
+    Raises:
+        FileError: No such file.
+    """
+    if name is None or not name.endswith(".safetensors"):
+        return name
+    from invertdesc.descriptors import create_descriptor
+
+    return create_descriptor(name).name
 
 
 def is_packed(name: str) -> bool | None:

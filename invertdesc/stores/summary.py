@@ -15,6 +15,7 @@ from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features.guesses import Guesses
 from invertdesc.sources import spread
 from invertdesc.stores._decide import UNKNOWN
+from invertdesc.stores._learned import FIT
 from invertdesc.stores.base import Description, Store
 from invertdesc.stores.open import open_store
 from invertdesc.stores.record import adapter_of
@@ -195,11 +196,12 @@ def check_readable(store: Store) -> None:
         )
     if description.dim and adapter_of(description.descriptor) is None:
         guessed = description.descriptor == UNKNOWN and description.notes
-        advice = description.notes[0] if guessed else "Name the right one."
-        raise InputError(
+        advice = description.notes[0] if guessed else FIT
+        error = InputError(
             "Expected descriptors with an adapter, one of `list_descriptors()`, got "
             f"{description.descriptor!r} of {description.dim} numbers. {advice}"
-        ).with_hint(descriptor="NAME")
+        )
+        raise error.with_hint(descriptor="NAME") if guessed else error.with_hint("fit_program")
 
 
 def _needed(description: Description) -> list[str]:
@@ -218,8 +220,8 @@ def _costs(description: Description, needed: list[str]) -> Iterator[str]:
         return
     if adapter_of(description.descriptor) is None:
         yield (
-            f"No method can read {description.descriptor!r}, which has no adapter. Name the right "
-            "descriptor, or register your own (docs/guides/add-a-descriptor.md)."
+            f"No method can read {description.descriptor!r}, which has no adapter. {FIT} Or "
+            "register an adapter of your own (docs/guides/add-a-descriptor.md)."
         )
         return
     if needed:

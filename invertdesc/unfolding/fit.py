@@ -18,6 +18,7 @@ from invertdesc.unfolding.unfolding import FALLOFF, Unfolding
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
+    from invertdesc.features.local import LocalFeatures
     from invertdesc.unfolding.frame import Frame
 LEAST_BLUR = 0.8  # pixels, before gradients are computed
 
@@ -57,8 +58,34 @@ def fit_unfolding(
     torch.Size([128, 32])
     """
     images = watch(images, f"fit {descriptor.name}", shown=progress)
+    return fit_described(
+        descriptor, _described(descriptor, images), grid=grid, ridge=ridge, bins=bins
+    )
+
+
+def fit_described(
+    descriptor: Descriptor,
+    described: Iterable[tuple[Tensor, LocalFeatures]],
+    *,
+    grid: int = 8,
+    ridge: float = 0.02,
+    bins: int | None = None,
+) -> Unfolding:
+    """Fit as `fit_unfolding` does, to images whose features are given.
+
+    Args:
+        descriptor: Adapter; its `frame` and `encode` are used.
+        described: Images of shape (3, H, W), RGB in [0, 1], with their features.
+        grid: Number G of the map's cells per side.
+        ridge: Weight of the penalty on the map, relative to the vectors' variance.
+        bins: Number of orientation bins, if the vector consists of histograms; otherwise None.
+
+    Raises:
+        InputError: No image has a keypoint.
+        MissingFieldError: The features have no scales or orientations, but the frame needs them.
+    """
     sums = _Sums(descriptor.dim, 2 * grid * grid)
-    for vectors, targets, cell in _patches(descriptor, images, descriptor.frame, grid):
+    for vectors, targets, cell in _patches(descriptor, described, descriptor.frame, grid):
         sums.add(vectors, targets, cell)
     matrix, bias, mean = sums.gradients(ridge)
     contrast, falloff = sums.contrast(ridge)
@@ -103,7 +130,8 @@ def measure_unfolding(
         InputError: No image has a keypoint.
     """
     products, predicted, true = torch.zeros(3, dtype=torch.float64), [], []
-    for vectors, targets, cell in _patches(descriptor, images, unfolding.frame, unfolding.grid):
+    described = _described(descriptor, images)
+    for vectors, targets, cell in _patches(descriptor, described, unfolding.frame, unfolding.grid):
         size = _sizes(targets)
         one, other = unfolding(vectors).flatten(1), targets / size
         predicted.append(_sizes(one).log()[:, 0] - unfolding.falloff * cell)
@@ -120,13 +148,22 @@ def measure_unfolding(
     )
 
 
-def _patches(
-    descriptor: Descriptor, images: Iterable[object], frame: Frame, grid: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield encoded vectors (N, D), gradients (N, 2 * G * G), and log cell widths (N,)."""
+def _described(
+    descriptor: Descriptor, images: Iterable[object]
+) -> Iterator[tuple[Tensor, LocalFeatures]]:
     for source in images:
         image = to_image(source)
-        features = descriptor.extract(image)
+        yield image, descriptor.extract(image)
+
+
+def _patches(
+    descriptor: Descriptor,
+    described: Iterable[tuple[Tensor, LocalFeatures]],
+    frame: Frame,
+    grid: int,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield encoded vectors (N, D), gradients (N, 2 * G * G), and log cell widths (N,)."""
+    for image, features in described:
         if len(features):
             batch = FeatureBatch.collate([features])
             batch.require(frame.needs, needed_by=f"the frame of {descriptor.name!r}")

@@ -92,7 +92,7 @@ def test_options_mean_the_same_everywhere() -> None:
         (["recontruct"], "'recontruct'. Did you mean 'reconstruct'? See "),
         (["reconstruct", "--nothing"], "No such option: --nothing"),
         (["reconstruct", "--method"], "'--method' requires an argument. See "),
-        (["fit"], "Missing option '--descriptor' / '-d'. See "),
+        (["fit"], "Missing option '--data'. See "),
         (["inspect", "store", "--images", "none"], "Invalid value for '--images'"),
         (["list", "one", "two"], "unexpected extra argument"),
     ],

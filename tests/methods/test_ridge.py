@@ -115,7 +115,7 @@ def test_what_it_cannot_work_with_is_told(
 ) -> None:
     with pytest.raises(InputError, match="collected with 'sift', got one collected with 'hog'"):
         create_method("ridge", descriptor="sift", database=hog_file)
-    with pytest.raises(InputError, match="Collect one with collect_database.*database=FILE"):
+    with pytest.raises(InputError, match=r"Collect one with collect_database.*database=FILE"):
         create_method("ridge", descriptor="hog")
     with pytest.raises(FileError, match="it is one for 'ridge'"):
         create_method("paired-dictionary", database=hog_file)

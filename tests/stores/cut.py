@@ -58,7 +58,8 @@ STORES: dict[str, tuple[Callable[[Path, Images], Path], list[str]]] = {
     "opencv-json": (partial(write_opencv, suffix=".json"), ["101.json"]),
     "opencv-gz": (write_gzip, ["101.yml.gz"]),
 }
-UNCOUNTED = ("vlfeat",)  # kinds whose files do not say how many lines they have
+# Kinds whose files do not say how many keypoints they have, and the bytes of one, where known.
+UNCOUNTED = {"vlfeat": None, "siftgeo": 168}
 CASES = [(kind, file) for kind, (_, files) in STORES.items() for file in files]
 
 
@@ -92,11 +93,15 @@ def cut(kind: str, folder: Path, name: str, ends: Callable[[int], Iterable[int]]
             counts.refused.append(end)
         elif plain == expected:
             counts.nothing_missing.append(end)
-        elif kind in UNCOUNTED and whole[:end][-1:] in (b"", b"\n"):
+        elif kind in UNCOUNTED and _ends_a_keypoint(whole[:end], UNCOUNTED[kind]):
             counts.between_lines.append(end)
         else:
             counts.read_as_whole.append(end)
     return counts
+
+
+def _ends_a_keypoint(data: bytes, row: int | None) -> bool:
+    return data[-1:] in (b"", b"\n") if row is None else len(data) % row == 0
 
 
 def _plain(found: Found) -> dict[str, tuple[object, ...]]:

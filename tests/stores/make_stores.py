@@ -11,6 +11,7 @@ import cv2
 import h5py
 import numpy as np
 from forms import Array, fields, file_of, root_bytes, sift_bytes, to_anatomy, to_vlfeat
+from make_more_stores import MORE, MORE_FILES, MORE_SIZES_STORED
 
 from invertdesc import LocalFeatures
 
@@ -313,6 +314,7 @@ WRITERS: dict[str, Callable[[Path, Images], Path]] = {
     "kapture-tar": write_kapture_tar,
     "visualsfm": write_visualsfm,
     "oxford": write_oxford,
+    **MORE,
 }
 SIZES_STORED = (
     "colmap",
@@ -323,6 +325,7 @@ SIZES_STORED = (
     "alicevision",
     "kapture",
     "kapture-tar",
+    *MORE_SIZES_STORED,
 )
 FILES = {  # that make up a store of the images "101" and "102"
     "colmap": ["database.db"],
@@ -350,4 +353,5 @@ FILES = {  # that make up a store of the images "101" and "102"
     ],
     "visualsfm": ["101.sift"],
     "oxford": ["101.hesaff.sift"],
+    **MORE_FILES,
 }

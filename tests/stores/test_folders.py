@@ -195,8 +195,6 @@ def test_only_some_of_many_others_are_named(tmp_path: Path, images: Images) -> N
 
 
 FOREIGN = {
-    "OpenSfM's features": ("points", "descriptors", "colors"),
-    "D2-Net and R2D2": ("keypoints", "scores", "descriptors"),
     "OpenSfM's vocabulary": ("words", "frequencies"),
     "other arrays": ("a", "b"),
 }
@@ -232,6 +230,15 @@ def test_pointer_of_git_lfs_is_told(run: Run, tmp_path: Path) -> None:
         status, _, err = run("reconstruct", place, "-o", "out")
         assert status == 2
         assert "git lfs pull" in err
+
+
+def test_regions_with_vectors_are_read(tmp_path: Path) -> None:
+    region = "10.5 20.5 0.01 0 0.01 " + " ".join(map(str, range(128)))
+    (tmp_path / "img1.haraff").write_text("1.0\n1\n10.5 20.5 0.01 0 0.01\n")
+    (tmp_path / "img1.haraff.sift").write_text(f"128\n1\n{region}\n")
+    with open_store(tmp_path, descriptor="sift") as store:
+        assert list(store.names()) == ["img1"]
+        assert store.load("img1").keypoints.tolist() == [[10.5, 20.5]]
 
 
 def test_regions_without_vectors_are_told(tmp_path: Path) -> None:

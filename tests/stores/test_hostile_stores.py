@@ -293,11 +293,11 @@ def test_signalling_nan_is_refused_without_a_warning(
 
 def test_openmvg_regions_of_another_kind(tmp_path: Path, images: Images) -> None:
     WRITERS["openmvg"](tmp_path, images)
-    told = '{"regions_type": {"polymorphic_name": "AKAZE_Float_Regions"}}'
+    told = '{"regions_type": {"polymorphic_name": "AKAZE_Liop_Regions"}}'
     (tmp_path / "image_describer.json").write_text(told)
     found, errors = read_all(tmp_path)
     assert not found
-    assert all("got 'AKAZE_Float_Regions'" in str(error) for error in errors.values())
+    assert all("got 'AKAZE_Liop_Regions'" in str(error) for error in errors.values())
 
 
 def test_hidden_files_are_left_out(tmp_path: Path, images: Images) -> None:

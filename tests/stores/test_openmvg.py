@@ -81,8 +81,8 @@ def test_files_beside_the_features_tell_from_a_folder_above(
 
 def test_other_regions_are_named_from_a_folder_above(tmp_path: Path, some: LocalFeatures) -> None:
     (tmp_path / "matches").mkdir()
-    write_openmvg(tmp_path / "matches", {"a": some}, regions="AKAZE_Float_Regions")
+    write_openmvg(tmp_path / "matches", {"a": some}, regions="AKAZE_Liop_Regions")
     file = tmp_path / "matches" / "a.desc"
-    file.write_bytes(file.read_bytes()[:8] + bytes(len(some) * 64 * 4))
-    with open_store(tmp_path) as store, pytest.raises(InputError, match="AKAZE_Float_Regions"):
+    file.write_bytes(file.read_bytes()[:8] + bytes(len(some) * 144))
+    with open_store(tmp_path) as store, pytest.raises(InputError, match="AKAZE_Liop_Regions"):
         store.load("matches/a")

@@ -234,7 +234,7 @@ def test_store_of_unknown_descriptors_is_told_once(
     status, out, err = run("reconstruct", path, "-o", "out")
     assert (status, out) == (2, "")
     assert err.count("error") == 1
-    assert "no picture can be made yet" in err
+    assert "may be those of superpoint" in err
     assert run("inspect", path)[0] == 0
 
 

@@ -46,14 +46,15 @@ def test_features_come_back(kind: str, tmp_path: Path, images: Images) -> None:
 def test_description_tells_what_was_decided(kind: str, tmp_path: Path, images: Images) -> None:
     with open_store(WRITERS[kind](tmp_path, images)) as store:
         told = store.description
-    rooted = kind.startswith(("colmap", "hloc", "openmvg", "alicevision", "kapture"))
+    rooted = kind.startswith(("colmap", "hloc", "openmvg", "alicevision", "kapture", "opensfm"))
     assert told.descriptor == ("rootsift" if rooted else "sift")
     assert told.dim == 128
     assert (told.image_size == "stored") == (kind in SIZES_STORED)
-    moved = kind.startswith(("colmap", "hloc", "kapture", "siftgpu", "visualsfm"))
+    moved = kind.startswith(("colmap", "hloc", "kapture", "siftgpu", "visualsfm", "npy"))
     assert ("moved by half a pixel" in told.positions) == moved
-    lacking = {"hloc": (), "npz": (), "opencv": (), "oxford": ("orientations", "scores")}
-    assert told.missing == lacking.get(kind, ("scores",))
+    lacking = ("orientations", "scores") if kind == "oxford" else ("scores",)
+    scored = ("hloc", "npz", "opencv", "dump", "flat", "siftgeo", "npy")
+    assert told.missing == (() if kind in scored else lacking)
 
 
 @EVERY
