@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -17,7 +18,8 @@ from invertdesc.descriptors._hog_signs import (
     signed_gradients,
     unsigned_gradients,
 )
-from invertdesc.descriptors.base import check_vectors
+from invertdesc.descriptors.base import check_image_of, check_vectors
+from invertdesc.descriptors.describing import Described
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures, Provenance
@@ -25,9 +27,11 @@ from invertdesc.image import GrayMode
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding
 
+OFF_GRID = 0.25  # pixels from a block's middle at which a keypoint still stands for the block
+
 
 @dataclass(frozen=True, kw_only=True)
-class DenseHog:
+class DenseHog(ABC):
     """Dense HOG: one row for each block of cells, with a keypoint in the middle of the block.
 
     A block's vector is ordered by the cells' rows, their columns and the orientations. The scale is
@@ -81,6 +85,36 @@ class DenseHog:
         It gives almost no signs; `pieces` is used instead.
         """
         return Unfolding.shipped(self.name)
+
+    @abstractmethod
+    def extract(self, image: Tensor) -> LocalFeatures:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at all blocks of its grid."""
+
+    def describe(self, image: Tensor, features: LocalFeatures) -> Described:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at given blocks of its grid.
+
+        Keypoints that are not the middles of such blocks, or have another scale than the cells'
+        side, are left out.
+
+        Raises:
+            InputError: The features are of an image of another size.
+        """
+        check_image_of(features, image)
+        whole = self.extract(image)
+        height, width = self._blocks(features.image_size)
+        side = float(self.pixels_per_cell)
+        exact = (features.keypoints - (self.cells_per_block * side - 1) / 2) / side
+        column, row = exact.round().long().unbind(1)
+        on_grid = (exact - exact.round()).abs().amax(1) * side < OFF_GRID
+        on_grid &= (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        if features.scales is not None:
+            on_grid &= (features.scales - side).abs() < OFF_GRID
+        rows = on_grid.nonzero().flatten()
+        found = whole.descriptors.to(features.device)[(row * width + column)[rows]]
+        described = replace(
+            features[rows], descriptors=found, descriptor=self.name, provenance=whole.provenance
+        )
+        return Described(described, rows)
 
     def encode(self, raw: Tensor) -> Tensor:
         """Scale the vectors of blocks to length 1."""
