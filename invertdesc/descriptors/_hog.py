@@ -14,8 +14,10 @@ from torch.nn import functional as F
 from invertdesc._options import check_range
 from invertdesc.descriptors._hog_signs import (
     read_cells,
+    scaled_gradients,
     shipped_signs,
     signed_gradients,
+    sum_cells,
     unsigned_gradients,
 )
 from invertdesc.descriptors.base import check_image_of, check_vectors
@@ -27,6 +29,8 @@ from invertdesc.image import GrayMode
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding
 
+FAINT = 0.1  # of the mean of all bins, below which a bin is taken for empty
+MOST = 4.0  # times that a gradient grows in one step
 OFF_GRID = 0.25  # pixels from a block's middle at which a keypoint still stands for the block
 
 
@@ -184,6 +188,33 @@ class DenseHog(ABC):
         windows = field.unfold(2, 4 * cells, 4).unfold(3, 4 * cells, 4)
         image, row, column = places
         return windows[image, :, row, column]
+
+    def lacking(self, gray: Tensor, given: FeatureBatch, own: FeatureBatch) -> Tensor:
+        """Return what a gray picture's gradients lack of what given blocks tell.
+
+        Blocks say how strong gradients are in a cell and direction: each pixel's gradient grows or
+        shrinks as its cell has to. Without signs, nothing is lacking: what grows are wrong signs
+        too. From `unfold`, on 8 photographs that no fit has seen, NCC fell from 0.49 to 0.46 in
+        four steps; turning the signs of regions over, where blocks come nearer so, made distances
+        smaller than those of the right signs, and NCC 0.31 where it was 0.38.
+
+        Args:
+            gray: (H, W) in [0, 1].
+            given: A batch of one image.
+            own: The same blocks of the picture, described.
+
+        Returns:
+            (2, H, W), towards the picture's right and down, in values per pixel.
+
+        Source: Gerchberg, Saxton, "A practical algorithm for the determination of the phase from
+        image and diffraction plane pictures", 1972, for the idea.
+        """
+        if not self.turn:
+            return gray.new_zeros(2, *gray.shape)
+        wanted, had = (sum_cells(self._grid(batch)[0])[0] for batch in (given, own))
+        floor = FAINT * had.mean() + 1e-9
+        ratio = (wanted + floor) / (had + floor)  # (ny, nx, bins)
+        return scaled_gradients(gray, ratio.clamp(max=MOST), self.pixels_per_cell, turn=self.turn)
 
     def _blocks(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """Return the numbers of rows and columns of blocks in a picture of (H, W)."""

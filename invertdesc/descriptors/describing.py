@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeGuard, cast
+from typing import TYPE_CHECKING, Protocol, TypeGuard, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from invertdesc.descriptors.base import Descriptor
 from invertdesc.image import GAMMA, GrayMode
 
 if TYPE_CHECKING:
+    from invertdesc.features.batch import FeatureBatch
     from invertdesc.features.local import LocalFeatures
 
 
@@ -40,6 +41,14 @@ class Describing(Descriptor, Protocol):
 
     def describe(self, image: Tensor, features: LocalFeatures) -> Described:
         """Describe an image of shape (3, H, W), RGB in [0, 1], at the keypoints of features."""
+
+
+@runtime_checkable
+class JointCorrection(Protocol):
+    """An adapter that compares given and own vectors together, as HOG does, which has no signs."""
+
+    def lacking(self, gray: Tensor, given: FeatureBatch, own: FeatureBatch) -> Tensor:
+        """Return (2, H, W), what the gradients of a gray picture (H, W) lack, per pixel."""
 
 
 def can_describe(adapter: Descriptor) -> TypeGuard[Describing]:

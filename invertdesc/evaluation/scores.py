@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from torch import Tensor
 
-from invertdesc.descriptors.describing import can_describe
 from invertdesc.errors import InputError
 from invertdesc.evaluation.consistency import agreement
 from invertdesc.evaluation.faces import count_found, find_faces

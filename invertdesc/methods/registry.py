@@ -12,6 +12,7 @@ methods: Registry[Method] = Registry(
     "method",
     group="invertdesc.methods",
     builtin={
+        "backprojection": "invertdesc.methods.backprojection:BackProjection",
         "biht": "invertdesc.methods.biht:Biht",
         "bovw": "invertdesc.methods.bovw:Bovw",
         "coarse": "invertdesc.methods.coarse:Coarse",
