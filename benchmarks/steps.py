@@ -3,8 +3,9 @@
     python benchmarks/steps.py --data FACES --data PHOTOS --images 20 -d sift -d orb -o steps.json
     python benchmarks/steps.py --data FACES -d sift -m unfold -m backprojection -m unfold+gradient
 
-Each line has the means of NCC, SSIM (gray) and PSNR (RGB, dB), NCC with its standard error; of later
-methods also the mean difference in NCC from the first, with the standard error of that difference. Seconds are those of the processor, not of the clock, without the extraction.
+Each line has the means of NCC, SSIM (gray) and PSNR (RGB, dB), NCC with its standard error; of
+later methods also the mean difference in NCC from the first, with the standard error of that
+difference. Seconds are those of the processor, not of the clock, without the extraction.
 """
 
 from __future__ import annotations

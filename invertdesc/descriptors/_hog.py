@@ -14,10 +14,8 @@ from torch.nn import functional as F
 from invertdesc._options import check_range
 from invertdesc.descriptors._hog_signs import (
     read_cells,
-    scaled_gradients,
     shipped_signs,
     signed_gradients,
-    sum_cells,
     unsigned_gradients,
 )
 from invertdesc.descriptors.base import check_image_of, check_vectors
@@ -29,8 +27,6 @@ from invertdesc.image import GrayMode
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding
 
-FAINT = 0.1  # of the mean of all bins, below which a bin is taken for empty
-MOST = 4.0  # times that a gradient grows in one step
 OFF_GRID = 0.25  # pixels from a block's middle at which a keypoint still stands for the block
 
 
@@ -57,6 +53,7 @@ class DenseHog(ABC):
     name: ClassVar[str]
     on_grid: ClassVar[bool] = True
     drift: ClassVar[float] = 0.0  # see `read_cells`
+    first: ClassVar[float] = 0.5  # bins from the direction 0 to the middle of the first
 
     def __post_init__(self) -> None:
         for option in ("orientations", "pixels_per_cell", "cells_per_block"):
@@ -177,44 +174,16 @@ class DenseHog(ABC):
         check_vectors(batch.descriptors, self.dim, self.name)
         if not len(batch.keypoints):
             return batch.keypoints.new_zeros(0, 2, 4 * cells, 4 * cells)
-        blocks, known, places = self._grid(batch)
-        histograms = read_cells(blocks, known, lean=self.lean, drift=self.drift)
+        histograms = self._histograms(batch)
         field = (
-            signed_gradients(histograms)
+            signed_gradients(histograms, self.first)
             if self.turn
             else unsigned_gradients(histograms, shipped_signs(batch.device))
         )
         field = F.interpolate(field, scale_factor=2.0, mode="bilinear")  # (B, 2, 4 ny, 4 nx)
         windows = field.unfold(2, 4 * cells, 4).unfold(3, 4 * cells, 4)
-        image, row, column = places
-        return windows[image, :, row, column]
-
-    def lacking(self, gray: Tensor, given: FeatureBatch, own: FeatureBatch) -> Tensor:
-        """Return what a gray picture's gradients lack of what given blocks tell.
-
-        Blocks say how strong gradients are in a cell and direction: each pixel's gradient grows or
-        shrinks as its cell has to. Without signs, nothing is lacking: what grows are wrong signs
-        too. From `unfold`, on 8 photographs that no fit has seen, NCC fell from 0.49 to 0.46 in
-        four steps; turning the signs of regions over, where blocks come nearer so, made distances
-        smaller than those of the right signs, and NCC 0.31 where it was 0.38.
-
-        Args:
-            gray: (H, W) in [0, 1].
-            given: A batch of one image.
-            own: The same blocks of the picture, described.
-
-        Returns:
-            (2, H, W), towards the picture's right and down, in values per pixel.
-
-        Source: Gerchberg, Saxton, "A practical algorithm for the determination of the phase from
-        image and diffraction plane pictures", 1972, for the idea.
-        """
-        if not self.turn:
-            return gray.new_zeros(2, *gray.shape)
-        wanted, had = (sum_cells(self._grid(batch)[0])[0] for batch in (given, own))
-        floor = FAINT * had.mean() + 1e-9
-        ratio = (wanted + floor) / (had + floor)  # (ny, nx, bins)
-        return scaled_gradients(gray, ratio.clamp(max=MOST), self.pixels_per_cell, turn=self.turn)
+        _, row, column = self.places(batch)
+        return windows[batch.images, :, row, column]
 
     def _blocks(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """Return the numbers of rows and columns of blocks in a picture of (H, W)."""
@@ -227,21 +196,28 @@ class DenseHog(ABC):
         """Convert the library's order to (rows, columns, D)."""
         return vector.view(rows, columns, self.dim)
 
-    def _grid(self, batch: FeatureBatch) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """Return blocks (B, ny, nx, c, c, bins), which are known, and the place of each row."""
-        cells = self.cells_per_block
-        (height, width), row, column = self._places(batch)
-        places = (batch.images, row, column)
-        blocks = batch.keypoints.new_zeros(
-            len(batch), height, width, cells, cells, self.orientations
-        )
-        blocks[places] = self.encode(batch.descriptors).view(-1, cells, cells, self.orientations)
-        known = blocks.new_zeros(blocks.shape[:3])
-        known[places] = 1.0
-        return blocks, known, places
+    def _histograms(self, batch: FeatureBatch) -> Tensor:
+        """Return (B, ny, nx, bins), the cells' histograms up to one factor an image."""
+        blocks, known = self._grid(batch)
+        return read_cells(blocks, known, lean=self.lean, drift=self.drift)
 
-    def _places(self, batch: FeatureBatch) -> tuple[tuple[int, int], Tensor, Tensor]:
-        """Return rows and columns of a picture's grid of blocks, and those of each keypoint."""
+    def _grid(self, batch: FeatureBatch) -> tuple[Tensor, Tensor]:
+        """Return blocks (B, ny, nx, c, c, bins), and 1 where they are known (B, ny, nx)."""
+        cells, maps = self.cells_per_block, self.maps(batch)
+        known = torch.zeros_like(maps[..., 0])
+        _, row, column = self.places(batch)
+        known[batch.images, row, column] = 1.0
+        return maps.view(*known.shape, cells, cells, self.orientations), known
+
+    def maps(self, batch: FeatureBatch) -> Tensor:
+        """Return (B, ny, nx, D), encoded vectors on their grid, 0 where there is none."""
+        (height, width), row, column = self.places(batch)
+        maps = batch.keypoints.new_zeros(len(batch), height, width, self.dim)
+        maps[batch.images, row, column] = self.encode(batch.descriptors)
+        return maps
+
+    def places(self, batch: FeatureBatch) -> tuple[tuple[int, int], Tensor, Tensor]:
+        """Return rows and columns of a picture's grid of blocks, and each keypoint's own."""
         cells = self.cells_per_block
         side = float(self.pixels_per_cell) if batch.scales is None else float(batch.scales[0])
         if batch.scales is not None and not bool((batch.scales == side).all()):

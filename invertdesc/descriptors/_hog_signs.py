@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from invertdesc._files import open_tensors
 from invertdesc.ops import solve_poisson
-from invertdesc.unfolding.sample import image_gradients
 
 BINS = 9  # number of bins of the histograms that the network takes
 TINY = 1e-6
@@ -51,7 +50,7 @@ def read_cells(blocks: Tensor, known: Tensor, *, lean: float, drift: float) -> T
     >>> (found / found[0]).round(decimals=3)
     tensor([1., 2., 8.])
     """
-    cells = blocks.shape[3]
+    batch, rows, columns, cells, _, bins = blocks.shape
     clipped = blocks >= 0.999 * blocks.amax((-3, -2, -1), keepdim=True)
     norms = torch.zeros_like(known)
     if cells > 1:
@@ -68,22 +67,12 @@ def read_cells(blocks: Tensor, known: Tensor, *, lean: float, drift: float) -> T
         ratios = torch.stack([F.pad(right - lean, (0, 1)), F.pad(below - lean, (0, 0, 0, 1))], 1)
         norms = solve_poisson(ratios, screening=drift)
     weight = torch.where(clipped, 1e-3, 1.0) * known[..., None, None, None]
-    whole = sum_cells(weight * blocks * norms.exp()[..., None, None, None])
-    return whole / sum_cells(weight).clamp(min=TINY)
-
-
-def sum_cells(blocks: Tensor) -> Tensor:
-    """Sum what blocks (B, by, bx, c, c, bins) say of each cell: (B, by + c - 1, bx + c - 1, bins).
-
-    >>> sum_cells(torch.ones(1, 1, 3, 2, 2, 1))[0, :, :, 0].tolist()
-    [[1.0, 2.0, 2.0, 1.0], [1.0, 2.0, 2.0, 1.0]]
-    """
-    batch, rows, columns, cells, _, bins = blocks.shape
-    sums = blocks.new_zeros(batch, rows + cells - 1, columns + cells - 1, bins)
+    sums = blocks.new_zeros(2, batch, rows + cells - 1, columns + cells - 1, bins)
+    whole = torch.stack([weight * blocks * norms.exp()[..., None, None, None], weight])
     for i in range(cells):
         for j in range(cells):
-            sums[:, i : i + rows, j : j + columns] += blocks[..., i, j, :]
-    return sums
+            sums[:, :, i : i + rows, j : j + columns] += whole[..., i, j, :]
+    return sums[0] / sums[1].clamp(min=TINY)
 
 
 def _log_ratio(shared: tuple[Tensor, Tensor], clipped: Tensor, both: Tensor) -> Tensor:
@@ -153,41 +142,16 @@ def unsigned_gradients(cells: Tensor, network: SignNet) -> Tensor:
     return (field + mirrored * mirrored.new_tensor([-1.0, 1.0]).view(2, 1, 1)) / 2
 
 
-def signed_gradients(cells: Tensor) -> Tensor:
-    """Return the same for bins over the full turn, where each bin gives its direction."""
+def signed_gradients(cells: Tensor, first: float = 0.5) -> Tensor:
+    """Return the same for bins over the full turn, where each bin gives its direction.
+
+    The direction of the first bin is `first` bins from the picture's right.
+    """
     bins = cells.shape[-1]
-    angles = (torch.arange(bins, device=cells.device) + 0.5) * (2 * math.pi / bins)
+    angles = (torch.arange(bins, device=cells.device) + first) * (2 * math.pi / bins)
     field = (cells @ torch.stack([angles.cos(), angles.sin()], 1)).permute(0, 3, 1, 2)
     scale = field.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-9)
     return F.interpolate(field / scale, scale_factor=2.0)
-
-
-def scaled_gradients(gray: Tensor, ratio: Tensor, side: int, *, turn: bool) -> Tensor:
-    """Return how a gray picture's gradients change where cells' bins are scaled.
-
-    Args:
-        gray: (H, W).
-        ratio: (ny, nx, bins), of each cell and direction; between cells and bins it is
-            interpolated.
-        side: Of a cell, in pixels.
-        turn: Whether bins cover the full turn.
-
-    Returns:
-        (2, H, W), to be added to the gradients.
-    """
-    height, width = gray.shape
-    field = image_gradients(gray)
-    maps = ratio.permute(2, 0, 1)[None]
-    maps = F.interpolate(maps, scale_factor=float(side), mode="bilinear")[..., :height, :width]
-    beyond = (0, width - maps.shape[-1], 0, height - maps.shape[-2])
-    maps = F.pad(maps, beyond, mode="replicate")[0]  # (bins, H, W)
-    bins = len(maps)
-    place = torch.atan2(field[1], field[0]) * (bins / (math.pi * (2 if turn else 1))) - 0.5
-    low = place.floor()
-    share = place - low
-    first = (low.long() % bins)[None]
-    near, far = maps.gather(0, first)[0], maps.gather(0, (first + 1) % bins)[0]
-    return field * (near + share * (far - near) - 1)
 
 
 @lru_cache(maxsize=4)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeGuard, cast, runtime_checkable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeGuard, cast
 
 import torch
 from torch import Tensor
 
 from invertdesc.descriptors.base import Descriptor
+from invertdesc.errors import InvertDescError
 from invertdesc.image import GAMMA, GrayMode
 
 if TYPE_CHECKING:
-    from invertdesc.features.batch import FeatureBatch
     from invertdesc.features.local import LocalFeatures
 
 
@@ -43,14 +43,6 @@ class Describing(Descriptor, Protocol):
         """Describe an image of shape (3, H, W), RGB in [0, 1], at the keypoints of features."""
 
 
-@runtime_checkable
-class JointCorrection(Protocol):
-    """An adapter that compares given and own vectors together, as HOG does, which has no signs."""
-
-    def lacking(self, gray: Tensor, given: FeatureBatch, own: FeatureBatch) -> Tensor:
-        """Return (2, H, W), what the gradients of a gray picture (H, W) lack, per pixel."""
-
-
 def can_describe(adapter: Descriptor) -> TypeGuard[Describing]:
     """Say whether an adapter describes pictures at given keypoints.
 
@@ -60,6 +52,41 @@ def can_describe(adapter: Descriptor) -> TypeGuard[Describing]:
     """
     # Not isinstance: on Python 3.11 that reads every property, and one of them reads a file.
     return hasattr(adapter, "describe")
+
+
+def as_made(adapter: Describing, features: LocalFeatures) -> Describing:
+    """Return the adapter with the gray mode and the numbers that features say they were made with.
+
+    An adapter that is no dataclass, or has no such options, comes back as it is. Where features do
+    not say in which gray they were made, that is luma, as nearly all extractors take.
+
+    >>> from invertdesc import LocalFeatures, Provenance, create_descriptor
+    >>> features = LocalFeatures(
+    ...     keypoints=torch.zeros(0, 2),
+    ...     descriptors=torch.zeros(0, 128),
+    ...     image_size=(8, 8),
+    ...     descriptor="sift",
+    ...     provenance=Provenance("luma", parameters={"octave_layers": 5}),
+    ... )
+    >>> made = as_made(create_descriptor("sift"), features)
+    >>> made.gray, made.octave_layers
+    ('luma', 5)
+    """
+    if not is_dataclass(adapter):
+        return adapter
+    told = dict(features.provenance.parameters) | {"gray": features.provenance.gray_mode}
+    changed = {
+        name: value
+        for name in (field.name for field in fields(adapter) if field.init)
+        if name in told
+        # Neither names nor paths: what a file says is not to choose what is loaded.
+        and (isinstance(value := told[name], bool | int | float) or name == "gray")
+        and value != getattr(adapter, name)
+    }
+    try:
+        return replace(adapter, **changed) if changed else adapter
+    except (TypeError, InvertDescError):  # of a later version, or damaged
+        return adapter
 
 
 def describe_gray(adapter: Describing, gray: Tensor, features: LocalFeatures) -> Described:

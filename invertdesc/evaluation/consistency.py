@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from invertdesc.descriptors.describing import can_describe, describe_gray
+from invertdesc.descriptors.describing import as_made, can_describe, describe_gray
 from invertdesc.errors import InvertDescError
 from invertdesc.image import as_seen
 
@@ -36,7 +36,7 @@ def agreement(
         return None
     try:
         gray = as_seen(picture, features.provenance.gray_mode)
-        again = describe_gray(adapter, gray, features)
+        again = describe_gray(as_made(adapter, features), gray, features)
     except InvertDescError:
         return None
     rows = again.rows

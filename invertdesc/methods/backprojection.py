@@ -11,7 +11,7 @@ from torch import Tensor
 from invertdesc._options import check_range
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.descriptors.describing import Described, can_describe, describe_gray
+from invertdesc.descriptors.describing import Described, as_made, can_describe, describe_gray
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import as_seen, with_gray
@@ -32,13 +32,16 @@ STEP = 1.4
 # with 3 to 8 faces and as many photographs of the training sets, among few.
 DAMPING = {
     "beblid": 0.7,
-    "boostdesc": 0.35,
+    "boostdesc": 0.2,
     "brisk": 0.5,
     "daisy": 0.35,
     "freak": 0.5,
     "hog-opencv": 0.35,
+    "hog-uoctti": 0.35,
     "kaze": 0.35,
     "latch": 0.2,
+    "mkd": 0.35,
+    "sift-kornia": 0.35,
     "teblid": 0.7,
     "vgg": 0.5,
 }
@@ -66,8 +69,7 @@ class BackProjection(Method):
     is done. Descriptors tell gray alone: colours are those of the start.
 
     It needs the extractor's library. FREAK and BRISK choose the orientation anew, with which
-    their vectors are then laid into the picture. HOG without signs leaves the start as it is: see
-    `invertdesc.descriptors.hog.Hog.lacking`.
+    their vectors are then laid into the picture. HOG without signs leaves the start as it is.
 
     >>> print(BackProjection("orb", start="poisson").needs)
     an unfolding, an extractor that describes pictures at given keypoints
@@ -161,6 +163,7 @@ class BackProjection(Method):
         Returns:
             (H, W) in [0, 1], the picture whose own descriptors came nearest.
         """
+        adapter = as_made(adapter, features)
         missing = Missing(adapter, features, self.unfolding)
         size = STEP * DAMPING.get(adapter.name, 1.0) if self.step is None else self.step
         shortest = size * SHORTEST

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from invertdesc._options import check_range
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.descriptors.describing import can_describe, describe_gray
+from invertdesc.descriptors.describing import as_made, can_describe, describe_gray
 from invertdesc.errors import InputError, MissingDependencyError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import as_seen, with_gray
@@ -219,7 +219,8 @@ class UnfoldGradient(Gradient):
         if not can_describe(extractor) or not len(one.keypoints):
             return 0.0
         try:
-            own = describe_gray(extractor, gray.cpu(), one.to("cpu")[0])
+            given = one.to("cpu")[0]
+            own = describe_gray(as_made(extractor, given), gray.cpu(), given)
         except MissingDependencyError:
             return 0.0
         if not len(own.rows):
