@@ -119,6 +119,8 @@ def _fits(value: object, kind: Any) -> bool:
         return type(value) in map(type, get_args(kind))
     if _is_path(kind):
         return isinstance(value, os.PathLike)
+    if get_origin(kind) is Callable:
+        return callable(value)
     if kind in (Any, object, inspect.Parameter.empty) or not isinstance(kind, type):
         return True
     if issubclass(kind, _PLAIN):
@@ -146,6 +148,8 @@ def _described(kinds: Sequence[Any]) -> str:
             found["a path"] = None
         elif get_origin(kind) is Literal:
             found |= dict.fromkeys(map(repr, get_args(kind)))
+        elif get_origin(kind) is Callable:
+            found["a function"] = None
         else:
             found[words.get(kind) or f"an object of class {kind.__name__}"] = None
     return " or ".join(found)

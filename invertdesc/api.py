@@ -129,7 +129,7 @@ def reconstruct(
     source: Source | Sources,
     *,
     descriptor: str | Descriptor | None = None,
-    method: str | MethodLike = "unfold",
+    method: str | MethodLike = "auto",
     device: str | torch.device | None = None,
     batch_size: int = 16,
     max_side: int | None = None,

@@ -90,7 +90,7 @@ def reconstruct_files(
     plan: Mapping[Path, Path],
     *,
     descriptor: str | Descriptor = "sift",
-    method: str | MethodLike = "unfold",
+    method: str | MethodLike = "auto",
     method_options: Mapping[str, Any] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 16,

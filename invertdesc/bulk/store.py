@@ -30,7 +30,7 @@ def reconstruct_store(
     store: Store | str | os.PathLike[str],
     folder: str | os.PathLike[str],
     *,
-    method: str | MethodLike = "unfold",
+    method: str | MethodLike = "auto",
     method_options: Mapping[str, Any] | None = None,
     descriptor: str | None = None,
     names: str | None = None,

@@ -11,6 +11,7 @@ BUILTIN = {
     "hardnet": "invertdesc.descriptors.hardnet:HardNet",
     "hog": "invertdesc.descriptors.hog:Hog",
     "hog-opencv": "invertdesc.descriptors.hog_opencv:HogOpenCV",
+    "hog-uoctti": "invertdesc.descriptors.hog_uoctti:HogUoctti",
     "hynet": "invertdesc.descriptors.hardnet:HyNet",
     "kaze": "invertdesc.descriptors.kaze:Kaze",
     "latch": "invertdesc.descriptors.latch:Latch",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -17,7 +18,8 @@ from invertdesc.descriptors._hog_signs import (
     signed_gradients,
     unsigned_gradients,
 )
-from invertdesc.descriptors.base import check_vectors
+from invertdesc.descriptors.base import check_image_of, check_vectors
+from invertdesc.descriptors.describing import Described
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures, Provenance
@@ -25,9 +27,11 @@ from invertdesc.image import GrayMode
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding
 
+OFF_GRID = 0.25  # pixels from a block's middle at which a keypoint still stands for the block
+
 
 @dataclass(frozen=True, kw_only=True)
-class DenseHog:
+class DenseHog(ABC):
     """Dense HOG: one row for each block of cells, with a keypoint in the middle of the block.
 
     A block's vector is ordered by the cells' rows, their columns and the orientations. The scale is
@@ -49,6 +53,7 @@ class DenseHog:
     name: ClassVar[str]
     on_grid: ClassVar[bool] = True
     drift: ClassVar[float] = 0.0  # see `read_cells`
+    first: ClassVar[float] = 0.5  # bins from the direction 0 to the middle of the first
 
     def __post_init__(self) -> None:
         for option in ("orientations", "pixels_per_cell", "cells_per_block"):
@@ -81,6 +86,36 @@ class DenseHog:
         It gives almost no signs; `pieces` is used instead.
         """
         return Unfolding.shipped(self.name)
+
+    @abstractmethod
+    def extract(self, image: Tensor) -> LocalFeatures:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at all blocks of its grid."""
+
+    def describe(self, image: Tensor, features: LocalFeatures) -> Described:
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at given blocks of its grid.
+
+        Keypoints that are not the middles of such blocks, or have another scale than the cells'
+        side, are left out.
+
+        Raises:
+            InputError: The features are of an image of another size.
+        """
+        check_image_of(features, image)
+        whole = self.extract(image)
+        height, width = self._blocks(features.image_size)
+        side = float(self.pixels_per_cell)
+        exact = (features.keypoints - (self.cells_per_block * side - 1) / 2) / side
+        column, row = exact.round().long().unbind(1)
+        on_grid = (exact - exact.round()).abs().amax(1) * side < OFF_GRID
+        on_grid &= (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        if features.scales is not None:
+            on_grid &= (features.scales - side).abs() < OFF_GRID
+        rows = on_grid.nonzero().flatten()
+        found = whole.descriptors.to(features.device)[(row * width + column)[rows]]
+        described = replace(
+            features[rows], descriptors=found, descriptor=self.name, provenance=whole.provenance
+        )
+        return Described(described, rows)
 
     def encode(self, raw: Tensor) -> Tensor:
         """Scale the vectors of blocks to length 1."""
@@ -139,17 +174,16 @@ class DenseHog:
         check_vectors(batch.descriptors, self.dim, self.name)
         if not len(batch.keypoints):
             return batch.keypoints.new_zeros(0, 2, 4 * cells, 4 * cells)
-        blocks, known, places = self._grid(batch)
-        histograms = read_cells(blocks, known, lean=self.lean, drift=self.drift)
+        histograms = self._histograms(batch)
         field = (
-            signed_gradients(histograms)
+            signed_gradients(histograms, self.first)
             if self.turn
             else unsigned_gradients(histograms, shipped_signs(batch.device))
         )
         field = F.interpolate(field, scale_factor=2.0, mode="bilinear")  # (B, 2, 4 ny, 4 nx)
         windows = field.unfold(2, 4 * cells, 4).unfold(3, 4 * cells, 4)
-        image, row, column = places
-        return windows[image, :, row, column]
+        _, row, column = self.places(batch)
+        return windows[batch.images, :, row, column]
 
     def _blocks(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """Return the numbers of rows and columns of blocks in a picture of (H, W)."""
@@ -162,21 +196,28 @@ class DenseHog:
         """Convert the library's order to (rows, columns, D)."""
         return vector.view(rows, columns, self.dim)
 
-    def _grid(self, batch: FeatureBatch) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """Return blocks (B, ny, nx, c, c, bins), which are known, and the place of each row."""
-        cells = self.cells_per_block
-        (height, width), row, column = self._places(batch)
-        places = (batch.images, row, column)
-        blocks = batch.keypoints.new_zeros(
-            len(batch), height, width, cells, cells, self.orientations
-        )
-        blocks[places] = self.encode(batch.descriptors).view(-1, cells, cells, self.orientations)
-        known = blocks.new_zeros(blocks.shape[:3])
-        known[places] = 1.0
-        return blocks, known, places
+    def _histograms(self, batch: FeatureBatch) -> Tensor:
+        """Return (B, ny, nx, bins), the cells' histograms up to one factor an image."""
+        blocks, known = self._grid(batch)
+        return read_cells(blocks, known, lean=self.lean, drift=self.drift)
 
-    def _places(self, batch: FeatureBatch) -> tuple[tuple[int, int], Tensor, Tensor]:
-        """Return rows and columns of a picture's grid of blocks, and those of each keypoint."""
+    def _grid(self, batch: FeatureBatch) -> tuple[Tensor, Tensor]:
+        """Return blocks (B, ny, nx, c, c, bins), and 1 where they are known (B, ny, nx)."""
+        cells, maps = self.cells_per_block, self.maps(batch)
+        known = torch.zeros_like(maps[..., 0])
+        _, row, column = self.places(batch)
+        known[batch.images, row, column] = 1.0
+        return maps.view(*known.shape, cells, cells, self.orientations), known
+
+    def maps(self, batch: FeatureBatch) -> Tensor:
+        """Return (B, ny, nx, D), encoded vectors on their grid, 0 where there is none."""
+        (height, width), row, column = self.places(batch)
+        maps = batch.keypoints.new_zeros(len(batch), height, width, self.dim)
+        maps[batch.images, row, column] = self.encode(batch.descriptors)
+        return maps
+
+    def places(self, batch: FeatureBatch) -> tuple[tuple[int, int], Tensor, Tensor]:
+        """Return rows and columns of a picture's grid of blocks, and each keypoint's own."""
         cells = self.cells_per_block
         side = float(self.pixels_per_cell) if batch.scales is None else float(batch.scales[0])
         if batch.scales is not None and not bool((batch.scales == side).all()):

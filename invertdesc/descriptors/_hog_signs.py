@@ -142,10 +142,13 @@ def unsigned_gradients(cells: Tensor, network: SignNet) -> Tensor:
     return (field + mirrored * mirrored.new_tensor([-1.0, 1.0]).view(2, 1, 1)) / 2
 
 
-def signed_gradients(cells: Tensor) -> Tensor:
-    """Return the same for bins over the full turn, where each bin gives its direction."""
+def signed_gradients(cells: Tensor, first: float = 0.5) -> Tensor:
+    """Return the same for bins over the full turn, where each bin gives its direction.
+
+    The direction of the first bin is `first` bins from the picture's right.
+    """
     bins = cells.shape[-1]
-    angles = (torch.arange(bins, device=cells.device) + 0.5) * (2 * math.pi / bins)
+    angles = (torch.arange(bins, device=cells.device) + first) * (2 * math.pi / bins)
     field = (cells @ torch.stack([angles.cos(), angles.sin()], 1)).permute(0, 3, 1, 2)
     scale = field.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-9)
     return F.interpolate(field / scale, scale_factor=2.0)

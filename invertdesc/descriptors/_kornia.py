@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from invertdesc._optional import require
 from invertdesc.descriptors.base import check_image_of, check_most, check_vectors
+from invertdesc.descriptors.describing import Described
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.changes import strongest
 from invertdesc.features.local import LocalFeatures, Provenance
@@ -74,9 +75,9 @@ class KorniaDescriptor:
         from invertdesc.descriptors import create_descriptor
 
         found = create_descriptor(self.detector, gray=self.gray).extract(image)
-        return self.describe(image, strongest(found, self.max_num_keypoints))
+        return self.describe(image, strongest(found, self.max_num_keypoints)).features
 
-    def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
+    def describe(self, image: Tensor, features: LocalFeatures) -> Described:
         """Describe an image of shape (3, H, W), RGB in [0, 1], at all given keypoints.
 
         Raises:
@@ -94,12 +95,13 @@ class KorniaDescriptor:
             key: os.fspath(value) if isinstance(value, os.PathLike) else value
             for key, value in asdict(self).items()
         }
-        return replace(
+        described = replace(
             features,
             descriptors=vectors,
             descriptor=self.name,
             provenance=Provenance(self.gray, f"kornia {_version()}", options),
         )
+        return Described.all_of(described)
 
     def respond(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
         """Describe one gray image (H, W) at the keypoints of a batch of one; differentiable."""

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from invertdesc._text import one_line
 from invertdesc.descriptors.base import check_image_of, check_most, check_vectors
+from invertdesc.descriptors.describing import Described
 from invertdesc.errors import InputError, InvertDescError, MissingDependencyError, UnknownNameError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.bits import unpack_bits
@@ -112,9 +113,9 @@ class OpenCVDescriptor:
             return strongest(features, self.max_num_keypoints)
         found = _detector(self.detector).detect(pixels, None)
         points = _points(found, DIAMETERS[self.detector])
-        return strongest(self._compute(tool, pixels, points), self.max_num_keypoints)
+        return strongest(self._compute(tool, pixels, points).features, self.max_num_keypoints)
 
-    def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
+    def describe(self, image: Tensor, features: LocalFeatures) -> Described:
         """Describe an image of shape (3, H, W), RGB in [0, 1], at given keypoints.
 
         If OpenCV requires it, keypoints whose window leaves the picture are left out; the others
@@ -138,7 +139,8 @@ class OpenCVDescriptor:
         )
         pixels = to_uint8(to_gray(image, self.gray))
         if min(pixels.shape) < SMALLEST_SIDE or not count:
-            return self._features(pixels, _points([], 1.0), None)
+            none = self._features(pixels, _points([], 1.0), None)
+            return Described.all_of(none)
         return self._compute(self._tool(), pixels, points, scaled=scales is not None)
 
     def encode(self, raw: Tensor) -> Tensor:
@@ -166,7 +168,7 @@ class OpenCVDescriptor:
 
     def _compute(
         self, tool: Any, pixels: Array, points: Points, *, scaled: bool = True
-    ) -> LocalFeatures:
+    ) -> Described:
         import cv2
 
         size = (pixels.shape[0], pixels.shape[1])
@@ -188,9 +190,12 @@ class OpenCVDescriptor:
         index = np.array([keypoint.response for keypoint in kept], int)
         if self.orients:
             angles[index] = [keypoint.angle for keypoint in kept]
+        order = index.argsort()  # ORB goes level by level
+        index, vectors = index[order], None if vectors is None else vectors[order]
         scores = None if points.scores is None else points.scores[index]
         described = Points(points.xy[index], used[index], angles[index], scores)
-        return self._features(pixels, described, vectors, scaled=scaled)
+        features = self._features(pixels, described, vectors, scaled=scaled)
+        return Described(features, torch.from_numpy(index.astype(np.int64)))
 
     def _features(
         self, pixels: Array, points: Points, vectors: Array | None, *, scaled: bool = True

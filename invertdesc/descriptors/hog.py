@@ -107,7 +107,7 @@ class Hog(DenseHog):
         height, width = (length // side * side for length in gray.shape)
         pixels = spread[:height, :width].reshape(height // side, side, width // side, side, -1)
         blocks = pixels.mean((1, 3)).unfold(0, cells, 1).unfold(1, cells, 1)  # (by, bx, b, c, c)
-        _, row, column = self._places(batch)
+        _, row, column = self.places(batch)
         return self._normalised(blocks.movedim(2, -1).flatten(2)[row, column])
 
     def _normalised(self, blocks: Tensor) -> Tensor:

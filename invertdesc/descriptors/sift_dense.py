@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from invertdesc._options import check_range
+from invertdesc.descriptors.describing import Described
 from invertdesc.descriptors.sift import Sift
 from invertdesc.features.local import LocalFeatures
 from invertdesc.unfolding.frame import Frame
@@ -68,8 +69,8 @@ class SiftDense(Sift):
             descriptor=self.name,
             scales=torch.full_like(keypoints[:, 0], self.scale),
         )
-        return self.describe(image, grid)
+        return self.describe(image, grid).features
 
-    def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
+    def describe(self, image: Tensor, features: LocalFeatures) -> Described:
         """Describe an image of shape (3, H, W), RGB in [0, 1], at given keypoints, upright."""
         return super().describe(image, features.without("orientations"))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc.descriptors.describing import as_made, can_describe, describe_gray
 from invertdesc.errors import InvertDescError
+from invertdesc.image import as_seen
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -31,19 +32,18 @@ def agreement(
         the stored descriptors shuffled among the keypoints by a fixed seed. None if the adapter
         cannot describe pictures, or this picture, at given keypoints.
     """
-    # Not isinstance: on Python 3.11 it reads every property, and one of these reads a file.
-    if not hasattr(adapter, "describe") or not len(features):
+    if not can_describe(adapter) or not len(features):
         return None
-    numbered = replace(features, scores=torch.arange(len(features), dtype=torch.float32))
     try:
-        again = cast("Any", adapter).describe(picture, numbered)
+        gray = as_seen(picture, features.provenance.gray_mode)
+        again = describe_gray(as_made(adapter, features), gray, features)
     except InvertDescError:
         return None
-    if not len(again):
+    rows = again.rows
+    if not len(rows):
         return None
-    rows = again.scores.long()  # which keypoints were described; some at the border may be missing
     mixed = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
-    made = adapter.encode(again.descriptors)
+    made = adapter.encode(again.features.descriptors)
     given = adapter.encode(features.descriptors)
     bits = features.descriptors.dtype == torch.uint8
     values = [_mean_agreement(made, given[order], bits) for order in (rows, mixed)]

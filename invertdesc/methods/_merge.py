@@ -66,11 +66,12 @@ class Windows:
         if not self.dense or not len(batch.keypoints):
             encoded = self.adapter.encode(batch.descriptors)
             return encoded.repeat(1, self.blocks**2) if self.dense else encoded
-        blocks, _, (image, row, column) = cast("DenseHog", self.adapter)._grid(batch)
+        adapter = cast("DenseHog", self.adapter)
+        _, row, column = adapter.places(batch)
         around = (self.blocks // 2,) * 4
-        maps = F.pad(blocks.flatten(3).permute(0, 3, 1, 2), around)  # (B, D, ny + , nx + )
+        maps = F.pad(adapter.maps(batch).permute(0, 3, 1, 2), around)  # (B, D, ny + , nx + )
         near = maps.unfold(2, self.blocks, 1).unfold(3, self.blocks, 1)
-        return near[image, :, row, column].flatten(1)
+        return near[batch.images, :, row, column].flatten(1)
 
     def patches(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
         """Return (M, G * G), the gray picture (H, W) in the windows of a batch of one image."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch
@@ -11,10 +12,12 @@ from torch.nn import functional as F
 from invertdesc._options import check_range
 from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
-from invertdesc.errors import InputError
+from invertdesc.descriptors.describing import as_made, can_describe, describe_gray
+from invertdesc.errors import InputError, MissingDependencyError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import as_seen, with_gray
 from invertdesc.methods import Method, Needs, create_method
+from invertdesc.methods.backprojection import BackProjection
 
 if TYPE_CHECKING:
     from invertdesc.descriptors.base import Descriptor, Differentiable
@@ -105,7 +108,8 @@ class Gradient(Method):
     def _picture(self, adapter: Differentiable, one: FeatureBatch) -> Tensor:
         """Return (3, H, W) of a batch of one."""
         start, mode = self._start(one), one.provenances[0].gray_mode
-        found = self._descend(adapter, one, as_seen(start, mode))
+        seen = as_seen(start, mode)
+        found = self._descend(adapter, one, seen, self._error(adapter, one, seen))
         return with_gray(start, found, mode) if start.std(0).any() else found.expand(3, -1, -1)
 
     def _start(self, one: FeatureBatch) -> Tensor:
@@ -117,7 +121,13 @@ class Gradient(Method):
         noise = torch.randn(one.image_size, generator=draw).to(one.device) * 0.05 + 0.5
         return noise.clamp(0, 1).expand(3, -1, -1)
 
-    def _descend(self, adapter: Differentiable, one: FeatureBatch, start: Tensor) -> Tensor:
+    def _error(self, adapter: Differentiable, one: FeatureBatch, gray: Tensor) -> float:
+        """Return the distance of descriptors at which to stop, for a start (H, W)."""
+        return 0.0
+
+    def _descend(
+        self, adapter: Differentiable, one: FeatureBatch, start: Tensor, error: float
+    ) -> Tensor:
         """Return (H, W) in [0, 1]."""
         if not len(one.keypoints):
             return start
@@ -130,7 +140,10 @@ class Gradient(Method):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         with torch.enable_grad():
             for _ in watch(range(self.steps), "descend", unit="step", leave=False):
-                loss = distance(adapter, picture, one, given) + self._prior(picture, variation)
+                apart = distance(adapter, picture, one, given)
+                if float(apart.detach()) < error:
+                    break
+                loss = apart + self._prior(picture, variation)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -145,10 +158,13 @@ class Gradient(Method):
 
 
 class UnfoldGradient(Gradient):
-    """Start from the colour picture of `unfold`, then descend as `gradient` does.
+    """Start from the colour picture of `unfold`, back-projected, then descend as `gradient` does.
 
     Where descriptors contain little, the guess of the network stays. Where they contain more than
     the network used, the picture is corrected.
+    The differentiable descriptor is only close to the extractor's: descent stops where the given
+    descriptors are as close to it as the extractor's are. Without the extractor's library, it
+    starts from `unfold` itself and takes all steps.
     """
 
     name: ClassVar[str] = "unfold+gradient"
@@ -158,10 +174,11 @@ class UnfoldGradient(Gradient):
         self,
         descriptor: str | Descriptor | None = None,
         *,
-        steps: int = 80,
-        rate: float = 0.02,
+        steps: int = 40,
+        rate: float = 0.01,
         variation: float | None = None,
         alpha: float = 0.01,
+        backprojections: int = 3,
     ) -> None:
         """Create the method; see `Gradient`.
 
@@ -172,6 +189,8 @@ class UnfoldGradient(Gradient):
             variation: Weight of the mean squared difference between neighbours; None for 100
                 with `hog` and 5 with the others.
             alpha: Weight of the mean sixth power of values from -1 to 1.
+            backprojections: Steps of `backprojection` before, where the descriptor can be computed
+                at given keypoints.
 
         Raises:
             InputError: An option is out of range, or the descriptor is not differentiable.
@@ -179,6 +198,37 @@ class UnfoldGradient(Gradient):
         super().__init__(
             descriptor, start="unfold", steps=steps, rate=rate, variation=variation, alpha=alpha
         )
+        check_range("backprojections", backprojections, 0)
+        self.backprojections = backprojections
+
+    def _start(self, one: FeatureBatch) -> Tensor:
+        picture = super()._start(one)
+        adapter = resolve_descriptor(self.descriptor or one.descriptor)
+        if not can_describe(adapter):
+            return picture
+        nearer = BackProjection(
+            self.descriptor, start=lambda _: picture[None], steps=self.backprojections
+        )
+        with suppress(MissingDependencyError):
+            picture = nearer(one)[0]
+        return picture
+
+    def _error(self, adapter: Differentiable, one: FeatureBatch, gray: Tensor) -> float:
+        """Measure how far apart gradients' descriptors and the extractor's are of one picture."""
+        extractor: Descriptor = adapter
+        if not can_describe(extractor) or not len(one.keypoints):
+            return 0.0
+        try:
+            given = one.to("cpu")[0]
+            own = describe_gray(as_made(extractor, given), gray.cpu(), given)
+        except MissingDependencyError:
+            return 0.0
+        if not len(own.rows):
+            return 0.0
+        rounded = (gray * 255).round() / 255  # as extractors see it
+        made = adapter.encode(adapter.respond(rounded, one))[own.rows]
+        theirs = adapter.encode(own.features.descriptors).to(made)
+        return float(F.mse_loss(made, theirs) / theirs.square().mean())
 
 
 def distance(adapter: Differentiable, gray: Tensor, one: FeatureBatch, given: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ methods: Registry[Method] = Registry(
     "method",
     group="invertdesc.methods",
     builtin={
+        "auto": "invertdesc.methods.auto:Auto",
+        "backprojection": "invertdesc.methods.backprojection:BackProjection",
         "biht": "invertdesc.methods.biht:Biht",
         "bovw": "invertdesc.methods.bovw:Bovw",
         "coarse": "invertdesc.methods.coarse:Coarse",

@@ -21,7 +21,9 @@ from invertdesc import (
     reconstruct,
 )
 from invertdesc.descriptors import Descriptor, descriptors
+from invertdesc.descriptors._builtin import BUILTIN
 from invertdesc.descriptors.base import JointUnfolding
+from invertdesc.descriptors.describing import Describing, can_describe, describe_gray
 from invertdesc.errors import FileError, MissingDependencyError
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image
@@ -63,6 +65,14 @@ def given() -> LocalFeatures:
     found = found[(found.scales > 2.6) & (found.scales < 4.1)].inside((40, 40, 216, 216))
     near = (found.keypoints[:, None] - found.keypoints).norm(dim=2) < 2
     return found[~near.tril(-1).any(1)]  # one orientation for each
+
+
+def describing(name: str) -> Describing:
+    adapter = made(name)
+    if not can_describe(adapter) and name not in BUILTIN:
+        pytest.skip(f"{name!r} is somebody's who does not say how to describe at given keypoints")
+    assert can_describe(adapter)
+    return adapter
 
 
 def unfolding_of(adapter: Descriptor) -> Unfolding:
@@ -163,19 +173,51 @@ def test_turning_the_image_turns_orientations(name: str) -> None:
 
 
 @every_name
+def test_describing_what_was_found_gives_it_again(name: str) -> None:
+    adapter, found = describing(name), extracted(name)
+    again = describe_gray(adapter, to_gray(picture(), adapter.gray), found)
+    assert torch.equal(again.rows, torch.arange(len(found)))
+    assert again.features.descriptors.dtype == found.descriptors.dtype
+    assert torch.equal(again.features.keypoints, found.keypoints)
+    one, other = (adapter.encode(part.descriptors) for part in (found, again.features))
+    alike = F.cosine_similarity(one, other)
+    if name == "kaze":  # OpenCV takes other derivatives where it has not found keypoints itself
+        assert alike.median() > 0.9
+    else:
+        assert (alike > 0.999).float().mean() > 0.97
+
+
+@every_name
+def test_rows_tell_which_keypoints_were_described(name: str) -> None:
+    adapter, found = describing(name), extracted(name)
+    some = torch.arange(0, len(found), 3)
+    beyond = found[some[:1]]
+    corner = replace(beyond, keypoints=torch.tensor([[0.0, 0.0]]))
+    mixed = [found[some[1:]], corner, found[some[:1]]]
+    joined = FeatureBatch.collate(mixed)
+    rows = {field: getattr(joined, field) for field in ROWS}
+    given = replace(found, **rows)
+    again = adapter.describe(picture(), given)
+    assert len(again.rows) == len(again.features) >= len(some)
+    assert torch.equal(again.features.keypoints, given.keypoints[again.rows])
+    assert again.rows[-1] == len(some)
+    assert (again.rows.diff() > 0).all()
+
+
+@every_name
 def test_given_keypoints_are_described_in_their_frames(name: str) -> None:
     """A vector follows its keypoint as the image is turned and enlarged, if its frame does."""
     adapter, image, points = made(name), picture(), given()
-    if not hasattr(adapter, "describe"):
+    if isinstance(adapter, JointUnfolding) or not can_describe(adapter):
         pytest.skip(f"{name!r} has a grid of its own")
-    base = adapter.describe(image, points)
+    base = adapter.describe(image, points).features
     kept, _ = mutual(base.keypoints, points.keypoints, 0.01)
     assert len(kept) == len(base) > 0.5 * len(points)
 
     around = replace(
         points, keypoints=turned(points.keypoints), orientations=points.orientations + math.pi / 2
     )
-    there = adapter.describe(image.rot90(-1, (1, 2)), around)
+    there = adapter.describe(image.rot90(-1, (1, 2)), around).features
     alike = likeness(adapter, base, turned(base.keypoints), there)
     assert alike > 0.75 if adapter.frame.rotated else alike < 0.5
 
@@ -186,7 +228,7 @@ def test_given_keypoints_are_described_in_their_frames(name: str) -> None:
         scales=2 * points.scales,
         image_size=(512, 512),
     )
-    there = adapter.describe(large, doubled)
+    there = adapter.describe(large, doubled).features
     alike = likeness(adapter, base, 2 * base.keypoints + 0.5, there)
     assert alike > 0.6 if adapter.frame.scaled else alike < 0.75
     if adapter.frame.scaled:

@@ -35,7 +35,7 @@ def few(astronaut_features: LocalFeatures) -> LocalFeatures:
 @pytest.mark.parametrize("name", OFFLINE)
 def test_describe_keeps_keypoints(name: str, astronaut: torch.Tensor, few: LocalFeatures) -> None:
     adapter = create_descriptor(name)
-    found = adapter.describe(astronaut, few)
+    found = adapter.describe(astronaut, few).features
     assert torch.equal(found.keypoints, few.keypoints)
     assert found.descriptor == name
     assert found.provenance.producer.startswith("kornia ")
@@ -48,7 +48,7 @@ def test_sift_agrees_with_opencv(astronaut: torch.Tensor, few: LocalFeatures) ->
     ours = opencv.encode(few.descriptors)
 
     def read(features: LocalFeatures) -> torch.Tensor:
-        return kornia.encode(kornia.describe(astronaut, features).descriptors)
+        return kornia.encode(kornia.describe(astronaut, features).features.descriptors)
 
     right = likeness(read(few), ours)
     assert right > 0.85
@@ -64,7 +64,7 @@ def test_sift_agrees_with_opencv(astronaut: torch.Tensor, few: LocalFeatures) ->
 
 def test_root_is_undone(astronaut: torch.Tensor, few: LocalFeatures) -> None:
     plain, root = (create_descriptor("sift-kornia", rootsift=r) for r in (False, True))
-    a, b = (d.encode(d.describe(astronaut, few).descriptors) for d in (plain, root))
+    a, b = (d.encode(d.describe(astronaut, few).features.descriptors) for d in (plain, root))
     torch.testing.assert_close(a, b, atol=1e-3, rtol=0)
 
 
@@ -78,8 +78,8 @@ def test_turned_picture(name: str, astronaut: torch.Tensor, few: LocalFeatures) 
         keypoints=torch.stack([astronaut.shape[1] - 1 - y, x], 1),
         orientations=few.orientations + math.pi / 2,
     )
-    a = adapter.describe(astronaut, few).descriptors
-    b = adapter.describe(turned, moved).descriptors
+    a = adapter.describe(astronaut, few).features.descriptors
+    b = adapter.describe(turned, moved).features.descriptors
     assert likeness(a, b) > 0.99
 
 
@@ -132,10 +132,10 @@ def test_learned_with_weights(
     else:
         torch.save({"state_dict": state} if suffix == "nested.pth" else state, path)
     adapter = create_descriptor(name, weights=path)
-    found = adapter.describe(astronaut, few)
+    found = adapter.describe(astronaut, few).features
     assert found.descriptors.shape == (len(few), 128)
     torch.testing.assert_close(found.descriptors.norm(dim=1), torch.ones(len(few)))
-    assert torch.equal(found.descriptors, adapter.describe(astronaut, few).descriptors)
+    assert torch.equal(found.descriptors, adapter.describe(astronaut, few).features.descriptors)
     found.save(tmp_path / "features.npz")
     loaded = LocalFeatures.load(tmp_path / "features.npz")
     assert loaded.provenance.parameters["weights"] == str(path)

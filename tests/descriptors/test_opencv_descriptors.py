@@ -74,7 +74,7 @@ def test_what_opencv_finds_is_found(astronaut: Tensor, name: str) -> None:
 def test_given_keypoints_get_opencvs_vectors(astronaut: Tensor, name: str) -> None:
     """Rows stay with their keypoints, although some are too near to the border."""
     adapter, points = create_descriptor(name), scattered()
-    ours = adapter.describe(astronaut, points)
+    ours = adapter.describe(astronaut, points).features
     theirs = GIVEN[name]()
     diameter = 2.7 if name == "freak" else 2.0
     for row in range(0, len(ours), 7):
@@ -95,7 +95,7 @@ def test_describing_what_was_found_gives_it_again(astronaut: Tensor, name: str) 
     """Octaves and levels, which our scales do not tell, are worked out as OpenCV has them."""
     adapter = create_descriptor(name)
     found = adapter.extract(astronaut)
-    again = adapter.describe(astronaut, found)
+    again = adapter.describe(astronaut, found).features
     assert torch.equal(again.keypoints, found.keypoints)
     assert torch.allclose(again.scales, found.scales, rtol=1e-5)
     one, other = adapter.encode(found.descriptors), adapter.encode(again.descriptors)
@@ -106,8 +106,8 @@ def test_describing_what_was_found_gives_it_again(astronaut: Tensor, name: str) 
 @pytest.mark.parametrize("name", ["brisk", "freak", "kaze"])
 def test_orientations_are_those_that_were_used(astronaut: Tensor, name: str) -> None:
     adapter, points = create_descriptor(name), scattered()
-    one = adapter.describe(astronaut, points)
-    other = adapter.describe(astronaut, points.without("orientations"))
+    one = adapter.describe(astronaut, points).features
+    other = adapter.describe(astronaut, points.without("orientations")).features
     assert torch.equal(one.orientations, other.orientations)
     assert torch.equal(one.descriptors, other.descriptors)
     assert one.orientations.unique().numel() > 10
@@ -118,7 +118,7 @@ def test_upright_descriptors_have_no_orientation(astronaut: Tensor, name: str) -
     adapter = create_descriptor(name)
     assert adapter.extract(astronaut).orientations is None
     bare = scattered().without("orientations", "scales")
-    described = adapter.describe(astronaut, bare)
+    described = adapter.describe(astronaut, bare).features
     assert len(described) > 10
     assert described.scales is None
 
@@ -127,14 +127,14 @@ def test_upright_descriptors_have_no_orientation(astronaut: Tensor, name: str) -
 def test_scales_are_those_that_were_used(astronaut: Tensor, name: str, smallest: float) -> None:
     small, large = features_at([128, 128], scales=torch.tensor([0.5])), features_at([128, 128])
     adapter = create_descriptor(name)
-    assert float(adapter.describe(astronaut, small).scales) == pytest.approx(smallest)
-    assert float(adapter.describe(astronaut, large).scales) == pytest.approx(3.0)
+    assert float(adapter.describe(astronaut, small).features.scales) == pytest.approx(smallest)
+    assert float(adapter.describe(astronaut, large).features.scales) == pytest.approx(3.0)
 
 
 def test_orb_tells_the_level_that_it_took(astronaut: Tensor) -> None:
     scales = torch.tensor([0.5, 31 / 13.5, 2.7, 1000.0])
     points = features_at([[128.0, 128.0]] * 4, scales=scales)
-    described = create_descriptor("orb").describe(astronaut, points)
+    described = create_descriptor("orb").describe(astronaut, points).features
     assert np.allclose(described.scales * 13.5, [31, 31, 37.2, 31 * 1.2**7])
 
 
@@ -210,7 +210,7 @@ def test_no_keypoints_are_described_as_none(astronaut: Tensor) -> None:
     outside = features_at([1, 1])  # BRIEF's window leaves the picture
     adapter = create_descriptor("brief")
     for points in (none, outside):
-        described = adapter.describe(astronaut, points)
+        described = adapter.describe(astronaut, points).features
         assert described.descriptors.shape == (0, 64)
         assert described.descriptors.dtype == torch.uint8
     flat = torch.full((3, 64, 64), 0.5)

@@ -53,7 +53,7 @@ def test_dense_sift_is_sift_at_the_middles_of_squares() -> None:
     assert found.keypoints.tolist() == [[x, y] for y in (9.5, 29.5) for x in (9.5, 29.5, 49.5)]
     assert found.orientations is None
     there = replace(found, descriptor="sift", orientations=torch.zeros(6))
-    wanted = create_descriptor("sift").describe(image, there)
+    wanted = create_descriptor("sift").describe(image, there).features
     assert torch.equal(found.descriptors, wanted.descriptors)
     for name, bad in {"step": 0, "scale": 0.0}.items():
         with pytest.raises(InputError, match=rf"Expected {name} >=? [01], got {bad}\."):

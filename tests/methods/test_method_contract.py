@@ -21,6 +21,7 @@ DESCRIPTOR = {  # of methods that do not serve SIFT
     "bovw": "sift-dense",
 }
 OPTIONS: dict[str, dict[str, Any]] = {
+    "backprojection": {"steps": 2},
     "gradient": {"steps": 5},
     "unfold+gradient": {"steps": 5},
     "maxent": {"steps": 8, "samples": 4},

@@ -105,7 +105,7 @@ def test_reconstruction_is_as_good_as_from_opencv_at_the_same_keypoints(pictures
     with open_store(database(pictures, "L1_ROOT")) as store:
         for file, features in store:
             picture = read_image(pictures / file)
-            described = sift.describe(picture, features)
+            described = sift.describe(picture, features).features
             theirs, ours = (
                 float(ncc(reconstruct(f, method="poisson")[0], to_gray(picture)))
                 for f in (features, described)

@@ -1,0 +1,75 @@
+"""The default: the closest picture that takes a fraction of a second."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor
+
+from invertdesc.descriptors import resolve_descriptor
+from invertdesc.descriptors.describing import can_describe
+from invertdesc.errors import FileError, MissingDependencyError
+from invertdesc.methods.backprojection import BackProjection
+from invertdesc.methods.base import Needs
+from invertdesc.methods.registry import create_method
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.features.batch import FeatureBatch
+    from invertdesc.unfolding.unfolding import Unfolding
+
+SLOW = ("latch", "vgg")  # extractors that take longer than all the rest
+
+
+class Auto(BackProjection):
+    """Take `backprojection` in two steps where the extractor is at hand, and `unfold` elsewhere.
+
+    Elsewhere is where the descriptor's adapter does not describe pictures at given keypoints, where
+    its library or its weights are not installed, and where its extractor is slow (`latch`, `vgg`).
+    Ask for one of the two by name where it matters which of them made a picture.
+
+    >>> print(Auto("orb").needs)
+    an unfolding
+    """
+
+    name: ClassVar[str] = "auto"
+    needs: ClassVar[Needs] = Needs(abilities=("unfolding",))
+
+    def __init__(
+        self,
+        descriptor: str | Descriptor | None = None,
+        *,
+        steps: int = 2,
+        weights: str | os.PathLike[str] | None = None,
+        unfolding: Unfolding | None = None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            descriptor: Name or adapter; None takes the one that a batch names.
+            steps: At most that many times the picture is described anew.
+            weights: A .safetensors file from training `unfold`; None for those that ship.
+            unfolding: To use instead of the descriptor's own.
+
+        Raises:
+            InputError: An option is out of range.
+            FileError: The weights are missing or not for `unfold`.
+        """
+        start = create_method("unfold", descriptor=descriptor, weights=weights, unfolding=unfolding)
+        super().__init__(start=start, steps=steps, unfolding=unfolding)
+        self.descriptor = descriptor
+
+    def forward(self, batch: FeatureBatch) -> Tensor:
+        """Reconstruct pictures of shape (B, 3, H, W), RGB in [0, 1].
+
+        Raises:
+            MissingFieldError: The features lack scales or orientations that the descriptor needs.
+        """
+        adapter = resolve_descriptor(self.descriptor or batch.descriptor)
+        if can_describe(adapter) and adapter.name not in SLOW:
+            with suppress(MissingDependencyError, FileError):
+                return super().forward(batch)
+        picture: Tensor = self.first(batch)
+        return picture
