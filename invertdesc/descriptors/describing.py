@@ -74,13 +74,13 @@ def as_made(adapter: Describing, features: LocalFeatures) -> Describing:
     """
     if not is_dataclass(adapter):
         return adapter
-    told = dict(features.provenance.parameters) | {"gray": features.provenance.gray_mode}
+    parameters = dict(features.provenance.parameters) | {"gray": features.provenance.gray_mode}
     changed = {
         name: value
         for name in (field.name for field in fields(adapter) if field.init)
-        if name in told
+        if name in parameters
         # Neither names nor paths: what a file says is not to choose what is loaded.
-        and (isinstance(value := told[name], bool | int | float) or name == "gray")
+        and (isinstance(value := parameters[name], bool | int | float) or name == "gray")
         and value != getattr(adapter, name)
     }
     try:
@@ -96,7 +96,7 @@ def describe_gray(adapter: Describing, gray: Tensor, features: LocalFeatures) ->
     OpenMVG and VLFeat write them, so are the new ones, of the same length before rounding.
 
     Args:
-        adapter: Of the features' descriptor, or the nearest that there is.
+        adapter: Adapter of the features' descriptor, or the nearest one.
         gray: (H, W) in [0, 1], of the adapter's gray mode.
         features: Given, with their keypoints.
 

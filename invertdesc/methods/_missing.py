@@ -25,7 +25,7 @@ ALIKE = 1e-3  # of a frame's side, and radians: below that two frames are the sa
 class Missing:
     """The field that is missing in pictures, for the features of one image.
 
-    A vector tells gradients up to their contrast. The picture at hand has one around each keypoint,
+    A vector says gradients up to their contrast. The picture at hand has one around each keypoint,
     so that given and own vectors are unfolded at that contrast, and their difference is in the
     picture's unit.
     """
@@ -36,7 +36,7 @@ class Missing:
         """Unfold the given vectors, once for all pictures.
 
         Args:
-            adapter: Of the features' descriptor.
+            adapter: Adapter of the features' descriptor.
             features: Given, on the CPU.
             unfolding: To use instead of the descriptor's own.
         """
@@ -81,8 +81,9 @@ class Missing:
         wanted, known = (rasterizer(batch) for batch in (given, had))
         seen = known.coverage[0, 0] > 0
         down, right = torch.gradient(gray)
-        told = known.gradients[0, :, seen]
-        size: Tensor = (told * torch.stack([right, down])[:, seen]).sum() / told.square().sum()
+        read = known.gradients[0, :, seen]
+        slopes = torch.stack([right, down])[:, seen]
+        size: Tensor = (read * slopes).sum() / read.square().sum()
         field: Tensor = (wanted.gradients - known.gradients)[0] * size.clamp(min=0)
         return field
 

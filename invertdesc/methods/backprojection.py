@@ -156,7 +156,7 @@ class BackProjection(Method):
         """Bring a gray picture nearer to features.
 
         Args:
-            adapter: Of the features' descriptor.
+            adapter: Adapter of the features' descriptor.
             gray: (H, W) in [0, 1], on the CPU, of the gray that the features' extractor saw.
             features: Given, on the CPU.
 

@@ -111,8 +111,8 @@ class OpensfmStore(FileStore):
             raise InputError(
                 "Expected the image's size, of which OpenSfM's positions are parts: in "
                 f"exif/{_image(file)}.exif beside {file.parent}, or in camera_models.json of a "
-                "single camera; found none. Pass image_size=(H, W), or --image-size WxH."
-            )
+                "single camera; found none. Pass image_size=(H, W)."
+            ).with_hint(image_size="WxH")
         across, down = np.abs(table[:, :2]).max(0, initial=0) * 2 - SLACK
         height, width = (side / max(size) for side in size)
         if (across > width or down > height) and across <= height and down <= width:
