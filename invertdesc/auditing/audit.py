@@ -54,7 +54,7 @@ def audit(
     Args:
         source: An image, features, or a path to either; a sequence of those; a folder of images; or
             a store, or a path to one. A file that ends in `.npz` is read as features.
-        method: Name or method of the attack; None for `"unfold"`.
+        method: Name or method of the attack; None for `"auto"`.
         method_options: Options of a method that is given by its name.
         descriptor: What to extract from images, or what a store's vectors are: a name or an
             adapter. None for the descriptor that the features name, and SIFT for images.
@@ -89,7 +89,7 @@ def audit(
     inputs = read_inputs(source, descriptor, images=images, side=side, originals=originals)
     face = load_identity(identity) if isinstance(identity, str | os.PathLike) else identity
     ruler = Ruler(inputs.adapter, distances or {}, face, faces)
-    return _attack(inputs, method or "unfold", method_options or {}, ruler, plan, progress)
+    return _attack(inputs, method or "auto", method_options or {}, ruler, plan, progress)
 
 
 def _attack(
