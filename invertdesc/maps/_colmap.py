@@ -1,0 +1,44 @@
+"""A COLMAP model, binary or text, from its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invertdesc.errors import FileError, InputError
+from invertdesc.maps import _colmap_binary, _colmap_text
+from invertdesc.maps.model import Model, assemble
+
+_READERS = {".bin": _colmap_binary, ".txt": _colmap_text}
+_PARTS = ("cameras", "images", "points3D")
+
+
+def recognise(folder: Path) -> bool:
+    """Say whether a folder holds a COLMAP model, or what is left of one."""
+    return any((folder / f"images{suffix}").is_file() for suffix in _READERS)
+
+
+def read_model(folder: Path) -> Model:
+    """Read a model.
+
+    Raises:
+        FileError: Files are missing or unreadable.
+        InputError: Files are cut off, or do not fit each other.
+    """
+    for suffix, reader in _READERS.items():
+        if not (folder / f"images{suffix}").is_file():
+            continue
+        missing = [part for part in _PARTS if not (folder / f"{part}{suffix}").is_file()]
+        if missing:
+            raise FileError(
+                f"Expected a whole COLMAP model in {folder}, found no {missing[0]}{suffix}."
+            )
+        cameras, images, points = (folder / f"{part}{suffix}" for part in _PARTS)
+        try:
+            return assemble(
+                reader.read_cameras(cameras),
+                reader.read_images(images),
+                reader.read_points(points),
+            )
+        except InputError as error:
+            raise InputError(f"Cannot use the COLMAP model in {folder}: {error}") from error
+    raise FileError(f"Expected a COLMAP model in {folder}, found no images.bin and no images.txt.")
