@@ -23,6 +23,7 @@ from invertdesc.image import shrink_image
 from invertdesc.limits import get_limits
 from invertdesc.methods._kept import kept_method
 from invertdesc.methods.base import run_method
+from invertdesc.rasterizers.colors import paint_colors
 
 if TYPE_CHECKING:
     from invertdesc._inputs import Source, Sources
@@ -138,6 +139,7 @@ def reconstruct(
     """Reconstruct the picture that local features came from.
 
     For an image, features are extracted first. The method gets only these features and no pixels.
+    Around keypoints that have colours, the picture gets these.
 
     Args:
         source: Features or an image, or several, as for `extract`; sizes may differ.
@@ -202,7 +204,8 @@ def _pictures(
             if isinstance(run, str):
                 place = torch.device(device) if device is not None else batch.device
                 run = kept_method(run, adapter or batch.descriptor, place)
-            copies = (picture.clone() for picture in run_method(run, batch, place))
+            pictures = paint_colors(run_method(run, batch, place), batch)
+            copies = (picture.clone() for picture in pictures)
             found.update(zip(numbers, copies, strict=True))
     return [found[number] for number in range(len(features))]
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from invertdesc.features.local import LocalFeatures
 
 T = TypeVar("T", int, float)
-OPTIONAL_FIELDS = ("scales", "orientations", "scores")
+OPTIONAL_FIELDS = ("scales", "orientations", "scores", "colors")
 MOST_PIXELS = 2**31
+_SHAPES = {"keypoints": "(N, 2)", "descriptors": "(N, D)", "colors": "(N, 3)"}
 ROW_FIELDS = ("keypoints", "descriptors", *OPTIONAL_FIELDS)
 
 
@@ -86,12 +87,13 @@ def check_rows(features: LocalFeatures) -> None:
             )
     rows = features.keypoints.shape[:1]
     shapes = {"keypoints": (*rows, 2), "descriptors": (*rows, *features.descriptors.shape[1:2])}
+    shapes["colors"] = (*rows, 3)
     for name in ROW_FIELDS:
         value = getattr(features, name)
         expected = shapes.get(name, tuple(rows))
         dims = 2 if name in shapes else 1
         if value is not None and (value.ndim != dims or tuple(value.shape) != expected):
-            wanted = {"keypoints": "(N, 2)", "descriptors": "(N, D)"}.get(name, "(N,)")
+            wanted = _SHAPES.get(name, "(N,)")
             count = "" if name == "keypoints" else f" with N = {rows[0]} keypoints"
             raise InputError(f"Expected {name} of shape {wanted}{count}, got {tuple(value.shape)}.")
         if value is not None and value.device != features.keypoints.device:
@@ -126,6 +128,8 @@ def check_values(features: LocalFeatures) -> None:
         )
     if features.scales is not None and not (features.scales > 0).all():
         raise InputError("Expected scales above 0 (sigma in pixels), got some that are not.")
+    if features.colors is not None and not ((features.colors >= 0) & (features.colors <= 1)).all():
+        raise InputError("Expected colors from 0 to 1 (RGB), got others. Divide bytes by 255.")
 
 
 def check_alike(features: Sequence[LocalFeatures]) -> None:

@@ -34,6 +34,7 @@ class FeatureBatch:
         scales: (M,) or None.
         orientations: (M,) or None.
         scores: (M,) or None.
+        colors: (M, 3) or None.
         provenances: Provenance of each image.
 
     >>> batch = FeatureBatch.collate([])
@@ -49,6 +50,7 @@ class FeatureBatch:
     scales: Tensor | None = None
     orientations: Tensor | None = None
     scores: Tensor | None = None
+    colors: Tensor | None = None
     provenances: tuple[Provenance, ...] = ()
 
     @classmethod

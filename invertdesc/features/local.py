@@ -72,6 +72,7 @@ class LocalFeatures:
         scales: (N,) float32, sigma in pixels, above 0; None if unknown.
         orientations: (N,) float32 radians from +x towards +y; None if unknown.
         scores: (N,) float32, the detector's response; None if unknown.
+        colors: (N, 3) float32 RGB in [0, 1] of the picture at the keypoints; None if unknown.
         provenance: Extractor, version, parameters and gray mode.
 
     Raises:
@@ -94,6 +95,7 @@ class LocalFeatures:
     scales: Tensor | None = None
     orientations: Tensor | None = None
     scores: Tensor | None = None
+    colors: Tensor | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -106,12 +108,15 @@ class LocalFeatures:
         return self.keypoints.shape[0]
 
     def __repr__(self) -> str:
-        missing = [name for name in OPTIONAL_FIELDS if getattr(self, name) is None]
+        missing = [
+            name for name in OPTIONAL_FIELDS if getattr(self, name) is None and name != "colors"
+        ]
         height, width = self.image_size
         return (
             f"LocalFeatures({len(self)} x {self.descriptor!r} of {self.descriptors.shape[1]} "
             f"{str(self.descriptors.dtype).removeprefix('torch.')}, image {width} x {height}"
             + (f", without {', '.join(missing)}" if missing else "")
+            + (", with colors" if self.colors is not None else "")
             + ")"
         )
 
@@ -176,7 +181,9 @@ class LocalFeatures:
         )
 
     def without(self, *names: str) -> LocalFeatures:
-        """Return features that lack `"scales"`, `"orientations"` or `"scores"`, as a threat model.
+        """Return features that lack `"scales"`, `"orientations"`, `"scores"` or `"colors"`.
+
+        As a threat model: what an attacker may not have.
 
         Raises:
             InputError: There is no optional field of this name.

@@ -224,5 +224,6 @@ def _joined(
         descriptor=first.descriptor,
         scales=None if scales is None else torch.from_numpy(scales.astype(np.float32)),
         orientations=None if turns is None else torch.from_numpy(turns.astype(np.float32)),
+        colors=torch.from_numpy(colors.astype(np.float32) / 255),
         provenance=Provenance(gray=first.provenance.gray, producer=first.provenance.producer),
     )

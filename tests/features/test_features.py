@@ -302,7 +302,7 @@ def test_without_drops_the_named_fields_only() -> None:
 
 @pytest.mark.parametrize("name", ["keypoints", "scale", ""])
 def test_without_refuses_other_fields(name: str) -> None:
-    message = f"names among scales, orientations, scores; got {name!r}"
+    message = f"names among scales, orientations, scores, colors; got {name!r}"
     with pytest.raises(InputError, match=message):
         make().without("scales", name)
 
