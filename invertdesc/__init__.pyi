@@ -23,6 +23,16 @@ from .features.batch import FeatureBatch
 from .features.local import LocalFeatures, Provenance
 from .image import read_image, write_image
 from .limits import Limits, get_limits, set_limits, use_limits
+from .maps import (
+    Camera,
+    Map,
+    Pose,
+    ViewOptions,
+    Viewpoint,
+    inspect_map,
+    open_map,
+    render_map,
+)
 from .methods import Method, Needs, create_method, list_methods, register_method
 from .methods.database import collect_database
 from .rasterizers.cells import CellRasterizer
@@ -38,6 +48,7 @@ from .unfolding.unfolding import Unfolding
 
 __all__ = [
     "BadImageWarning",
+    "Camera",
     "CellRasterizer",
     "Check",
     "Description",
@@ -51,12 +62,14 @@ __all__ = [
     "InvertDescError",
     "Limits",
     "LocalFeatures",
+    "Map",
     "Method",
     "MissingDependencyError",
     "MissingFieldError",
     "Needs",
     "NoKeypointsWarning",
     "OutOfMemoryError",
+    "Pose",
     "ProgramFit",
     "Provenance",
     "Store",
@@ -64,6 +77,8 @@ __all__ = [
     "Summary",
     "Unfolding",
     "UnknownNameError",
+    "ViewOptions",
+    "Viewpoint",
     "__version__",
     "audit",
     "check",
@@ -78,15 +93,18 @@ __all__ = [
     "fit_program",
     "fit_unfolding",
     "get_limits",
+    "inspect_map",
     "inspect_store",
     "list_descriptors",
     "list_methods",
+    "open_map",
     "open_store",
     "read_image",
     "reconstruct",
     "reconstruct_store",
     "register_descriptor",
     "register_method",
+    "render_map",
     "set_limits",
     "show",
     "side_by_side",

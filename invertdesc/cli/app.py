@@ -23,6 +23,7 @@ from invertdesc.cli.interrupts import STOPPED
 from invertdesc.cli.listing import list_names
 from invertdesc.cli.messages import BAD_INPUT, complain, in_words
 from invertdesc.cli.reconstruct import reconstruct
+from invertdesc.cli.render import render
 from invertdesc.cli.train import train
 from invertdesc.limits import Limits, use_limits
 
@@ -54,7 +55,20 @@ def _common(
 
 
 app.callback(**describe(_common, "all"))(_common)
-for _command in (reconstruct, extract, inspect, audit, fit, index, train, evaluate, compare, demo):
+_COMMANDS = (
+    reconstruct,
+    render,
+    extract,
+    inspect,
+    audit,
+    fit,
+    index,
+    train,
+    evaluate,
+    compare,
+    demo,
+)
+for _command in _COMMANDS:
     app.command(**describe(_command, _command.__name__))(_command)
 app.command("list", **describe(list_names, "list"))(list_names)
 

@@ -17,13 +17,20 @@ def inspect(
     images: int = 1000,
     as_json: bool = False,
 ) -> None:
-    """Say what is in a store of features, what was decided about it, and what is missing.
+    """Say what is in a store of features or the folder of a map, and what is missing.
 
     Examples:
         invertdesc inspect database.db
         invertdesc inspect outputs/features.h5 --json
+        invertdesc inspect sparse/0
     """
+    from invertdesc.maps import inspect_map, is_model
     from invertdesc.stores.summary import inspect_store, opened
+
+    if is_model(store):
+        summary = inspect_map(store)
+        typer.echo(json.dumps(summary.as_json(), indent=2) if as_json else summary)
+        return
 
     with opened(store, descriptor, image_size=parse_size(image_size), mend=mend) as source:
         found = inspect_store(source, images=images)

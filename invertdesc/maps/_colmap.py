@@ -12,7 +12,7 @@ _READERS = {".bin": _colmap_binary, ".txt": _colmap_text}
 _PARTS = ("cameras", "images", "points3D")
 
 
-def recognise(folder: Path) -> bool:
+def is_model(folder: Path) -> bool:
     """Say whether a folder holds a COLMAP model, or what is left of one."""
     return any((folder / f"images{suffix}").is_file() for suffix in _READERS)
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from invertdesc.errors import FileError, InputError, InvertDescError, MissingDependencyError
-from invertdesc.maps._colmap import read_model, recognise
+from invertdesc.maps._colmap import is_model, read_model
 from invertdesc.maps.map import Map
 from invertdesc.maps.model import Model
 from invertdesc.stores.base import Store
@@ -58,7 +58,7 @@ def open_map(
 def is_map(path: str | os.PathLike[str]) -> bool:
     """Say whether a path leads to a model that `open_map` would read."""
     try:
-        return Path(path).is_dir() and any(recognise(Path(path, inside)) for inside in _INSIDE)
+        return Path(path).is_dir() and any(is_model(Path(path, inside)) for inside in _INSIDE)
     except (OSError, ValueError):
         return False
 
@@ -71,7 +71,7 @@ def _find_model(path: Path) -> Path:
     if not there or not os.fspath(path):
         raise FileError(f"Expected the folder of a map, found none at {str(path)!r}.")
     for inside in _INSIDE:
-        if recognise(path / inside):
+        if is_model(path / inside):
             return path / inside
     raise FileError(
         f"Expected a COLMAP model in {path}: images.bin or images.txt, in it, in sparse/0 or in "
