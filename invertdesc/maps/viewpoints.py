@@ -12,6 +12,7 @@ import numpy as np
 
 from invertdesc._options import check_range
 from invertdesc.errors import InputError
+from invertdesc.maps._distortion import Array
 from invertdesc.maps._surface import unit
 from invertdesc.maps.camera import Camera
 from invertdesc.maps.map import Map
@@ -20,6 +21,7 @@ from invertdesc.stores._files import check_ended, read_bytes
 from invertdesc.stores.record import numbers
 
 _MOST = 100_000  # views of a file, or of a way
+_ONE_WAY = 0.02  # spread of x axes across over that along, below which nothing tells the vertical
 _ENDS = (5, 95)  # percentiles of directions from which cameras saw the scene
 
 
@@ -108,7 +110,7 @@ def viewpoints_around(source: Map, count: int = 48) -> list[Viewpoint]:
         raise InputError(f"Expected a map with points to go around, got none in {source.path}.")
     middle = np.median(source.model.xyz, 0)
     centres = np.stack([image.pose.centre for image in source.images])
-    up = -unit(np.mean([image.pose.rotation[1] for image in source.images], 0)[None])[0]
+    up = _upwards(np.stack([image.pose.rotation for image in source.images]))
     apart = centres - middle
     heights = apart @ up
     flat = apart - heights[:, None] * up
@@ -159,6 +161,20 @@ def shrunk(viewpoint: Viewpoint, max_side: int | None) -> Viewpoint:
     factor = max_side / max(height, width)
     size = max(1, round(height * factor)), max(1, round(width * factor))
     return replace(viewpoint, camera=viewpoint.camera.resized(size))
+
+
+def _upwards(rotations: Array) -> Array:
+    """Return (3,): the direction to which all cameras' x axes come nearest to right angles.
+
+    Cameras are rarely rolled, but often look down or up.
+    """
+    down = unit(rotations[:, 1].mean(0)[None])[0]
+    rights = rotations[:, 0]
+    spread, axes = np.linalg.eigh(rights.T @ rights)
+    if spread[1] < _ONE_WAY * spread[2]:  # all face the same way: any axis does
+        return -down
+    found: Array = axes[:, 0] * -np.sign(axes[:, 0] @ down)
+    return found
 
 
 def _numbered(poses: Sequence[Pose], camera: Camera) -> list[Viewpoint]:
