@@ -55,20 +55,8 @@ def _common(
 
 
 app.callback(**describe(_common, "all"))(_common)
-_COMMANDS = (
-    reconstruct,
-    render,
-    extract,
-    inspect,
-    audit,
-    fit,
-    index,
-    train,
-    evaluate,
-    compare,
-    demo,
-)
-for _command in _COMMANDS:
+_PICTURES, _TOOLS = (reconstruct, render, extract, inspect, audit), (fit, index, train)
+for _command in (*_PICTURES, *_TOOLS, evaluate, compare, demo):
     app.command(**describe(_command, _command.__name__))(_command)
 app.command("list", **describe(list_names, "list"))(list_names)
 

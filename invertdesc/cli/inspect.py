@@ -24,7 +24,8 @@ def inspect(
         invertdesc inspect outputs/features.h5 --json
         invertdesc inspect sparse/0
     """
-    from invertdesc.maps import inspect_map, is_model
+    from invertdesc.maps import inspect_map
+    from invertdesc.maps._colmap import is_model
     from invertdesc.stores.summary import inspect_store, opened
 
     if is_model(store):

@@ -1,6 +1,5 @@
 """Maps that structure from motion makes: cameras, points, and the features that a camera sees."""
 
-from invertdesc.maps._colmap import is_model
 from invertdesc.maps._view import ViewOptions
 from invertdesc.maps.animation import measure_flicker, write_animation
 from invertdesc.maps.camera import Camera
@@ -30,7 +29,6 @@ __all__ = [
     "Viewpoint",
     "inspect_map",
     "is_map",
-    "is_model",
     "measure_flicker",
     "open_map",
     "own_viewpoints",

@@ -19,7 +19,7 @@ def measure(picture: Tensor, features: LocalFeatures, image: Tensor | None) -> d
 
     Args:
         picture: (3, H, W), made from the features.
-        features: Of the view.
+        features: Those of the view.
         image: (3, H, W), what there is to see; None if unknown.
     """
     near = near_keypoints(features)

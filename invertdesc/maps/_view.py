@@ -117,7 +117,7 @@ def nearest_images(patches: Patches, count: int, most: int) -> list[int]:
 
     Args:
         patches: By the best observations.
-        count: Of the map's images.
+        count: Number of the map's images.
         most: How many.
     """
     weights = np.bincount(patches.images, patches.cosines.clip(0) ** 8, count)

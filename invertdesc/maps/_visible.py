@@ -8,7 +8,7 @@ from invertdesc.maps._distortion import Array
 
 _CELL = 2  # pixels of the depth buffer's cells
 _WIDEST = 16  # cells that a point covers to each side, at most
-_APART = 1e-4  # relative: points of one plane are told apart by it, to be counted
+_APART = 1e-4  # relative: points of one plane are distinguished by it, to be counted
 _GOLDEN = 0.6180339887
 _COVERS = 4  # how many points have to cover a place until what lies behind them is hidden
 

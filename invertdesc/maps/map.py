@@ -38,7 +38,7 @@ _GUESSES = 64  # images whose guessed points are kept
 
 
 class Map:
-    """A model of a scene with the features of its images, of which views read what they need.
+    r"""A model of a scene with the features of its images, of which views read what they need.
 
     Made by `open_map`.
 
@@ -46,6 +46,15 @@ class Map:
         path: The folder of the model.
         model: Cameras, images, points and observations.
         store: Features of the images; None where none were found.
+
+    >>> import tempfile
+    >>> from invertdesc import open_map
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "cameras.txt").write_text("1 SIMPLE_PINHOLE 64 48 50 32 24\n")
+    ...     _ = Path(folder, "images.txt").write_text("1 1 0 0 0 0 0 4 1 front.jpg\n\n")
+    ...     Path(folder, "points3D.txt").touch()
+    ...     open_map(folder).image("front.jpg").pose.centre
+    array([ 0.,  0., -4.])
     """
 
     def __init__(self, path: Path, model: Model, store: Store | None) -> None:

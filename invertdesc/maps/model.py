@@ -63,7 +63,7 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class RawImage:
-    """An image as a file tells it, with ids of the file."""
+    """An image as stored in a file, with ids of the file."""
 
     name: str
     camera: int
@@ -75,7 +75,7 @@ class RawImage:
 
 @dataclass(frozen=True, eq=False)
 class RawPoints:
-    """Points as a file tells them, with ids of the file; tracks end to end."""
+    """Points as stored in a file, with ids of the file; tracks end to end."""
 
     ids: Array  # (P,) int64
     xyz: Array  # (P, 3)
@@ -88,7 +88,7 @@ class RawPoints:
 def assemble(
     cameras: Mapping[int, Camera], images: Mapping[int, RawImage], points: RawPoints
 ) -> Model:
-    """Put what files tell together, and check that it fits.
+    """Put what files contain together, and check that it fits.
 
     Raises:
         InputError: It does not; the message says where.

@@ -26,7 +26,7 @@ def open_map(
     features: str | os.PathLike[str] | None = None,
     descriptor: str | None = None,
 ) -> Map:
-    """Open a COLMAP model with the features of its images.
+    r"""Open a COLMAP model with the features of its images.
 
     Args:
         path: The folder of the model (cameras, images and points3D, as .bin or .txt), or one that
@@ -34,12 +34,20 @@ def open_map(
         features: A store with the features of its images, as `open_store` takes it. None looks for
             `database.db` and hloc's `features*.h5` in the model's folder and the two above it; a
             map without any can be inspected, but has no views.
-        descriptor: Registry name of the vectors, where the store does not tell or is wrong.
+        descriptor: Registry name of the vectors, where the store does not say it or is wrong.
 
     Raises:
         FileError: No model, or a damaged one.
         InputError: Files that do not fit each other, or features of other images.
         MissingDependencyError: What reads the features is not installed.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "cameras.txt").write_text("1 SIMPLE_PINHOLE 64 48 50 32 24\n")
+    ...     _ = Path(folder, "images.txt").write_text("1 1 0 0 0 0 0 4 1 front.jpg\n\n")
+    ...     Path(folder, "points3D.txt").touch()
+    ...     open_map(folder).images[0].name
+    'front.jpg'
     """
     folder = _find_model(Path(path))
     model = read_model(folder)

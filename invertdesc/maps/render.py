@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -108,10 +109,9 @@ def render_map(
 ) -> RenderSummary:
     """Reconstruct what cameras would see of a map, to .png files that are named as viewpoints.
 
-    Existing pictures are skipped, so that an interrupted run can be resumed. Views, computing and
-    writing overlap. A viewpoint that sees nothing is logged and left out. `metrics.jsonl` in the
-    folder gets a line for each; each shard has its own file. Once all pictures are there,
-    `sheet.png` shows them in small.
+    Existing pictures are skipped, so that an interrupted run can be resumed. `metrics.jsonl`
+    in the folder, or a file for each shard, gets a line for each viewpoint, also for one that sees
+    nothing. Once all pictures are there, `sheet.png` shows them.
 
     Args:
         source: An open map, or the path of one as `open_map` takes it.
@@ -119,9 +119,8 @@ def render_map(
         viewpoints: What to make; None for the cameras of the map's own images.
         method: Name, or a method from `create_method`, which takes options.
         options: How observations are chosen.
-        truth: Folder with the map's images, which pictures of the same names are measured
-            against: NCC and SSIM in luma, RGB PSNR, the share of pixels near a keypoint, and NCC
-            and PSNR of these.
+        truth: Folder with the map's images, to measure pictures against: NCC and SSIM in luma, RGB
+            PSNR, the share of pixels near a keypoint, and NCC and PSNR of these.
         max_side: Pixels of the longer side that pictures are made in, at most.
         shard: (number, count): take every count-th viewpoint, from that number on.
         device: Where to compute, such as `"cuda"`; None for the CPU.
@@ -135,29 +134,33 @@ def render_map(
         FileError: The map or the log cannot be read.
         InputError: An invalid argument, or a map without features.
         MissingDependencyError: What packs the animation is not installed.
+
+    >>> render_map("colmap", "out", animation="avi")
+    Traceback (most recent call last):
+    invertdesc.errors.InputError: Expected an animation as webp, gif or mp4, got 'avi'.
     """
     check_shard(shard)
     check_range("batch_size", batch_size, 1)
-    if max_side is not None:
-        check_range("max_side", max_side, 1)
+    check_range("max_side", 1 if max_side is None else max_side, 1)
     check_animation(animation)
     recipe, out = Recipe(method, device, batch_size), Path(folder)
-    opened = source if isinstance(source, Map) else open_map(source)
-    try:
-        chosen = own_viewpoints(opened) if viewpoints is None else viewpoints
-        order = _Order(
-            opened,
-            tuple(shrunk(one, max_side) for one in chosen),
-            out,
-            None if truth is None else Path(truth),
-            options or ViewOptions(),
-            shard,
-        )
+    images = None if truth is None else Path(truth)
+    with _opened(source) as found:
+        chosen = own_viewpoints(found) if viewpoints is None else viewpoints
+        wanted = tuple(shrunk(one, max_side) for one in chosen)
+        order = _Order(found, wanted, out, images, options or ViewOptions(), shard)
         summary = _carry_out(order, recipe, on_outcome, progress)
-    finally:
-        if opened is not source:
-            opened.close()
     return _finished(summary, order, animation, rate)
+
+
+@contextmanager
+def _opened(source: Map | str | os.PathLike[str]) -> Iterator[Map]:
+    """Open a map for a block; one that is open already stays so."""
+    if isinstance(source, Map):
+        yield source
+        return
+    with open_map(source) as found:
+        yield found
 
 
 def _carry_out(

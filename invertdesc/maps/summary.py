@@ -70,7 +70,7 @@ class MapSummary:
 
 
 def inspect_map(source: Map | str | os.PathLike[str]) -> MapSummary:
-    """Say what is in a map, and what is missing.
+    r"""Say what is in a map, and what is missing.
 
     Args:
         source: An open map, or the path of one as `open_map` takes it.
@@ -78,15 +78,25 @@ def inspect_map(source: Map | str | os.PathLike[str]) -> MapSummary:
     Raises:
         FileError: No map, or a damaged one.
         InputError: Files that do not fit each other.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "cameras.txt").write_text("1 SIMPLE_PINHOLE 64 48 50 32 24\n")
+    ...     _ = Path(folder, "images.txt").write_text("1 1 0 0 0 0 0 4 1 front.jpg\n\n")
+    ...     Path(folder, "points3D.txt").touch()
+    ...     inspect_map(folder).missing
+    ('descriptors', 'colors')
     """
     if not isinstance(source, Map):
         with open_map(source) as opened:
             return inspect_map(opened)
     model, store = source.model, source.store
     names = set() if store is None else set(store.names())
-    told = None if store is None else store.description
-    missing = ["descriptors"] if told is None or not told.dim else []
-    missing += [] if told is None else [name for name in told.missing if name != "scores"]
+    description = None if store is None else store.description
+    missing = ["descriptors"] if description is None or not description.dim else []
+    missing += (
+        [] if description is None else [name for name in description.missing if name != "scores"]
+    )
     seen = np.diff(model.starts)
     return MapSummary(
         path=source.path,
@@ -98,7 +108,7 @@ def inspect_map(source: Map | str | os.PathLike[str]) -> MapSummary:
         keypoints=sum(len(image.keypoints) for image in model.images),
         colored=bool(model.colors.any()),
         features=None if store is None else store.path,
-        descriptor=None if told is None else told.descriptor,
+        descriptor=None if description is None else description.descriptor,
         with_features=sum(image.name in names for image in model.images),
         missing=tuple(dict.fromkeys(missing + ([] if model.colors.any() else ["colors"]))),
     )

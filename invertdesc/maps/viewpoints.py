@@ -30,10 +30,15 @@ class Viewpoint:
     """A camera somewhere, and the name of its picture.
 
     Attributes:
-        name: Of the picture.
+        name: Name of its picture.
         camera: What looks.
         pose: From where.
         leave_out: Names of images whose observations are not used.
+
+    >>> import numpy as np
+    >>> camera = Camera.pinhole((48, 64), 50.0)
+    >>> Viewpoint("front", camera, Pose(np.eye(3), np.zeros(3))).leave_out
+    ()
     """
 
     name: str
@@ -153,6 +158,46 @@ def read_viewpoints(source: Map, path: str | os.PathLike[str]) -> list[Viewpoint
     return found
 
 
+def choose_viewpoints(
+    source: Map,
+    *,
+    names: str | None = None,
+    hold_out: bool = False,
+    between: tuple[str, str] | None = None,
+    orbit: bool = False,
+    poses: str | os.PathLike[str] | None = None,
+    views: int | None = None,
+) -> list[Viewpoint]:
+    """Return the viewpoints of one way: between two, around, from a file, else the map's own.
+
+    Args:
+        source: The map.
+        names: See `own_viewpoints`.
+        hold_out: See `own_viewpoints`.
+        between: Names of two images, see `viewpoints_between`.
+        orbit: Whether to go around, see `viewpoints_around`.
+        poses: A file, see `read_viewpoints`.
+        views: How many, between two or around.
+
+    Raises:
+        FileError: The file cannot be read.
+        InputError: Several ways, or options that do not fit the way.
+    """
+    if sum((between is not None, orbit, poses is not None)) > 1:
+        raise InputError("Expected one of between, orbit and poses, got several.")
+    if (between or orbit or poses) and (hold_out or names is not None):
+        raise InputError("Expected hold_out and names with the map's own cameras only.")
+    if views is not None and not (between or orbit):
+        raise InputError("Expected a number of views with between or orbit only.")
+    if between is not None:
+        return viewpoints_between(source, between[0], between[1], views or 25)
+    if orbit:
+        return viewpoints_around(source, views or 48)
+    if poses is not None:
+        return read_viewpoints(source, poses)
+    return own_viewpoints(source, names=names, hold_out=hold_out)
+
+
 def shrunk(viewpoint: Viewpoint, max_side: int | None) -> Viewpoint:
     """Return a viewpoint whose picture's longer side has at most so many pixels; None for any."""
     height, width = viewpoint.camera.image_size
@@ -171,9 +216,8 @@ def _upwards(rotations: Array) -> Array:
     down = unit(rotations[:, 1].mean(0)[None])[0]
     rights = rotations[:, 0]
     spread, axes = np.linalg.eigh(rights.T @ rights)
-    if spread[1] < _ONE_WAY * spread[2]:  # all face the same way: any axis does
-        return -down
-    found: Array = axes[:, 0] * -np.sign(axes[:, 0] @ down)
+    flat = spread[1] < _ONE_WAY * spread[2]  # all face the same way: any axis does
+    found: Array = -down if flat else axes[:, 0] * -np.sign(axes[:, 0] @ down)
     return found
 
 

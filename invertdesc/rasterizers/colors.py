@@ -30,12 +30,12 @@ def paint_colors(pictures: Tensor, batch: FeatureBatch) -> Tensor:
     What a keypoint's colour and the picture there differ by is averaged over its surroundings, over
     what is about as bright in the picture, with ever smaller reach; each round starts from what the
     one before has found, the first from no difference. So detail stays the picture's own, and so
-    does what is far from keypoints. It moves hue and brightness: no descriptor tells either of a
-    whole region.
+    does what is far from keypoints. It moves hue and brightness: descriptors contain neither
+    for a whole region.
 
     Args:
         pictures: (B, 3, H, W) in [0, 1], as a method made them.
-        batch: Of B images, with colours.
+        batch: The features of B images, with colours.
 
     Returns:
         (B, 3, H, W) in [0, 1].
