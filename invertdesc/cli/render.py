@@ -16,7 +16,7 @@ def render(
     output: Path,
     features: Path | None = None,
     shard: str | None = None,
-    method: str = "unfold",
+    method: str = "auto",
     between: tuple[str, str] | None = None,
     observations: int = 1,
     widest: float = 30.0,

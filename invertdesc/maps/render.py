@@ -95,7 +95,7 @@ def render_map(
     folder: str | os.PathLike[str],
     *,
     viewpoints: Sequence[Viewpoint] | None = None,
-    method: str | MethodLike = "unfold",
+    method: str | MethodLike = "auto",
     options: ViewOptions | None = None,
     truth: str | os.PathLike[str] | None = None,
     max_side: int | None = None,
@@ -110,8 +110,7 @@ def render_map(
     """Reconstruct what cameras would see of a map, to .png files that are named as viewpoints.
 
     Existing pictures are skipped, so that an interrupted run can be resumed. `metrics.jsonl`
-    in the folder, or a file for each shard, gets a line for each viewpoint, also for one that sees
-    nothing. Once all pictures are there, `sheet.png` shows them.
+    in the folder, or a file for each shard, has a line for each viewpoint. `sheet.png` shows all.
 
     Args:
         source: An open map, or the path of one as `open_map` takes it.
@@ -126,9 +125,9 @@ def render_map(
         device: Where to compute, such as `"cuda"`; None for the CPU.
         batch_size: Pictures that are made together.
         animation: Put the pictures, in order, into `animation.webp`, `.gif` or `.mp4` as well.
-        rate: Pictures a second of it.
+        rate: Pictures per second of it.
         on_outcome: Called with the `Outcome` of each viewpoint, in this thread.
-        progress: Show a bar, where there is a terminal.
+        progress: Show a bar on a terminal.
 
     Raises:
         FileError: The map or the log cannot be read.
@@ -144,10 +143,10 @@ def render_map(
     check_range("max_side", 1 if max_side is None else max_side, 1)
     check_animation(animation)
     recipe, out = Recipe(method, device, batch_size), Path(folder)
-    images = None if truth is None else Path(truth)
     with _opened(source) as found:
         chosen = own_viewpoints(found) if viewpoints is None else viewpoints
         wanted = tuple(shrunk(one, max_side) for one in chosen)
+        images = Path(truth) if truth else None
         order = _Order(found, wanted, out, images, options or ViewOptions(), shard)
         summary = _carry_out(order, recipe, on_outcome, progress)
     return _finished(summary, order, animation, rate)
@@ -180,6 +179,7 @@ def _carry_out(
             on_outcome=on_outcome,
             progress=progress,
             log=log,
+            target=order.out,
         )
 
 
