@@ -116,10 +116,10 @@ def colourless(gray: Tensor, mode: GrayMode) -> Tensor:
     """Return (3, H, W), the picture without colour of which the gray (H, W) of a mode is this.
 
     >>> from invertdesc.image import to_gray
-    >>> to_gray(colourless(torch.full((1, 1), 0.5), "gamma"), "gamma")
-    tensor([[0.5000]])
+    >>> to_gray(colourless(torch.full((1, 1), 0.2), "gamma"), "gamma")
+    tensor([[0.2000]])
     """
-    level = gray.clamp(0, 1)
+    level = (gray.clamp(0, 1) * 255).round() / 255  # so that the way back rounds to the same
     return (level.pow(GAMMA) if mode == "gamma" else level).expand(3, -1, -1)
 
 

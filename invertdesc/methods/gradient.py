@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Chosen on pictures of the training sets: the best value was 10 for three faces and 2 for four
 # photographs.
 VARIATION = 5.0
+# Of the distance of the differentiable descriptor from the extractor's. On 5 faces and as many
+# photographs of the training sets, SSIM is 0.863 and 0.736 with 1, 0.868 and 0.737 with 0.5.
+STOP = 0.5
 VARIATIONS = {"hog": 100.0}  # HOG also normalises flat regions
 
 
@@ -163,7 +166,7 @@ class UnfoldGradient(Gradient):
     Where descriptors contain little, the guess of the network stays. Where they contain more than
     the network used, the picture is corrected.
     The differentiable descriptor is only close to the extractor's: descent stops where the given
-    descriptors are as close to it as the extractor's are. Without the extractor's library, it
+    descriptors are half as far from it as the extractor's are. Without the extractor's library, it
     starts from `unfold` itself and takes all steps.
     """
 
@@ -228,7 +231,7 @@ class UnfoldGradient(Gradient):
         rounded = (gray * 255).round() / 255  # as extractors see it
         made = adapter.encode(adapter.respond(rounded, one))[own.rows]
         theirs = adapter.encode(own.features.descriptors).to(made)
-        return float(F.mse_loss(made, theirs) / theirs.square().mean())
+        return STOP * float(F.mse_loss(made, theirs) / theirs.square().mean())
 
 
 def distance(adapter: Differentiable, gray: Tensor, one: FeatureBatch, given: Tensor) -> Tensor:
