@@ -23,6 +23,7 @@ from invertdesc.image import shrink_image
 from invertdesc.limits import get_limits
 from invertdesc.methods._kept import kept_method
 from invertdesc.methods.base import run_method
+from invertdesc.recovery import with_frames
 
 if TYPE_CHECKING:
     from invertdesc._inputs import Source, Sources
@@ -138,6 +139,8 @@ def reconstruct(
     """Reconstruct the picture that local features came from.
 
     For an image, features are extracted first. The method gets only these features and no pixels.
+    Orientations and scales that features lack and the method needs are recovered first, see
+    `recover_frames`; `features.assume(...)` puts a guess in their place.
 
     Args:
         source: Features or an image, or several, as for `extract`; sizes may differ.
@@ -162,10 +165,11 @@ def reconstruct(
         FileError: A file is missing, or neither an image nor features.
         InputError: An unknown name or device, an image or features of a wrong shape, dtype or
             range, or features that name another descriptor than the name given.
-        MissingFieldError: Features lack what the method needs.
+        MissingFieldError: Features lack what the method needs, and it cannot be recovered.
 
     Warns:
         BadImageWarning: An image of a store cannot be read, and is left out.
+        FramesRecoveredWarning: Features lacked orientations or scales that the method needs.
         NoKeypointsWarning: Features are empty, or their descriptors are placeholders, so the
             picture shows nothing.
 
@@ -181,6 +185,7 @@ def reconstruct(
         _check_names(features, descriptor)
     _warn_of_empty(features)
     with show_progress(progress):  # also for the method's own bars
+        features = _with_frames(features, method, adapter, device)
         groups = watch(list(_batches(features, batch_size)), "reconstruct", shown=progress)
         pictures = _pictures(features, groups, method, adapter, device)
     return pictures[0] if many is None else pictures
@@ -205,6 +210,24 @@ def _pictures(
             copies = (picture.clone() for picture in run_method(run, batch, place))
             found.update(zip(numbers, copies, strict=True))
     return [found[number] for number in range(len(features))]
+
+
+def _with_frames(
+    features: list[LocalFeatures],
+    method: str | MethodLike,
+    adapter: Descriptor | None,
+    device: str | torch.device | None,
+) -> list[LocalFeatures]:
+    """Return the features with frames, where the method needs them and they can be recovered."""
+    bare = [one for one in features if one.scales is None or one.orientations is None]
+    if not bare:
+        return features
+    run = method
+    if isinstance(run, str):
+        run = kept_method(
+            run, adapter or bare[0].descriptor, torch.device(device or bare[0].device)
+        )
+    return with_frames(features, run, adapter, stacklevel=4)
 
 
 def _features(

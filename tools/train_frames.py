@@ -22,7 +22,12 @@ from torch import Tensor
 
 from invertdesc import create_descriptor, read_image
 from invertdesc.descriptors.base import encoding_of
-from invertdesc.unfolding.frames.bins import peak_scales, peak_turns, scale_targets, turn_targets
+from invertdesc.unfolding.frames.bins import (
+    peak_turns,
+    scale_quantiles,
+    scale_targets,
+    turn_targets,
+)
 from invertdesc.unfolding.frames.inputs import FrameInputs, frame_inputs, pack_inputs
 from invertdesc.unfolding.frames.network import FrameConfig, FrameNetwork
 from invertdesc.weights._files import save_network
@@ -144,7 +149,8 @@ def measure(adapter: object, network: FrameNetwork, samples: Sequence[Sample]) -
             off = peak_turns(belief.turns)[0][:, 0] - one.orientations
             right = torch.atan2(off.sin(), off.cos()).abs() < math.radians(15)
             found[key].append(float(right.float().mean()))
-        octaves = (peak_scales(belief.scales, network.config) / one.scales).log2().abs()
+        size = scale_quantiles(belief.scales, network.config, [0.5])[:, 0]
+        octaves = (size / one.scales).log2().abs()
         found["octaves_of_none"].append(float(octaves.mean()))
     network.train()
     return {key: round(sum(values) / len(values), 4) for key, values in found.items()}

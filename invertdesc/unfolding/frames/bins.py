@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -59,11 +60,24 @@ def peak_turns(scores: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
     return torch.stack(angles, 1), torch.stack(weights, 1)
 
 
-def peak_scales(scores: Tensor, config: FrameConfig) -> Tensor:
-    """Return the scales (M,) in pixels that scores (M, scales) of bins, before softmax, tell."""
-    shares = scores.softmax(1)
-    logs = torch.linspace(config.smallest, config.largest, config.scales, device=scores.device)
-    around = torch.arange(-_AROUND, _AROUND + 1, device=scores.device)
-    near = (shares.argmax(1)[:, None] + around).clamp(0, config.scales - 1)
-    inside = torch.zeros_like(shares).scatter(1, near, 1.0) * shares
-    return ((inside @ logs) / inside.sum(1)).exp()
+def scale_quantiles(scores: Tensor, config: FrameConfig, levels: Sequence[float]) -> Tensor:
+    """Return scales below which the given shares of what is believed lie.
+
+    The median is the level 0.5. Large scales are rare: the likeliest bin is often too small.
+
+    Args:
+        scores: (M, scales) of bins, before softmax.
+        config: What the bins are.
+        levels: Q shares, in (0, 1).
+
+    Returns:
+        (M, Q) scales in pixels, between bins linearly in their logarithm.
+    """
+    below = scores.softmax(1).cumsum(1)
+    wanted = torch.tensor(levels, device=scores.device).expand(len(scores), -1).contiguous()
+    bins = torch.searchsorted(below, wanted).clamp(max=config.scales - 1)
+    high = below.gather(1, bins)
+    low = torch.where(bins > 0, below.gather(1, (bins - 1).clamp(min=0)), torch.zeros_like(high))
+    part = ((wanted - low) / (high - low).clamp(min=1e-9)).clamp(0, 1)
+    step = (config.largest - config.smallest) / (config.scales - 1)
+    return (config.smallest + (bins - 0.5 + part) * step).exp()

@@ -5,7 +5,12 @@ import math
 import pytest
 import torch
 
-from invertdesc.unfolding.frames.bins import peak_scales, peak_turns, scale_targets, turn_targets
+from invertdesc.unfolding.frames.bins import (
+    peak_turns,
+    scale_quantiles,
+    scale_targets,
+    turn_targets,
+)
 from invertdesc.unfolding.frames.inputs import frame_inputs, nearest, pack_inputs
 from invertdesc.unfolding.frames.network import FrameConfig, FrameNetwork
 
@@ -31,8 +36,9 @@ def test_bins_of_scales_and_back() -> None:
     scales = torch.linspace(CONFIG.smallest, CONFIG.largest, 50).exp()
     targets = scale_targets(scales, CONFIG)
     assert torch.allclose(targets.sum(1), torch.ones(50), atol=1e-5)
-    back = peak_scales(targets.clamp(min=1e-9).log(), CONFIG)
-    assert torch.allclose(back, scales, rtol=1e-3)
+    back = scale_quantiles(targets.clamp(min=1e-9).log(), CONFIG, [0.5])[:, 0]
+    step = (CONFIG.largest - CONFIG.smallest) / (CONFIG.scales - 1)
+    assert (back.log() - scales.log()).abs().max() < step / 2
 
 
 def test_scales_beyond_the_bins_count_as_the_last() -> None:
@@ -101,3 +107,10 @@ def test_messages_turn_with_the_picture(network: FrameNetwork) -> None:
     )
     assert upright.std(1).min() > 0
     assert torch.allclose(upright.roll(36 // 4, 1), quarter, atol=1e-3)
+
+
+def test_quantiles_of_scales_by_hand() -> None:
+    config = FrameConfig(dim=1, scales=3, smallest=0.0, largest=2.0)
+    scores = torch.tensor([[0.25, 0.5, 0.25]]).log()
+    found = scale_quantiles(scores, config, [0.125, 0.5, 0.875]).log()
+    assert torch.allclose(found, torch.tensor([[0.0, 1.0, 2.0]]), atol=1e-6)
