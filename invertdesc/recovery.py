@@ -72,7 +72,8 @@ def recover_frames(
     method = kept_method(PAINTER, adapter, device)
 
     def paint(batch: FeatureBatch) -> Tensor:
-        return method(batch.to(device)).cpu()
+        pictures: Tensor = method(batch.to(device))
+        return pictures.cpu()
 
     with torch.no_grad():
         found = recover(network, adapter, features.to("cpu"), paint, missing, rounds=rounds)

@@ -101,7 +101,7 @@ class Exchange(nn.Module):
         asked, told = self.asked(ready), F.embedding(rows % len(ready), self.told(ready))
         away = inputs.distances
         near = F.embedding(rows % len(ready), torch.cat([turns.flatten(1), scales[:, None]], 1))
-        theirs = near[..., :-1].unflatten(-1, (2, HARMONICS))
+        theirs = near[..., :-1].reshape(*rows.shape, 2, HARMONICS)
         seen = torch.cat(
             [
                 _turned(theirs, inputs.directions, -1).flatten(-2),
@@ -116,7 +116,7 @@ class Exchange(nn.Module):
         there = (rows >= 0).to(message)
         count = there.sum(1).clamp(min=1)[:, None]
         message = message * there[..., None]
-        angle = _turned(angle.unflatten(-1, (2, HARMONICS)), inputs.directions, 1)
+        angle = _turned(angle.reshape(*rows.shape, 2, HARMONICS), inputs.directions, 1)
         angle = (angle * there[..., None, None]).sum(1) / count[..., None] ** 0.5
         merged = self.merge(torch.cat([ready, message.sum(1) / count, message.amax(1)], 1))
         states = states + merged
@@ -169,7 +169,7 @@ class FrameNetwork(nn.Module):
 
     def _means(self, belief: Belief, waves: Tensor, inputs: FrameInputs) -> tuple[Tensor, Tensor]:
         """Return the mean harmonics and the mean logarithm of scales, or those that are known."""
-        turns = (belief.turns.softmax(1) @ waves).unflatten(1, (2, HARMONICS))
+        turns = (belief.turns.softmax(1) @ waves).view(-1, 2, HARMONICS)
         logs = torch.linspace(self.config.smallest, self.config.largest, self.config.scales)
         scales = belief.scales.softmax(1) @ logs.to(turns)
         sized, turned = inputs.known[:, 3], inputs.known[:, 4]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -135,7 +135,7 @@ class Search:
         return likely.pick(likely.support(SECOND).argmax(1, keepdim=True))
 
     def _filled(self, best: LocalFeatures, turns: Tensor, scales: Tensor) -> LocalFeatures:
-        found = {"orientations": turns, "scales": scales}
+        found: dict[str, Any] = {"orientations": turns, "scales": scales}
         return replace(best, **{name: found[name] for name in self.missing})
 
 
