@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,24 +90,27 @@ def main() -> None:
     parser.add_argument("-d", "--descriptor", default="sift")
     parser.add_argument("-m", "--method", default="unfold")
     parser.add_argument("--gray", default="luma")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("-o", "--output", type=Path, help="JSON with the figures of every image")
     given = parser.parse_args()
     adapter = create_descriptor(given.descriptor, gray=given.gray)
     found: dict[str, list[Figures]] = {}
-    for folder in given.folders:
-        for path in spread(sorted(folder.iterdir()), given.images):
-            image = read_image(path)
-            features = adapter.extract(image)
-            if len(features) < LEAST:
-                continue
-            for missing in given.missing:
-                key = f"{folder}, without {missing}"
-                row = measure(features, image, missing, given.method, given.rounds)
-                found.setdefault(key, []).append(row)
-            if given.output is not None:
-                with atomic_write(given.output) as file:
-                    file.write(json.dumps(found, indent=1).encode())
+    paths = [
+        path for folder in given.folders for path in spread(sorted(folder.iterdir()), given.images)
+    ]
+    random.Random(0).shuffle(paths)  # so that a run that is cut short tells of all folders
+    for path in paths:
+        image = read_image(path)
+        features = adapter.extract(image)
+        if len(features) < LEAST:
+            continue
+        for missing in given.missing:
+            key = f"{path.parent}, without {missing}"
+            row = measure(features, image, missing, given.method, given.rounds)
+            found.setdefault(key, []).append(row)
+        if given.output is not None:
+            with atomic_write(given.output) as file:
+                file.write(json.dumps(found, indent=1).encode())
     for key, rows in found.items():
         print(f"{given.descriptor}, {given.gray}, {given.method}: {key}, N = {len(rows)}")
         for name, mean, error in summarise(rows):

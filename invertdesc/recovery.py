@@ -31,7 +31,7 @@ def recover_frames(
     features: LocalFeatures,
     *,
     descriptor: str | Descriptor | None = None,
-    rounds: int = 3,
+    rounds: int = 4,
 ) -> LocalFeatures:
     """Find the orientations and scales that features lack, from vectors and positions.
 

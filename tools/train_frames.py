@@ -28,6 +28,7 @@ from invertdesc.unfolding.frames.bins import (
     scale_targets,
     turn_targets,
 )
+from invertdesc.unfolding.frames.guess import load_frame_network
 from invertdesc.unfolding.frames.inputs import FrameInputs, frame_inputs, pack_inputs
 from invertdesc.unfolding.frames.network import FrameConfig, FrameNetwork
 from invertdesc.weights._files import save_network
@@ -81,6 +82,8 @@ class Recipe:
         rate: Of AdamW, at its highest: it rises over the first twentieth, then falls along a
             cosine.
         seed: Of weights and draws.
+        start: File of a network, another descriptor's for one, whose weights are taken where they
+            fit; None for none.
     """
 
     steps: int = 3000
@@ -88,6 +91,7 @@ class Recipe:
     keypoints: int = 1200
     rate: float = 1.5e-3
     seed: int = 0
+    start: str | None = None
 
 
 def draw_inputs(
@@ -161,11 +165,13 @@ def train(
 ) -> None:
     """Train a network and write it now and then."""
     torch.manual_seed(recipe.seed)
-    draw, adapter, network = (
-        random.Random(recipe.seed),
-        create_descriptor(name),
-        FrameNetwork(config),
-    )
+    draw, adapter = random.Random(recipe.seed), create_descriptor(name)
+    network = FrameNetwork(config)
+    if recipe.start is not None:
+        own, other = network.state_dict(), load_frame_network(recipe.start).state_dict()
+        network.load_state_dict(
+            own | {key: value for key, value in other.items() if own[key].shape == value.shape}
+        )
     step = max(1, len(folders[0]) // (2 * HELD_OUT)) * 2
     held = [one for folder in folders for one in folder[:: 2 * step]]
     held = [one for one in held if len(one.keypoints) >= LEAST]
@@ -229,6 +235,7 @@ def main() -> None:
     parser.add_argument("--message", type=int, default=FrameConfig.message)
     parser.add_argument("--hidden", type=int, default=FrameConfig.hidden)
     parser.add_argument("--rounds", type=int, default=FrameConfig.rounds)
+    parser.add_argument("--start", help="file of another network to begin with")
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()
     folders = [
@@ -246,7 +253,11 @@ def main() -> None:
         largest=round(float(logs.kthvalue(len(logs) - len(logs) // 500).values), 2),
     )
     recipe = Recipe(
-        steps=given.steps, minutes=given.minutes, keypoints=given.keypoints, rate=given.rate
+        steps=given.steps,
+        minutes=given.minutes,
+        keypoints=given.keypoints,
+        rate=given.rate,
+        start=given.start,
     )
     train(given.descriptor, config, recipe, folders, given.output)
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from invertdesc import LocalFeatures
+from invertdesc import LocalFeatures, extract
 from invertdesc.image import read_image
 
 Run = Callable[..., tuple[int, str, str]]
@@ -247,7 +247,7 @@ def test_one_bad_file_does_not_stop_the_others(run: Run, photo: Path) -> None:
 
 
 def test_features_that_lack_something_do_not_stop_the_others(run: Run, photo: Path) -> None:
-    np.savez("lacks.npz", **_features(orientations=None))
+    extract(photo, descriptor="latch").without("orientations").save("lacks.npz")
     status, _, err = run("reconstruct", photo, "lacks.npz", "-o", "out")
     assert status == 2
     assert "orientations" in err

@@ -42,7 +42,7 @@ def recover(
     paint: Callable[[FeatureBatch], Tensor],
     missing: Sequence[str],
     *,
-    rounds: int = 3,
+    rounds: int = 4,
 ) -> LocalFeatures:
     """Return features with the orientations, the scales, or both, that they lack.
 
