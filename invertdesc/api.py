@@ -95,8 +95,7 @@ def extract(
     many = several(source)
     adapter = None if descriptor is None else resolve_descriptor(descriptor)
     features = _features([source] if many is None else many, adapter, max_side, progress, True)
-    if isinstance(descriptor, str):
-        _check_names(features, descriptor)
+    _check_names(features, descriptor)
     return features[0] if many is None else features
 
 
@@ -139,8 +138,7 @@ def reconstruct(
     """Reconstruct the picture that local features came from.
 
     For an image, features are extracted first. The method gets only these features and no pixels.
-    Orientations and scales that features lack and the method needs are recovered first, see
-    `recover_frames`; `features.assume(...)` puts a guess in their place.
+    Orientations and scales that the method needs are recovered if missing, see `recover_frames`.
 
     Args:
         source: Features or an image, or several, as for `extract`; sizes may differ.
@@ -181,11 +179,9 @@ def reconstruct(
     many = several(source)
     adapter = None if descriptor is None else resolve_descriptor(descriptor)
     features = _features([source] if many is None else many, adapter, max_side, progress, False)
-    if isinstance(descriptor, str):
-        _check_names(features, descriptor)
+    _check_names(features, descriptor)
     _warn_of_empty(features)
     with show_progress(progress):  # also for the method's own bars
-        features = _with_frames(features, method, adapter, device)
         groups = watch(list(_batches(features, batch_size)), "reconstruct", shown=progress)
         pictures = _pictures(features, groups, method, adapter, device)
     return pictures[0] if many is None else pictures
@@ -199,6 +195,7 @@ def _pictures(
     device: str | torch.device | None,
 ) -> list[Tensor]:
     """Return a picture (3, H, W) for each of the features, which are processed in groups."""
+    features = _with_frames(features, method, adapter, device)
     found: dict[int, Tensor] = {}
     with torch.no_grad():  # not inference_mode: pictures are for use in autograd too
         for numbers in groups:
@@ -227,7 +224,7 @@ def _with_frames(
         run = kept_method(
             run, adapter or bare[0].descriptor, torch.device(device or bare[0].device)
         )
-    return with_frames(features, run, adapter, stacklevel=4)
+    return with_frames(features, run, adapter, stacklevel=5)
 
 
 def _features(
@@ -256,9 +253,9 @@ def _features(
     return results
 
 
-def _check_names(features: Sequence[LocalFeatures], descriptor: str) -> None:
+def _check_names(features: Sequence[LocalFeatures], descriptor: str | Descriptor | None) -> None:
     for one in features:
-        if one.descriptor != descriptor:
+        if isinstance(descriptor, str) and one.descriptor != descriptor:
             raise InputError(
                 f"Expected features of {descriptor!r}, as descriptor= says, got "
                 f"{one.descriptor!r}. Leave it out, or read them as such with "

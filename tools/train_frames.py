@@ -184,6 +184,7 @@ def train(
         for folder in folders
     ]
     optimizer = torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=0.02)
+    begun_with = None if recipe.start is None else Path(recipe.start).name
     begun, mean = time.monotonic(), 0.0
     for number in range(1, recipe.steps + 1):
         batch, count = [], 0
@@ -208,7 +209,8 @@ def train(
         if number % 100 == 0 or ended:
             found = measure(adapter, network, held) if ended else {}
             card = {
-                "recipe": asdict(recipe) | {"steps": number, "of": recipe.steps},
+                "recipe": asdict(recipe)
+                | {"steps": number, "of": recipe.steps, "start": begun_with},
                 "pictures": [len(folder) // 2 for folder in seen],
                 "held_out": found | {"pictures": len(held)},
                 "minutes": round((time.monotonic() - begun) / 60, 1),

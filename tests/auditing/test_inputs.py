@@ -57,7 +57,7 @@ def test_what_cannot_be_recovered_is_guessed_and_said(picture: torch.Tensor) -> 
     gathered = read_inputs(latch.extract(picture).without("orientations"), latch)
     assert gathered.subjects[0].features.orientations is not None
     assert set(gathered.subjects[0].features.orientations.tolist()) == {0.0}
-    assert any("orientations for 0" in note for note in gathered.notes)
+    assert any("orientations of 0" in note for note in gathered.notes)
 
 
 def test_other_descriptors_are_left_to_another_audit(

@@ -187,7 +187,6 @@ def _features(**changes: object) -> dict[str, object]:
         ({"descriptors": np.ones((3, 128), np.float32)}, "N = 2 keypoints"),
         ({"descriptor": "sfit"}, "Did you mean 'sift'"),
         ({"format": "other"}, "not that of invertdesc"),
-        ({"orientations": None}, "orientations"),
         ({"scales": np.array([2, -1], np.float32)}, "scales above 0"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

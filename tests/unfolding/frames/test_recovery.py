@@ -23,7 +23,7 @@ from invertdesc.image import as_seen, to_gray
 from invertdesc.unfolding.frames.guess import METHOD, shipped_frame_network
 from invertdesc.weights import FOLDER
 
-RECOVERED = ["sift"]
+RECOVERED = ["orb", "sift"]
 BOTH = ("orientations", "scales")
 
 
@@ -157,6 +157,15 @@ def test_every_network_loads(name: str) -> None:
     network = shipped_frame_network(name)
     assert network is not None
     assert not network.training
+
+
+def test_bits_come_back(astronaut: Tensor) -> None:
+    orb = extract(astronaut, descriptor="orb")
+    found = recover_frames(orb[:300].without(*BOTH), rounds=1)
+    assert right(found, orb[:300]) > 0.75
+    assert found.scales is not None
+    assert orb.scales is not None
+    assert (found.scales / orb.scales[:300]).log2().abs().mean() < 0.4
 
 
 def test_rootsift_goes_through_sift(
