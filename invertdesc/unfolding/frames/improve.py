@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from invertdesc.unfolding.frames.guess import Guess
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
+    from invertdesc.descriptors.describing import Describing
 
 FACTORS = (0.64, 0.8, 1.0, 1.25, 1.5625)  # of scales that are tried, where they are not known
 DESCRIBED = 8  # hypotheses of each keypoint at which the picture is described
@@ -149,13 +150,12 @@ def describe_at(
         features[rows // across],
         scales=tried.scales.flatten(),
         orientations=tried.turns.flatten(),
-        scores=rows.float(),  # carries each row's number: some at the border may be left out
     )
-    own = cast("Any", adapter).describe(shown, many)
-    kept = own.scores.long()
+    own = cast("Describing", adapter).describe(shown, many)
+    kept = own.rows  # some at the border may be left out
     given = adapter.encode(features.descriptors)[kept // across]
     alike = torch.zeros(count * across)
-    alike[kept] = F.cosine_similarity(adapter.encode(own.descriptors), given, dim=1)
+    alike[kept] = F.cosine_similarity(adapter.encode(own.features.descriptors), given, dim=1)
     return replace(tried, vector=alike.view(count, across))
 
 
