@@ -9,6 +9,7 @@ from .drawing import draw_keypoints, side_by_side
 from .errors import (
     BadImageWarning,
     FileError,
+    FramesRecoveredWarning,
     InputError,
     InvertDescError,
     MissingDependencyError,
@@ -37,6 +38,7 @@ from .methods import Method, Needs, create_method, list_methods, register_method
 from .methods.database import collect_database
 from .rasterizers.cells import CellRasterizer
 from .rasterizers.field import Field, FieldRasterizer
+from .recovery import recover_frames
 from .stores.base import Description, Store
 from .stores.open import open_store
 from .stores.summary import StoreSummary, inspect_store
@@ -58,6 +60,7 @@ __all__ = [
     "FieldRasterizer",
     "FileError",
     "Frame",
+    "FramesRecoveredWarning",
     "InputError",
     "InvertDescError",
     "Limits",
@@ -102,6 +105,7 @@ __all__ = [
     "read_image",
     "reconstruct",
     "reconstruct_store",
+    "recover_frames",
     "register_descriptor",
     "register_method",
     "render_map",

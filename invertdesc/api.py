@@ -24,6 +24,7 @@ from invertdesc.limits import get_limits
 from invertdesc.methods._kept import kept_method
 from invertdesc.methods.base import run_method
 from invertdesc.rasterizers.colors import paint_colors
+from invertdesc.recovery import with_frames
 
 if TYPE_CHECKING:
     from invertdesc._inputs import Source, Sources
@@ -95,8 +96,7 @@ def extract(
     many = several(source)
     adapter = None if descriptor is None else resolve_descriptor(descriptor)
     features = _features([source] if many is None else many, adapter, max_side, progress, True)
-    if isinstance(descriptor, str):
-        _check_names(features, descriptor)
+    _check_names(features, descriptor)
     return features[0] if many is None else features
 
 
@@ -140,6 +140,7 @@ def reconstruct(
 
     For an image, features are extracted first. The method gets only these features and no pixels.
     Around keypoints that have colours, the picture gets these.
+    Orientations and scales that the method needs are recovered if missing, see `recover_frames`.
 
     Args:
         source: Features or an image, or several, as for `extract`; sizes may differ.
@@ -164,10 +165,11 @@ def reconstruct(
         FileError: A file is missing, or neither an image nor features.
         InputError: An unknown name or device, an image or features of a wrong shape, dtype or
             range, or features that name another descriptor than the name given.
-        MissingFieldError: Features lack what the method needs.
+        MissingFieldError: Features lack what the method needs, and it cannot be recovered.
 
     Warns:
         BadImageWarning: An image of a store cannot be read, and is left out.
+        FramesRecoveredWarning: Features lacked orientations or scales that the method needs.
         NoKeypointsWarning: Features are empty, or their descriptors are placeholders, so the
             picture shows nothing.
 
@@ -179,8 +181,7 @@ def reconstruct(
     many = several(source)
     adapter = None if descriptor is None else resolve_descriptor(descriptor)
     features = _features([source] if many is None else many, adapter, max_side, progress, False)
-    if isinstance(descriptor, str):
-        _check_names(features, descriptor)
+    _check_names(features, descriptor)
     _warn_of_empty(features)
     with show_progress(progress):  # also for the method's own bars
         groups = watch(list(_batches(features, batch_size)), "reconstruct", shown=progress)
@@ -196,6 +197,7 @@ def _pictures(
     device: str | torch.device | None,
 ) -> list[Tensor]:
     """Return a picture (3, H, W) for each of the features, which are processed in groups."""
+    features = _with_frames(features, method, adapter, device)
     found: dict[int, Tensor] = {}
     with torch.no_grad():  # not inference_mode: pictures are for use in autograd too
         for numbers in groups:
@@ -208,6 +210,24 @@ def _pictures(
             copies = (picture.clone() for picture in pictures)
             found.update(zip(numbers, copies, strict=True))
     return [found[number] for number in range(len(features))]
+
+
+def _with_frames(
+    features: list[LocalFeatures],
+    method: str | MethodLike,
+    adapter: Descriptor | None,
+    device: str | torch.device | None,
+) -> list[LocalFeatures]:
+    """Return the features with frames, where the method needs them and they can be recovered."""
+    bare = [one for one in features if one.scales is None or one.orientations is None]
+    if not bare:
+        return features
+    run = method
+    if isinstance(run, str):
+        run = kept_method(
+            run, adapter or bare[0].descriptor, torch.device(device or bare[0].device)
+        )
+    return with_frames(features, run, adapter, stacklevel=5)
 
 
 def _features(
@@ -236,9 +256,9 @@ def _features(
     return results
 
 
-def _check_names(features: Sequence[LocalFeatures], descriptor: str) -> None:
+def _check_names(features: Sequence[LocalFeatures], descriptor: str | Descriptor | None) -> None:
     for one in features:
-        if one.descriptor != descriptor:
+        if isinstance(descriptor, str) and one.descriptor != descriptor:
             raise InputError(
                 f"Expected features of {descriptor!r}, as descriptor= says, got "
                 f"{one.descriptor!r}. Leave it out, or read them as such with "

@@ -121,5 +121,9 @@ class NoKeypointsWarning(UserWarning):
     """Features have no keypoints or no descriptors, so their picture shows nothing."""
 
 
+class FramesRecoveredWarning(UserWarning):
+    """Features came without orientations or scales that a method needs; they were recovered."""
+
+
 class BadImageWarning(UserWarning):
     """An image of a store cannot be read and was left out."""

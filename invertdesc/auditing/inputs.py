@@ -20,6 +20,7 @@ from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import check_descriptors
 from invertdesc.image import read_image, shrink_image
+from invertdesc.recovery import can_recover, recover_frames
 from invertdesc.sources import spread, walk
 from invertdesc.stores.base import Store
 from invertdesc.stores.open import is_store, open_store
@@ -218,10 +219,14 @@ def _complete(features: LocalFeatures, adapter: Descriptor) -> tuple[LocalFeatur
     missing = [name for name in adapter.frame.needs if getattr(features, name) is None]
     if not missing:
         return features, []
+    words = f"{' and '.join(missing).capitalize()} are not stored. If it needs them, the attack"
+    if can_recover(adapter):
+        return recover_frames(features, descriptor=adapter), [
+            f"{words} recovers them from descriptors and positions."
+        ]
     guesses = {"scales": SCALE, "orientations": ORIENTATION}
     return features.assume(**{name: guesses[name] for name in missing}), [
-        f"{' and '.join(missing).capitalize()} are not stored. If it needs them, the "
-        f"attack assumes scales of {SCALE:g} pixels and orientations of {ORIENTATION:g}."
+        f"{words} assumes scales of {SCALE:g} pixels and orientations of {ORIENTATION:g}."
     ]
 
 

@@ -10,27 +10,58 @@ from invertdesc.auditing.scenario import Surroundings
 from invertdesc.errors import NotApplicableError
 from invertdesc.features import changes
 from invertdesc.features.local import Box, LocalFeatures
+from invertdesc.recovery import can_recover, recover_frames
 
 
 def _everything(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
     return features
 
 
-def _no_scale(features: LocalFeatures, guess: float, around: Surroundings) -> LocalFeatures:
-    _check_needed("scales", around)
-    return features.without("scales").assume(scales=guess)
+def _no_scale(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
+    return _recovered(features, ("scales",), around)
 
 
-def _no_orientation(features: LocalFeatures, guess: float, around: Surroundings) -> LocalFeatures:
-    _check_needed("orientations", around)
-    return features.without("orientations").assume(orientations=guess)
+def _no_orientation(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
+    return _recovered(features, ("orientations",), around)
 
 
-def _no_frame(features: LocalFeatures, guess: float, around: Surroundings) -> LocalFeatures:
-    if set(around.adapter.frame.needs) != {"scales", "orientations"}:
-        raise NotApplicableError("This descriptor does not use both scale and orientation.")
-    bare = features.without("scales", "orientations")
+def _no_frame(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
+    return _recovered(features, ("scales", "orientations"), around)
+
+
+def _recovered(
+    features: LocalFeatures, names: tuple[str, ...], around: Surroundings
+) -> LocalFeatures:
+    """Return features whose fields of these names are what an attacker can make of the others."""
+    bare = _bare(features, names, around)
+    if not can_recover(around.adapter):
+        raise NotApplicableError(
+            f"No network ships that recovers the frames of {around.adapter.name!r}: see what a "
+            "fixed guess gives. That is the least that an attacker gets."
+        )
+    return recover_frames(bare, descriptor=around.adapter)
+
+
+def _scale_guessed(features: LocalFeatures, guess: float, around: Surroundings) -> LocalFeatures:
+    return _bare(features, ("scales",), around).assume(scales=guess)
+
+
+def _orientation_guessed(
+    features: LocalFeatures, guess: float, around: Surroundings
+) -> LocalFeatures:
+    return _bare(features, ("orientations",), around).assume(orientations=guess)
+
+
+def _frame_guessed(features: LocalFeatures, guess: float, around: Surroundings) -> LocalFeatures:
+    bare = _bare(features, ("scales", "orientations"), around)
     return bare.assume(scales=guess, orientations=0.0)
+
+
+def _bare(features: LocalFeatures, names: tuple[str, ...], around: Surroundings) -> LocalFeatures:
+    """Return features without fields, all of which the descriptor has to need."""
+    for field in names:
+        _check_needed(field, around)
+    return features.without(*names)
 
 
 def _check_needed(field: str, around: Surroundings) -> None:
@@ -102,32 +133,59 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
     Kind(
         "no-scale",
         "threat",
-        "No scales",
-        "The attacker does not know the scales and assumes {value} pixels for all.",
+        "No scales; recovered",
+        "The attacker does not know the scales, and recovers them from descriptors, neighbours and "
+        "the reconstruction.",
         _no_scale,
+    ),
+    Kind(
+        "no-scale-guessed",
+        "threat",
+        "No scales; guessed",
+        "The attacker does not know the scales and assumes {value} pixels for all.",
+        _scale_guessed,
         default=2.0,
         low=0.1,
         high=1000.0,
+        family="no-scale",
     ),
     Kind(
         "no-orientation",
         "threat",
-        "No orientations",
-        "The attacker does not know the orientations and assumes {value} radians for all.",
+        "No orientations; recovered",
+        "The attacker does not know the orientations, and recovers them from descriptors, "
+        "neighbours and the reconstruction.",
         _no_orientation,
+    ),
+    Kind(
+        "no-orientation-guessed",
+        "threat",
+        "No orientations; guessed",
+        "The attacker does not know the orientations and assumes {value} radians for all.",
+        _orientation_guessed,
         default=0.0,
         low=-6.2832,
         high=6.2832,
+        family="no-orientation",
     ),
     Kind(
         "no-frame",
         "threat",
-        "Neither scales nor orientations",
-        "The attacker has positions and descriptors, and assumes orientation 0 and {value} pixels.",
+        "Neither scales nor orientations; recovered",
+        "The attacker has positions and descriptors alone, and recovers scales and orientations "
+        "from them and from the reconstruction.",
         _no_frame,
+    ),
+    Kind(
+        "no-frame-guessed",
+        "threat",
+        "Neither scales nor orientations; guessed",
+        "The attacker has positions and descriptors, and assumes orientation 0 and {value} pixels.",
+        _frame_guessed,
         default=2.0,
         low=0.1,
         high=1000.0,
+        family="no-frame",
     ),
     Kind(
         "descriptors",

@@ -11,6 +11,7 @@ from typing import Any
 
 from invertdesc._text import printable
 from invertdesc.descriptors import create_descriptor
+from invertdesc.descriptors.base import encoding_of
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.features.guesses import Guesses
 from invertdesc.sources import spread
@@ -19,6 +20,7 @@ from invertdesc.stores._learned import FIT
 from invertdesc.stores.base import Description, Store
 from invertdesc.stores.open import open_store
 from invertdesc.stores.record import adapter_of
+from invertdesc.unfolding.frames.guess import shipped_frame_network
 
 REASONS = {"orientations": "turns", "scales": "grows"}
 GUESSES = {"orientations": 0.0, "scales": 2.0}
@@ -39,7 +41,8 @@ class StoreSummary:
         without: Number of images without keypoints.
         errors: Sentences about images that cannot be read.
         costs: Sentences about what an attacker cannot do because of missing fields.
-        guesses: Guesses that can replace missing fields that the frame needs.
+        guesses: Guesses that can replace missing fields that the frame needs, where these cannot be
+            recovered.
 
     `inspect_store` creates it.
 
@@ -135,6 +138,7 @@ def inspect_store(store: Store | str | os.PathLike[str], *, images: int = 1000) 
         counts = [len(one) for _, one in source.items(spread(names, images), on_error=note)]
         description = source.description
     needed = _needed(description)
+    guessed = [] if _recoverable(description) else needed
     return StoreSummary(
         path=source.path,
         description=description,
@@ -146,7 +150,7 @@ def inspect_store(store: Store | str | os.PathLike[str], *, images: int = 1000) 
         without=counts.count(0),
         errors=tuple(errors),
         costs=tuple(_costs(description, needed)),
-        guesses=Guesses(**{name: GUESSES[name] for name in needed}),
+        guesses=Guesses(**{name: GUESSES[name] for name in guessed}),
     )
 
 
@@ -214,6 +218,12 @@ def _needed(description: Description) -> list[str]:
     )
 
 
+def _recoverable(description: Description) -> bool:
+    """Say whether a network ships that recovers missing scales and orientations."""
+    adapter = adapter_of(description.descriptor)
+    return adapter is not None and shipped_frame_network(encoding_of(adapter)) is not None
+
+
 def _costs(description: Description, needed: list[str]) -> Iterator[str]:
     if not description.dim:
         yield "Without descriptors there is nothing to reconstruct from."
@@ -226,9 +236,11 @@ def _costs(description: Description, needed: list[str]) -> Iterator[str]:
         return
     if needed:
         why = " and ".join(REASONS[name] for name in needed)
-        yield (
-            f"Without {' and '.join(needed)}, `poisson` and `unfold` cannot unfold "
-            f"{description.descriptor!r}, which {why} with its keypoint."
-        )
+        lacking = f"Without {' and '.join(needed)}, `poisson` and `unfold`"
+        which = f"{description.descriptor!r}, which {why} with its keypoint."
+        if _recoverable(description):
+            yield f"{lacking} have to recover them first: {which}"
+        else:
+            yield f"{lacking} cannot unfold {which}"
     if "scores" in description.missing:
         yield "Without scores, methods that use one keypoint per cell use the first stored one."

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from invertdesc import LocalFeatures
+from invertdesc import LocalFeatures, create_descriptor, recover_frames
 from invertdesc.auditing.inputs import find_original, read_inputs
 from invertdesc.descriptors import Descriptor
 from invertdesc.image import write_image
@@ -41,13 +41,23 @@ def test_originals_are_found_by_name_and_only_inside(tmp_path: Path) -> None:
         assert find_original(root, name) is None
 
 
-def test_what_is_missing_is_guessed_and_said(stored: LocalFeatures, sift: Descriptor) -> None:
-    gathered = read_inputs(stored.without("orientations", "scores"), sift)
+def test_what_is_missing_is_recovered_and_said(stored: LocalFeatures, sift: Descriptor) -> None:
+    bare = stored.without("orientations", "scores")
+    gathered = read_inputs(bare, sift)
     (subject,) = gathered.subjects
-    assert subject.features.orientations is not None
-    assert set(subject.features.orientations.tolist()) == {0.0}
+    recovered = recover_frames(bare).orientations
+    assert torch.equal(subject.features.orientations, recovered)  # type: ignore[arg-type]
     assert torch.equal(subject.features.scales, stored.scales)  # type: ignore[arg-type]
     assert any("Orientations are not stored" in note for note in gathered.notes)
+    assert any("recovers them" in note for note in gathered.notes)
+
+
+def test_what_cannot_be_recovered_is_guessed_and_said(picture: torch.Tensor) -> None:
+    latch = create_descriptor("latch")
+    gathered = read_inputs(latch.extract(picture).without("orientations"), latch)
+    assert gathered.subjects[0].features.orientations is not None
+    assert set(gathered.subjects[0].features.orientations.tolist()) == {0.0}
+    assert any("orientations of 0" in note for note in gathered.notes)
 
 
 def test_other_descriptors_are_left_to_another_audit(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from jinja2 import UndefinedError
 
-from invertdesc import LocalFeatures, create_method
+from invertdesc import LocalFeatures, create_descriptor, create_method
 from invertdesc.auditing.defences.defences import DEFENCES
 from invertdesc.auditing.inputs import Inputs
 from invertdesc.auditing.report import wording
@@ -309,13 +309,12 @@ def test_an_image_without_keypoints_is_flat(subject: Subject, sift: Descriptor) 
     Page(render(one))
 
 
-def test_what_no_method_can_attack_is_told(subject: Subject, sift: Descriptor) -> None:
-    method = create_method("poisson", descriptor=sift)
-    bare = Subject("a", subject.features.without("orientations"))
+def test_what_no_method_can_attack_is_told(picture: torch.Tensor) -> None:
+    latch = create_descriptor("latch")  # whose orientations are not recovered
+    method = create_method("poisson", descriptor=latch)
+    bare = inputs(latch, Subject("a", latch.extract(picture).without("orientations")))
     with pytest.raises(MissingFieldError, match="orientations"):
-        run_plan(
-            inputs(sift, bare), method=method, ruler=Ruler(sift), plan=Plan(threats=[], defences=[])
-        )
+        run_plan(bare, method=method, ruler=Ruler(latch), plan=Plan(threats=[], defences=[]))
 
 
 def test_a_report_is_written_whole_or_not_at_all(found: Audit, tmp_path: Path) -> None:

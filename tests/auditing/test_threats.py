@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from invertdesc import LocalFeatures, create_descriptor
+from invertdesc import LocalFeatures, create_descriptor, recover_frames
 from invertdesc.auditing.defences.defences import DEFENCES
 from invertdesc.auditing.kinds import choose
 from invertdesc.auditing.threats import EVERYTHING, SHUFFLED, THREATS
@@ -41,6 +41,9 @@ def changed(one: LocalFeatures, other: LocalFeatures) -> set[str]:
         ("no-scale", {"scales"}),
         ("no-orientation", {"orientations"}),
         ("no-frame", {"scales", "orientations"}),
+        ("no-scale-guessed", {"scales"}),
+        ("no-orientation-guessed", {"orientations"}),
+        ("no-frame-guessed", {"scales", "orientations"}),
         ("coordinates", {"descriptors"}),
         ("quantised", {"descriptors"}),
         ("noisy", {"descriptors"}),
@@ -80,9 +83,9 @@ def test_another_seed_draws_anew(stored: LocalFeatures, typical: Typical, name: 
 
 
 def test_guesses_stand_for_what_is_missing(stored: LocalFeatures, typical: Typical) -> None:
-    scales = attack("no-scale", stored, typical, 3).scales
-    turns = attack("no-orientation", stored, typical, 0.5).orientations
-    both = attack("no-frame", stored, typical, 4)
+    scales = attack("no-scale-guessed", stored, typical, 3).scales
+    turns = attack("no-orientation-guessed", stored, typical, 0.5).orientations
+    both = attack("no-frame-guessed", stored, typical, 4)
     assert scales is not None
     assert turns is not None
     assert set(scales.tolist()) == {3.0}
@@ -90,6 +93,31 @@ def test_guesses_stand_for_what_is_missing(stored: LocalFeatures, typical: Typic
     assert both.scales is not None
     assert both.orientations is not None
     assert both.scales.unique().tolist() + both.orientations.unique().tolist() == [4.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("no-scale", ("scales",)),
+        ("no-orientation", ("orientations",)),
+        ("no-frame", ("scales", "orientations")),
+    ],
+)
+def test_what_is_missing_is_recovered(
+    stored: LocalFeatures, typical: Typical, name: str, fields: tuple[str, ...]
+) -> None:
+    found = attack(name, stored, typical)
+    own = recover_frames(stored.without(*fields), descriptor=typical.adapter)
+    for field in fields:
+        assert torch.equal(getattr(found, field), getattr(own, field))
+    assert THREATS[name].at().family == THREATS[f"{name}-guessed"].at().family
+
+
+def test_without_a_network_nothing_is_recovered(picture: torch.Tensor) -> None:
+    latch = create_descriptor("latch")
+    with pytest.raises(NotApplicableError, match="No network ships that recovers"):
+        attack("no-orientation", latch.extract(picture), Typical(latch))
+    attack("no-orientation-guessed", latch.extract(picture), Typical(latch))
 
 
 def test_descriptors_alone_know_nothing_of_places(stored: LocalFeatures, typical: Typical) -> None:
@@ -173,7 +201,8 @@ def test_bits_cannot_be_coarser(
 def test_what_a_descriptor_does_not_use_is_no_loss(picture: torch.Tensor) -> None:
     brief = create_descriptor("brief")
     features = brief.extract(picture)
-    for name in ("no-scale", "no-orientation", "no-frame"):
+    kinds = ("no-scale", "no-orientation", "no-frame")
+    for name in (*kinds, *(f"{kind}-guessed" for kind in kinds)):
         with pytest.raises(NotApplicableError):
             attack(name, features, Typical(brief))
 

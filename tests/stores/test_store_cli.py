@@ -212,15 +212,18 @@ def test_images_of_one_picture_are_told(run: Run, tmp_path: Path, some: LocalFea
     assert "'a.jpg' and another one" in err
 
 
+@pytest.mark.filterwarnings("default::invertdesc.FramesRecoveredWarning")
 def test_store_without_orientations(run: Run, tmp_path: Path, images: Images) -> None:
     path = write_colmap(tmp_path, images, columns=2)
     status, _, err = run("reconstruct", path, "-o", "out", *POISSON)
-    assert status == 2
-    assert "scales and orientations" in err
-    assert "On the command line: --assume scales=... --assume orientations=..." in err
-    guess = ("--assume", "orientations=0", "--assume", "scales=3")
-    assert run("reconstruct", path, "-o", "out", *POISSON, *guess)[0] == 0
+    assert status == 0
+    assert "warning: Recovered the orientations and scales of" in err
     assert written() == ["101.png", "102.png"]
+    recovered = Path("out/101.png").read_bytes()
+    guess = ("--assume", "orientations=0", "--assume", "scales=3")
+    status, _, err = run("reconstruct", path, "-o", "guessed", *POISSON, *guess)
+    assert (status, "Recovered" in err) == (0, False)
+    assert Path("guessed/101.png").read_bytes() != recovered
 
 
 def test_store_of_unknown_descriptors_is_told_once(

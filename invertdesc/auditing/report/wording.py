@@ -146,10 +146,9 @@ def unmeasured(audit: Audit) -> list[str]:
     found = [
         f"Other attacks. Only one method was tried; a network trained on pictures of this kind may "
         f"see more. Low numbers mean that {audit.method} failed, not that every attack fails.",
-        "Guesses of an attacker about missing data: orientations from neighbouring "
-        "keypoints, a secret order from statistics, descriptors in subspaces from overlapping "
-        "ones, positions from descriptors. Here they are assumed, or not changed. Bare x "
-        "and y, without orientations, were not attacked.",
+        "Guesses of an attacker about missing data: a secret order from statistics, descriptors in "
+        "subspaces from overlapping ones, positions from descriptors. Here they are assumed or not "
+        "changed. Orientations and scales were recovered if the table says so, in one way.",
         "How well matching or localisation still works under a defence. Measure that with your own "
         "pipeline before choosing one.",
         "Other images than these. Texts, plates and faces may leak more or less than the mean.",

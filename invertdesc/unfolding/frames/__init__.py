@@ -1,0 +1,1 @@
+"""Orientations and scales that features came without, recovered."""
