@@ -139,8 +139,7 @@ def reconstruct(
     """Reconstruct the picture that local features came from.
 
     For an image, features are extracted first. The method gets only these features and no pixels.
-    Around keypoints that have colours, the picture gets these.
-    Orientations and scales that the method needs are recovered if missing, see `recover_frames`.
+    Missing orientations and scales are recovered, see `recover_frames`; colours are painted.
 
     Args:
         source: Features or an image, or several, as for `extract`; sizes may differ.
