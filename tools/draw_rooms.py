@@ -18,7 +18,7 @@ import invertdesc
 PACKAGE = Path(invertdesc.__file__).parent
 TARGET = PACKAGE.parent / "docs" / "images" / "rooms.png"
 FOUNDATION = "foundation"  # the other modules of the top level
-VERBS = ("api", "_inputs", "display")  # the two verbs, and what they take
+VERBS = ("api", "_inputs", "display", "recovery")  # verbs of the top level, and what they take
 
 
 def room_of(module: str) -> str:
