@@ -24,7 +24,7 @@ from torch import Tensor
 from invertdesc import LocalFeatures, create_descriptor, read_image, reconstruct, recover_frames
 from invertdesc._files import atomic_write
 from invertdesc.evaluation.metrics import ncc
-from invertdesc.image import as_seen, to_gray
+from invertdesc.image import to_gray
 from invertdesc.sources import spread
 
 LEAST = 8  # keypoints
@@ -39,7 +39,7 @@ Figures = dict[str, float]
 def likeness(features: LocalFeatures, image: Tensor, method: str) -> float:
     """Return the NCC of the reconstruction, in the gray that the descriptor saw."""
     mode = features.provenance.gray_mode
-    return float(ncc(as_seen(reconstruct(features, method=method), mode), to_gray(image, mode)))
+    return float(ncc(to_gray(reconstruct(features, method=method), mode), to_gray(image, mode)))
 
 
 def frames_right(found: LocalFeatures, true: LocalFeatures) -> Figures:

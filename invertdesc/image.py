@@ -245,12 +245,16 @@ def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
     raise InputError(f"Expected a gray mode among {', '.join(get_args(GrayMode))}; got {mode!r}.")
 
 
-def as_seen(picture: Tensor, mode: GrayMode) -> Tensor:
-    """Return (H, W), the gray picture that an extractor would use for a reconstruction (3, H, W).
+def from_gray(gray: Tensor, mode: GrayMode = "gamma") -> Tensor:
+    """Return RGB (..., 3, H, W) without colour whose gray in a mode is (..., H, W) in [0, 1].
 
-    A gray reconstruction is already in the gray mode of the extractor. Only colours are converted.
+    >>> to_gray(from_gray(torch.full((1, 1), 0.25), "gamma"), "gamma")
+    tensor([[0.2500]])
     """
-    return to_gray(picture, mode) if picture.std(0).any() else picture[0]
+    level = gray.clamp(0, 1)
+    if mode == "gamma":
+        level = level.pow(GAMMA)
+    return level.unsqueeze(-3).expand(*gray.shape[:-2], 3, *gray.shape[-2:])
 
 
 def with_gray(image: Tensor, gray: Tensor, mode: GrayMode = "gamma") -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.image import (
     GrayMode,
+    from_gray,
     read_image,
     shrink_image,
     to_gray,
@@ -573,3 +574,12 @@ def test_images_are_shrunk_to_a_longer_side() -> None:
     assert 0 <= shrink_image(image, 50).min() <= shrink_image(image, 50).max() <= 1
     flat = shrink_image(torch.full((3, 100, 200), 0.25), 50)
     torch.testing.assert_close(flat, torch.full((3, 25, 50), 0.25))
+
+
+@pytest.mark.parametrize("mode", ["gamma", "luma"])
+def test_gray_comes_back(mode: GrayMode) -> None:
+    gray = torch.rand(2, 5, 7, generator=torch.Generator().manual_seed(0))
+    picture = from_gray(gray, mode)
+    assert picture.shape == (2, 3, 5, 7)
+    assert torch.equal(picture[:, 0], picture[:, 2])
+    torch.testing.assert_close(to_gray(picture, mode), gray)

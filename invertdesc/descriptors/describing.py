@@ -10,7 +10,7 @@ from torch import Tensor
 
 from invertdesc.descriptors.base import Descriptor
 from invertdesc.errors import InvertDescError
-from invertdesc.image import GAMMA, GrayMode
+from invertdesc.image import from_gray
 
 if TYPE_CHECKING:
     from invertdesc.features.local import LocalFeatures
@@ -105,22 +105,12 @@ def describe_gray(adapter: Describing, gray: Tensor, features: LocalFeatures) ->
         MissingFieldError: The features lack what the descriptor needs.
         MissingDependencyError: The extractor's library is not installed.
     """
-    found = adapter.describe(colourless(gray, getattr(adapter, "gray", "luma")), features)
+    level = (gray.clamp(0, 1) * 255).round() / 255  # so that the way back rounds to the same
+    found = adapter.describe(from_gray(level, getattr(adapter, "gray", "luma")), features)
     stored = _as_stored(found.features.descriptors, features.descriptors)
     if stored is found.features.descriptors:
         return found
     return Described(replace(found.features, descriptors=stored), found.rows)
-
-
-def colourless(gray: Tensor, mode: GrayMode) -> Tensor:
-    """Return (3, H, W), the picture without colour of which the gray (H, W) of a mode is this.
-
-    >>> from invertdesc.image import to_gray
-    >>> to_gray(colourless(torch.full((1, 1), 0.2), "gamma"), "gamma")
-    tensor([[0.2000]])
-    """
-    level = (gray.clamp(0, 1) * 255).round() / 255  # so that the way back rounds to the same
-    return (level.pow(GAMMA) if mode == "gamma" else level).expand(3, -1, -1)
 
 
 def _as_stored(found: Tensor, given: Tensor) -> Tensor:

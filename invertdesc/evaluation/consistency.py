@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from invertdesc.descriptors.describing import as_made, can_describe, describe_gray
 from invertdesc.errors import InvertDescError
-from invertdesc.image import as_seen
+from invertdesc.image import to_gray
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -35,7 +35,7 @@ def agreement(
     if not can_describe(adapter) or not len(features):
         return None
     try:
-        gray = as_seen(picture, features.provenance.gray_mode)
+        gray = to_gray(picture, features.provenance.gray_mode)
         again = describe_gray(as_made(adapter, features), gray, features)
     except InvertDescError:
         return None

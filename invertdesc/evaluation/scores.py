@@ -12,7 +12,7 @@ from invertdesc.errors import InputError
 from invertdesc.evaluation.consistency import agreement
 from invertdesc.evaluation.faces import count_found, find_faces
 from invertdesc.evaluation.metrics import SSIM_WINDOW, gradient_correlation, ncc, psnr, ssim
-from invertdesc.image import as_seen, to_gray
+from invertdesc.image import to_gray
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -136,7 +136,7 @@ class Ruler:
     ) -> tuple[Tensor, Tensor]:
         """Return both in the descriptor's gray mode; gray pictures are not changed."""
         mode = features.provenance.gray_mode
-        return self._cut(as_seen(picture, mode)), self._cut(to_gray(image, mode))
+        return self._cut(to_gray(picture, mode)), self._cut(to_gray(image, mode))
 
     def _cut(self, picture: Tensor) -> Tensor:
         if self.hole is None:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from invertdesc.evaluation.metrics import SSIM_WINDOW, ncc, psnr, ssim
 from invertdesc.features.local import LocalFeatures
-from invertdesc.image import as_seen
+from invertdesc.image import to_gray
 
 NEAR = 12.0  # pixels from a keypoint up to which a pixel counts as seen
 
@@ -25,7 +25,7 @@ def measure(picture: Tensor, features: LocalFeatures, image: Tensor | None) -> d
     near = near_keypoints(features)
     found = {"coverage": float(near.double().mean())}
     if image is not None:
-        one, other = as_seen(picture, "luma"), as_seen(image, "luma")
+        one, other = to_gray(picture, "luma"), to_gray(image, "luma")
         found |= {"ncc": float(ncc(one, other)), "psnr": float(psnr(picture, image))}
         if min(one.shape) >= SSIM_WINDOW:
             found["ssim"] = float(ssim(one, other))

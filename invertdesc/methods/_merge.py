@@ -98,8 +98,8 @@ class PatchMethod(Method):
         *,
         database: str | os.PathLike[str] | Database | None = None,
         merge: Literal["poisson", "average"] = "poisson",
-        mean: float = 0.45,
-        deviation: float = 0.22,
+        mean: float | None = None,
+        deviation: float | None = None,
     ) -> None:
         """Load the database.
 
@@ -107,8 +107,8 @@ class PatchMethod(Method):
             descriptor: Name or adapter; None takes the one that a batch names.
             database: What `collect_database` wrote for this method and descriptor.
             merge: `"poisson"`, or `"average"` as in the paper.
-            mean: Mean gray of the picture, in [0, 1].
-            deviation: Standard deviation of the picture's gray values.
+            mean: Mean gray of the picture, in [0, 1]; None for the usual one, see `Poisson`.
+            deviation: Standard deviation of the picture's gray values; None likewise.
 
         Raises:
             InputError: An option is out of range, there is no database, or it is for another
@@ -151,7 +151,7 @@ class PatchMethod(Method):
         batch.require(windows.frame.needs, needed_by=f"the method {self.name!r}")
         merge = _poisson if self.merge == "poisson" else _average
         picture = merge(windows, batch, self.find(windows, batch))
-        return in_gray(picture[:, None], self.mean, self.deviation)
+        return in_gray(picture[:, None], batch, self.mean, self.deviation)
 
 
 def _poisson(windows: Windows, batch: FeatureBatch, patches: Tensor) -> Tensor:

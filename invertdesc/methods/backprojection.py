@@ -14,7 +14,7 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors.describing import Described, as_made, can_describe, describe_gray
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.image import as_seen, with_gray
+from invertdesc.image import to_gray, with_gray
 from invertdesc.methods._missing import Missing
 from invertdesc.methods.base import Method, MethodLike, Needs
 from invertdesc.methods.registry import create_method
@@ -146,11 +146,11 @@ class BackProjection(Method):
         start, mode = self.first(one)[0], one.provenances[0].gray_mode
         if not len(one.keypoints) or not self.steps:
             return start
-        seen = as_seen(start, mode)
+        seen = to_gray(start, mode)
         found = self.improve(adapter, seen.cpu(), one.to("cpu")[0]).to(seen)
         if torch.equal(found, seen):
             return start
-        return with_gray(start, found, mode) if start.std(0).any() else found.expand(3, -1, -1)
+        return with_gray(start, found, mode)
 
     def improve(self, adapter: Describing, gray: Tensor, features: LocalFeatures) -> Tensor:
         """Bring a gray picture nearer to features.

@@ -66,8 +66,8 @@ class Bovw(PatchMethod):
         alpha: float = 1.0,
         seed: int = 0,
         merge: Literal["poisson", "average"] = "poisson",
-        mean: float = 0.45,
-        deviation: float = 0.22,
+        mean: float | None = None,
+        deviation: float | None = None,
     ) -> None:
         """Load the database.
 
@@ -80,8 +80,8 @@ class Bovw(PatchMethod):
             alpha: Weight of places relative to neighbours.
             seed: Random seed of the random arrangement.
             merge: `"poisson"`, or `"average"` of the patches.
-            mean: Mean gray of the picture, in [0, 1].
-            deviation: Standard deviation of the picture's gray values.
+            mean: Mean gray of the picture, in [0, 1]; None for the usual one, see `Poisson`.
+            deviation: Standard deviation of the picture's gray values; None likewise.
 
         Raises:
             InputError: An option is out of range, there is no database, or it is for another

@@ -15,7 +15,7 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors.describing import as_made, can_describe, describe_gray
 from invertdesc.errors import InputError, MissingDependencyError
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.image import as_seen, with_gray
+from invertdesc.image import from_gray, to_gray, with_gray
 from invertdesc.methods import Method, Needs, create_method
 from invertdesc.methods.backprojection import BackProjection
 
@@ -111,9 +111,9 @@ class Gradient(Method):
     def _picture(self, adapter: Differentiable, one: FeatureBatch) -> Tensor:
         """Return (3, H, W) of a batch of one."""
         start, mode = self._start(one), one.provenances[0].gray_mode
-        seen = as_seen(start, mode)
+        seen = to_gray(start, mode)
         found = self._descend(adapter, one, seen, self._error(adapter, one, seen))
-        return with_gray(start, found, mode) if start.std(0).any() else found.expand(3, -1, -1)
+        return with_gray(start, found, mode)
 
     def _start(self, one: FeatureBatch) -> Tensor:
         """Return (3, H, W) in [0, 1]."""
@@ -122,7 +122,7 @@ class Gradient(Method):
             return picture
         draw = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(one.image_size, generator=draw).to(one.device) * 0.05 + 0.5
-        return noise.clamp(0, 1).expand(3, -1, -1)
+        return from_gray(noise, one.provenances[0].gray_mode)
 
     def _error(self, adapter: Differentiable, one: FeatureBatch, gray: Tensor) -> float:
         """Return the distance of descriptors at which to stop, for a start (H, W)."""

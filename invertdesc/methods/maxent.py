@@ -13,6 +13,7 @@ from invertdesc._progress import watch
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
+from invertdesc.image import from_gray, to_gray
 from invertdesc.methods.base import Method, Needs
 from invertdesc.methods.poisson import Poisson
 
@@ -103,8 +104,12 @@ class MaxEnt(Method):
             MissingFieldError: The features lack scales or orientations.
         """
         # One by one: otherwise rounding makes a picture depend on others of the batch.
-        pictures = [self.draw(one).picture.clamp(0, 1) for one in batch.split()]
-        return torch.stack(pictures)[:, None].expand(-1, 3, -1, -1)
+        return torch.stack(
+            [
+                from_gray(self.draw(one).picture, one.provenances[0].gray_mode)
+                for one in batch.split()
+            ]
+        )
 
     def draw(self, one: FeatureBatch) -> Chain:
         """Fit the model of a batch of one image and draw from it.
@@ -114,7 +119,7 @@ class MaxEnt(Method):
             MissingFieldError: The features lack scales or orientations.
         """
         adapter = self._known(resolve_descriptor(self.descriptor or one.descriptor))
-        centre = Poisson(adapter)(one)[0, 0]
+        centre = to_gray(Poisson(adapter)(one)[0], one.provenances[0].gray_mode)
         given = adapter.encode(one.descriptors)
         if not len(given):
             return Chain(centre, given, given)

@@ -52,8 +52,8 @@ class PairedDictionary(PairedInverse):
         database: str | os.PathLike[str] | Database | None = None,
         penalty: float = 0.1,
         merge: Literal["poisson", "average"] = "poisson",
-        mean: float = 0.45,
-        deviation: float = 0.22,
+        mean: float | None = None,
+        deviation: float | None = None,
     ) -> None:
         """Load the database.
 
@@ -63,8 +63,8 @@ class PairedDictionary(PairedInverse):
             penalty: On the sum of a code. On 8 training faces NCC is 0.456, 0.483 and 0.484 with
                 0.05, 0.075 and 0.11, of a dictionary that was learned with 0.05.
             merge: `"poisson"`, or `"average"` as in the paper.
-            mean: Mean gray of the picture, in [0, 1].
-            deviation: Standard deviation of the picture's gray values.
+            mean: Mean gray of the picture, in [0, 1]; None for the usual one, see `Poisson`.
+            deviation: Standard deviation of the picture's gray values; None likewise.
 
         Raises:
             InputError: An option is out of range, there is no database, or it is for another

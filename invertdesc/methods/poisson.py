@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from invertdesc._options import check_range
 from invertdesc.descriptors import resolve_descriptor
+from invertdesc.image import GrayMode, from_gray
 from invertdesc.methods.base import Method, Needs
 from invertdesc.rasterizers.field import FieldRasterizer
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.features.batch import FeatureBatch
     from invertdesc.unfolding.unfolding import Unfolding
-FLAT = 0.45  # gray of a picture without keypoints
+FLAT = 0.45  # level of a picture without keypoints
+# Mean and standard deviation of gray pictures by mode: of 150 faces and 150 photographs for
+# training, 0.69, 0.17 and 0.64, 0.18 with gamma; 0.50, 0.22 and 0.46, 0.22 with luma.
+TONES: dict[GrayMode, tuple[float, float]] = {"gamma": (0.67, 0.18), "luma": (0.48, 0.22)}
 
 
 class Poisson(Method):
@@ -42,8 +46,8 @@ class Poisson(Method):
         self,
         descriptor: str | Descriptor | None = None,
         *,
-        mean: float = 0.45,
-        deviation: float = 0.22,
+        mean: float | None = None,
+        deviation: float | None = None,
         stride: int = 1,
         stochastic: bool = False,
         seed: int = 0,
@@ -53,8 +57,9 @@ class Poisson(Method):
 
         Args:
             descriptor: Name or adapter; None takes the one that a batch names.
-            mean: Mean gray of the picture, in [0, 1].
-            deviation: Standard deviation of the picture's gray values.
+            mean: Mean gray of the picture, in [0, 1], in the gray mode of the features; None for
+                that of photographs, 0.67 with gamma and 0.48 with luma.
+            deviation: Standard deviation of its gray values; None for 0.18 and 0.22.
             stride: Distance in pixels between samples of the field; 2 is coarser and about four
                 times as fast.
             stochastic: Whether to draw a random orientation for each cell from its histogram,
@@ -95,7 +100,7 @@ class Poisson(Method):
                 picture, scale_factor=self.rasterizer.stride, mode="bicubic", align_corners=False
             )
         height, width = batch.image_size
-        return in_gray(picture[..., :height, :width], self.mean, self.deviation)
+        return in_gray(picture[..., :height, :width], batch, self.mean, self.deviation)
 
     def _draw(self, batch: FeatureBatch) -> Tensor:
         """Return (M, 2, G, G); the random numbers of an image do not depend on its batch."""
@@ -110,8 +115,26 @@ class Poisson(Method):
         )
 
 
-def in_gray(picture: Tensor, mean: float, deviation: float) -> Tensor:
-    """Set mean and deviation of pictures (B, 1, H, W); return (B, 3, H, W)."""
+def in_gray(
+    picture: Tensor, batch: FeatureBatch, mean: float | None, deviation: float | None
+) -> Tensor:
+    """Set mean and deviation of gray pictures; return them as RGB.
+
+    Args:
+        picture: (B, 1, H, W), of any mean and deviation.
+        batch: The features that they were made from, for their gray modes.
+        mean: Mean gray, in the mode of the features; None for the usual one of this mode.
+        deviation: Standard deviation, likewise.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+    """
     spread, middle = torch.std_mean(picture, (2, 3), correction=0, keepdim=True)
-    scaled = (picture - middle) / spread.clamp(min=1e-9) * deviation + mean
-    return scaled.clamp(0, 1).expand(-1, 3, -1, -1)
+    unit = (picture - middle) / spread.clamp(min=1e-9)
+    pictures = []
+    for one, provenance in zip(unit, batch.provenances, strict=True):
+        usual, contrast = TONES[provenance.gray_mode]
+        gray = one[0] * (contrast if deviation is None else deviation)
+        gray = gray + (usual if mean is None else mean)
+        pictures.append(from_gray(gray, provenance.gray_mode))
+    return torch.stack(pictures)

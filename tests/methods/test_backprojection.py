@@ -11,7 +11,7 @@ from invertdesc.descriptors.describing import Described, describe_gray
 from invertdesc.descriptors.orb import Orb
 from invertdesc.errors import InputError, MissingFieldError, UnknownNameError
 from invertdesc.evaluation.metrics import ncc
-from invertdesc.image import as_seen, to_gray, to_image
+from invertdesc.image import to_gray, to_image
 from invertdesc.methods.backprojection import BackProjection
 
 NAMES = ["sift", "orb", "brisk", "freak", "daisy", "mkd", "signed"]
@@ -30,7 +30,7 @@ def adapter_of(name: str) -> Any:
 
 def distance(name: str, features: LocalFeatures, picture: Tensor) -> float:
     adapter = adapter_of(name)
-    own = describe_gray(adapter, as_seen(picture, features.provenance.gray_mode), features)
+    own = describe_gray(adapter, to_gray(picture, features.provenance.gray_mode), features)
     made, given = (
         adapter.encode(part) for part in (own.features.descriptors, features.descriptors[own.rows])
     )
@@ -50,7 +50,7 @@ def test_descriptors_come_nearer_and_so_does_the_picture(photo: Tensor, name: st
     truth = to_gray(photo)
     if name == "signed":
         return  # on some pictures it comes nearer, on this it does not
-    assert float(ncc(as_seen(end, "gamma"), truth)) > float(ncc(as_seen(start, "gamma"), truth))
+    assert float(ncc(to_gray(end, "gamma"), truth)) > float(ncc(to_gray(start, "gamma"), truth))
 
 
 def test_colours_are_those_of_the_start(photo: Tensor) -> None:
@@ -102,7 +102,7 @@ def test_a_start_may_be_any_method(photo: Tensor) -> None:
         return (0.45 + 0.1 * noise).expand(-1, 3, -1, -1)
 
     end = BackProjection(start=half, steps=8)(batch)[0]
-    assert float(ncc(as_seen(end, "gamma"), truth)) > 0.7
+    assert float(ncc(to_gray(end, "gamma"), truth)) > 0.7
     none = BackProjection(start=half, steps=0)(batch)
     assert torch.equal(none, half(batch))
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
-from invertdesc.image import as_seen, with_gray
+from invertdesc.image import from_gray, to_gray
 from invertdesc.unfolding.fit import gradients_around
 from invertdesc.unfolding.frames.bins import scale_quantiles
 from invertdesc.unfolding.frames.guess import Guess
@@ -143,7 +143,7 @@ def describe_at(
         tried: (N, H).
     """
     mode = getattr(adapter, "gray", features.provenance.gray_mode)
-    shown = with_gray(gray.expand(3, -1, -1), gray, mode)
+    shown = from_gray(gray, mode)
     count, across = tried.turns.shape
     rows = torch.arange(count * across)
     many = replace(
@@ -161,7 +161,7 @@ def describe_at(
 
 def gray_of(features: LocalFeatures, picture: Tensor) -> Tensor:
     """Return (H, W), a picture (3, H, W) as the extractor of the features saw it."""
-    return as_seen(picture, features.provenance.gray_mode).clamp(0, 1)
+    return to_gray(picture, features.provenance.gray_mode).clamp(0, 1)
 
 
 def _scales(features: LocalFeatures) -> Tensor:

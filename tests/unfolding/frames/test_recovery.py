@@ -19,7 +19,7 @@ from invertdesc import (
     recover_frames,
 )
 from invertdesc.evaluation.metrics import ncc
-from invertdesc.image import as_seen, to_gray
+from invertdesc.image import to_gray
 from invertdesc.unfolding.frames.guess import METHOD, shipped_frame_network
 from invertdesc.weights import FOLDER
 
@@ -29,7 +29,7 @@ BOTH = ("orientations", "scales")
 
 def likeness(features: LocalFeatures, image: Tensor) -> float:
     mode = features.provenance.gray_mode
-    return float(ncc(as_seen(reconstruct(features), mode), to_gray(image, mode)))
+    return float(ncc(to_gray(reconstruct(features), mode), to_gray(image, mode)))
 
 
 def right(found: LocalFeatures, true: LocalFeatures) -> float:
