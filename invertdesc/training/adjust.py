@@ -34,7 +34,8 @@ def adjusted_recipe(
         changes: Values of other fields of `TrainConfig`, by name.
 
     Raises:
-        InputError: A method without a network, no such loss, change or field, or a value out of range.
+        InputError: A method without a network, an unknown loss, change or field, or a value out of
+            range.
 
     >>> adjusted_recipe("coarse", width=8, changes={"steps": 100, "rate": None}).rate
     0.0001

@@ -132,6 +132,20 @@ def test_kept_variants_are_those_that_are_made_anew(pictures: list[Path], tmp_pa
     assert torch.equal(images[2], fresh.item(1, 1, False, 2)[0])  # whatever the descriptor
 
 
+def test_other_changes_are_kept_elsewhere(pictures: list[Path], tmp_path: Path) -> None:
+    for shares in (Augmentation(), NOTHING):
+        FeatureData(
+            pictures[:1],
+            ["orb"],
+            crop=64,
+            cache=tmp_path,
+            augmentation=shares,
+            variants=1,
+            workers=0,
+        )
+    assert len(list(tmp_path.rglob("*.npz"))) == 2
+
+
 def test_a_picture_is_changed_alike_whatever_its_place(
     pictures: list[Path], tmp_path: Path
 ) -> None:
