@@ -16,7 +16,7 @@ from invertdesc.methods.recipe import Augmentation
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 THRESHOLDS = ("contrast_threshold", "threshold")  # the lower, the more keypoints
 
 
@@ -107,7 +107,7 @@ def _zoom(image: Array, rng: np.random.Generator) -> Array:
 def _colour(image: Array, rng: np.random.Generator) -> Array:
     gray = image.mean(2, keepdims=True)
     gains = np.exp(rng.normal(0, 0.1, 3)).astype(np.float32)
-    return (gray + (image - gray) * np.float32(rng.uniform(0.4, 1.5))) * gains
+    return np.asarray((gray + (image - gray) * np.float32(rng.uniform(0.4, 1.5))) * gains)
 
 
 def _backdrop(image: Array, rng: np.random.Generator) -> Array:
@@ -140,7 +140,7 @@ def _sharpness(image: Array, rng: np.random.Generator) -> Array:
     soft = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.6))))
     if rng.random() < 0.5:
         return soft
-    return image + np.float32(rng.uniform(0.3, 1.5)) * (image - soft)
+    return np.asarray(image + np.float32(rng.uniform(0.3, 1.5)) * (image - soft))
 
 
 def _exposure(image: Array, rng: np.random.Generator) -> Array:
@@ -150,7 +150,7 @@ def _exposure(image: Array, rng: np.random.Generator) -> Array:
 
 def _noise(image: Array, rng: np.random.Generator) -> Array:
     noise = rng.standard_normal(image.shape, np.float32)
-    return image + noise * np.float32(rng.uniform(0, 0.03))
+    return np.asarray(image + noise * np.float32(rng.uniform(0, 0.03)))
 
 
 def _jpeg(image: Array, rng: np.random.Generator) -> Array:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=nn.Module)
 WARM = 100  # steps over which the learning rate rises
-MEASURES = {
+MEASURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": loss.l1,
     "l2": loss.l2,
     "ssim": loss.ssim_loss,
