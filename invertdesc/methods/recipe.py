@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ class LossWeights:
         l1: Weight of the mean absolute error.
         l2: Weight of the mean squared error.
         ssim: Weight of 1 - SSIM.
+        correlation: Weight of 1 - NCC of the gray pictures.
+        shading: Weight of 1 - NCC of the gray pictures averaged over squares of 16 x 16 pixels.
         perceptual: Weight of the distance of features of VGG16.
         style: Weight of the distance of Gram matrices of features of VGG16.
         adversarial: Weight of the discriminator's loss, for methods with a refiner.
@@ -25,6 +28,8 @@ class LossWeights:
     l1: float = 0.0
     l2: float = 0.0
     ssim: float = 0.0
+    correlation: float = 0.0
+    shading: float = 0.0
     perceptual: float = 0.0
     style: float = 0.0
     adversarial: float = 0.0
@@ -41,19 +46,7 @@ class LossWeights:
         Raises:
             InputError: There is no such loss, or a weight is not a number above 0.
         """
-        known = [one.name for one in fields(cls)]
-        weights: dict[str, float] = {}
-        for part in text.split(","):
-            name, _, value = part.partition("=")
-            try:
-                weights[name.strip()] = float(value or 1)
-            except ValueError:
-                raise InputError(f"Expected {name}=NUMBER, got {part!r}.") from None
-        if not set(weights) <= set(known) or not all(value > 0 for value in weights.values()):
-            raise InputError(
-                f"Expected losses among {', '.join(known)}, with weights above 0, got {text!r}."
-            )
-        return cls(**weights)
+        return cls(**_parse(text, "losses", [one.name for one in fields(cls)]))
 
 
 @dataclass(frozen=True)
@@ -65,6 +58,58 @@ class PatchGANConfig:
     """
 
     width: int = 64
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The share of training pictures to which each random change is applied.
+
+    The first five change the picture itself. The others change only the copy that features are
+    extracted from; the network is trained to reconstruct the picture without these changes.
+
+    Attributes:
+        zoom: Crop to a random part with at least 0.6 of the side, or shrink to at least 0.7 of the
+            side and fill the rest by reflection.
+        colour: Change the saturation and the balance of the channels.
+        backdrop: Give the uniform background of a portrait a random colour, if there is one.
+        tone: Raise all values to a random power.
+        sharpness: Blur or sharpen.
+        exposure: Change brightness and contrast; values outside of [0, 1] are clipped.
+        noise: Add Gaussian noise.
+        jpeg: Compress as JPEG with a quality of 25 to 95.
+        luma: Extract from `"luma"` gray.
+        mixed: Extract from a random mix of the channels. All other pictures use `"gamma"` gray.
+        dense: Lower the detector's threshold, if it has one, to find more keypoints.
+    """
+
+    zoom: float = 0.4
+    colour: float = 0.15
+    backdrop: float = 0.2
+    tone: float = 0.15
+    sharpness: float = 0.25
+    exposure: float = 0.3
+    noise: float = 0.2
+    jpeg: float = 0.3
+    luma: float = 0.4
+    mixed: float = 0.1
+    dense: float = 0.3
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            check_range(one.name, getattr(self, one.name), 0, 1)
+        check_range("luma + mixed", self.luma + self.mixed, 0, 1)
+
+    @classmethod
+    def parse(cls, text: str) -> Augmentation:
+        """Read `"usual"`, or shares such as `"luma=0.5,zoom=0.2"`; all others are then 0.
+
+        Raises:
+            InputError: There is no such change, or a share is not a number above 0 and at most 1.
+        """
+        if text == "usual":
+            return cls()
+        known = [one.name for one in fields(cls)]
+        return cls(**dict.fromkeys(known, 0.0) | _parse(text, "changes", known))
 
 
 @dataclass(frozen=True)
@@ -92,7 +137,10 @@ class TrainConfig:
             for more steps.
         average: Decay per step of a moving average of the weights, which is then shown and saved; 0
             for no average. Use 0.999 with a constant rate.
-        drop: Share of pictures with random dropping of keypoints, which keeps 10 to 100 % of them.
+        drop: Share of pictures that lose keypoints; these pictures keep 10 to 100 % of them.
+        augmentation: Random changes of pictures before features are extracted; None for no changes.
+        variants: Number of changed copies of each picture whose features are kept in the cache; 0
+            changes each picture again in each step and keeps no features.
         seed: Random seed.
         autocast: Whether to compute in bfloat16, if the device supports it well.
         compile: Whether to use `torch.compile`, which saves time on long runs.
@@ -115,6 +163,8 @@ class TrainConfig:
     schedule: Literal["cosine", "constant"] = "cosine"
     average: float = 0.0
     drop: float = 0.3
+    augmentation: Augmentation | None = None
+    variants: int = 0
     seed: int = 0
     autocast: bool = True
     compile: bool = False
@@ -127,6 +177,7 @@ class TrainConfig:
             check_range(name, getattr(self, name), 1)
         for name, most in (("patch", self.crop), ("vgg_patch", self.patch or self.crop)):
             check_range(name, getattr(self, name), 1, most)
+        check_range("variants", self.variants, 0)
         check_choice("schedule", self.schedule, ("cosine", "constant"))
         check_range("average", self.average, 0, below=1)
         if not any(getattr(self.losses, one.name) for one in fields(self.losses)):
@@ -137,3 +188,19 @@ JOINT = LossWeights(l2=1.0, perceptual=1.0, style=1e-4)
 CGAN = LossWeights(l2=100.0, perceptual=100.0, style=0.01, adversarial=1.0)
 PAPER = TrainConfig(rate=1e-4, schedule="constant", drop=0.0)
 """What the recipes of the paper's methods have in common."""
+
+
+def _parse(text: str, what: str, known: Sequence[str]) -> dict[str, float]:
+    """Read numbers above 0 by name, such as `"l1=1,ssim=0.2"`; a name without a number is 1."""
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        try:
+            found[name.strip()] = float(value or 1)
+        except ValueError:
+            raise InputError(f"Expected {name}=NUMBER, got {part!r}.") from None
+    if not set(found) <= set(known) or not all(value > 0 for value in found.values()):
+        raise InputError(
+            f"Expected {what} among {', '.join(known)}, with weights above 0, got {text!r}."
+        )
+    return found

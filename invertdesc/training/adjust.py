@@ -8,7 +8,7 @@ from typing import Any
 
 from invertdesc._options import check_options
 from invertdesc.methods.network import preset
-from invertdesc.methods.recipe import LossWeights, PatchGANConfig, TrainConfig
+from invertdesc.methods.recipe import Augmentation, LossWeights, PatchGANConfig, TrainConfig
 
 
 def adjusted_recipe(
@@ -18,6 +18,7 @@ def adjusted_recipe(
     width: int | None = None,
     refiner_width: int | None = None,
     discriminator_width: int | None = None,
+    augment: str | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> TrainConfig:
     """Return a method's usual recipe, with changes; None leaves what the method has.
@@ -28,10 +29,13 @@ def adjusted_recipe(
         width: Channels of the network's first level, of a method without a refiner.
         refiner_width: Channels of the refiner's first level, of a method with one.
         discriminator_width: Channels of the discriminator's first level.
+        augment: Changes of pictures and their shares as text, such as `"luma=0.5,zoom=0.2"`, or
+            `"usual"`.
         changes: Values of other fields of `TrainConfig`, by name.
 
     Raises:
-        InputError: A method without a network, no such loss or field, or a value out of range.
+        InputError: A method without a network, an unknown loss, change or field, or a value out of
+            range.
 
     >>> adjusted_recipe("coarse", width=8, changes={"steps": 100, "rate": None}).rate
     0.0001
@@ -48,4 +52,6 @@ def adjusted_recipe(
         known["losses"] = LossWeights.parse(losses)
     if discriminator_width is not None:
         known["discriminator"] = PatchGANConfig(width=discriminator_width)
+    if augment is not None:
+        known["augmentation"] = Augmentation.parse(augment)
     return replace(config, network=network, **known)

@@ -9,6 +9,7 @@ from dataclasses import asdict, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from invertdesc.errors import InputError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.image import read_image, to_image, to_uint8
 from invertdesc.limits import Limits, get_limits, set_limits
+from invertdesc.methods.recipe import Augmentation
+from invertdesc.training.augmentation import Variant, configured, vary
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -40,10 +43,15 @@ class FeatureData:
         crop: int,
         cache: Path,
         mirrored: bool = False,
+        augmentation: Augmentation | None = None,
+        variants: int = 0,
         workers: int = 1,
         progress: bool = False,
     ) -> None:
         """Extract features that are not in the cache, then load all.
+
+        With an augmentation, features of changed pictures are extracted. `item` reads them from the
+        cache, since there may be too many for the memory.
 
         Args:
             paths: Image files.
@@ -51,6 +59,9 @@ class FeatureData:
             crop: Side in pixels of the square that pictures are cropped and scaled to.
             cache: Folder for features, one file for each picture and descriptor; safe to delete.
             mirrored: Whether to extract features of the mirrored pictures too.
+            augmentation: Random changes of pictures; None for no changes.
+            variants: Number of changed copies of each picture to keep in the cache; 0 to change the
+                picture and extract its features in each call of `item`.
             workers: Number of processes that extract; 0 to use this process.
             progress: Show bars.
 
@@ -61,20 +72,26 @@ class FeatureData:
             raise InputError("Expected images to train on, got none.")
         self.paths = list(paths)
         self.descriptors = list(descriptors)
-        self.crop = crop
-        todo = []
-        for flip in (False, True)[: 1 + mirrored]:
-            for name in descriptors:
-                folder = cache / _key(create_descriptor(name), crop, flip)
-                todo += [
-                    _Job(path, name, crop, flip, folder / f"{_digest(path)}.npz") for path in paths
-                ]
+        self.crop, self.cache = crop, cache
+        self.augmentation, self.variants = augmentation, variants
+        todo = [
+            self._job(path, name, flip, variant)
+            for variant in range(1 if augmentation is None else variants)
+            for flip in (False, True)[: 1 + mirrored]
+            for name in descriptors
+            for path in paths
+        ]
         with show_progress(progress):
-            self.features = _extract_all(todo, workers)
-            self.pictures = [torch.from_numpy(_cut(path, crop)) for path in watch(paths, "read")]
+            _extract_missing(todo, workers)
+            self.features = [] if augmentation is not None else _load_all(todo)
+            # One array, since a list of arrays took four times as much memory: the heap was
+            # fragmented by the temporary arrays of reading.
+            self.pictures = np.empty((len(paths), crop, crop, 3), np.uint8)
+            for number, path in enumerate(watch(paths, "read")):
+                self.pictures[number] = _cut(path, crop)
 
     def item(
-        self, picture: int, descriptor: int = 0, mirrored: bool = False
+        self, picture: int, descriptor: int = 0, mirrored: bool = False, variant: int = 0
     ) -> tuple[Tensor, LocalFeatures]:
         """Return a picture (3, crop, crop) in [0, 1] and its features.
 
@@ -82,11 +99,26 @@ class FeatureData:
             picture: Index of the picture in the paths.
             descriptor: Index of the descriptor in the descriptors.
             mirrored: Whether to return the mirrored picture.
+            variant: Number of the changed copy, if there is an augmentation; below `variants`,
+                unless that is 0.
         """
-        image = self.pictures[picture].permute(2, 0, 1).float() / 255
+        if self.augmentation is not None:
+            name = self.descriptors[descriptor]
+            job = self._job(self.paths[picture], name, mirrored, variant)
+            if not self.variants:
+                return _described(job, self.pictures[picture])
+            return _shown(job, self.pictures[picture]).picture, LocalFeatures.load(job.target)
+        image = torch.from_numpy(self.pictures[picture]).permute(2, 0, 1).float() / 255
         place = descriptor + len(self.descriptors) * mirrored
         features = self.features[picture + len(self.paths) * place]
         return (image.flip(-1) if mirrored else image), features
+
+    def _job(self, path: Path, name: str, mirrored: bool, variant: int) -> _Job:
+        plain = self.augmentation is None
+        key = _key(create_descriptor(name), self.crop, mirrored, self.augmentation)
+        file = f"{_digest(path)}.npz" if plain else f"{_digest(path)}-{variant}.npz"
+        target = self.cache / key / file
+        return _Job(path, name, self.crop, mirrored, target, self.augmentation, variant)
 
 
 def _cut(path: Path, crop: int) -> NDArray[np.uint8]:
@@ -110,9 +142,11 @@ class _Job(NamedTuple):
     crop: int
     mirrored: bool
     target: Path
+    augmentation: Augmentation | None
+    variant: int
 
 
-def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
+def _extract_missing(todo: Sequence[_Job], workers: int) -> None:
     missing = [job for job in todo if not job.target.is_file()]
     if missing:
         begin = partial(_set_up, get_limits())
@@ -123,6 +157,9 @@ def _extract_all(todo: Sequence[_Job], workers: int) -> list[LocalFeatures]:
         )
         for _ in watch(done, "extract", total=len(missing)):
             pass
+
+
+def _load_all(todo: Sequence[_Job]) -> list[LocalFeatures]:
     loaded = watch(todo, "load")
     return [replace(LocalFeatures.load(job.target), scores=None) for job in loaded]
 
@@ -137,16 +174,36 @@ def _set_up(limits: Limits) -> None:
 
 
 def _extract(job: _Job) -> None:
-    image = to_image(_cut(job.path, job.crop))
+    _described(job, _cut(job.path, job.crop))[1].save(job.target)
+
+
+def _described(job: _Job, pixels: NDArray[np.uint8]) -> tuple[Tensor, LocalFeatures]:
+    """Return the picture to reconstruct and its features."""
+    variant, descriptor = _shown(job, pixels), create_descriptor(job.name)
+    if job.augmentation is not None:
+        descriptor = configured(descriptor, variant.sparsity)
+    return variant.picture, descriptor.extract(variant.seen)
+
+
+def _shown(job: _Job, pixels: NDArray[np.uint8]) -> Variant:
+    """Return a picture (crop, crop, 3) with the changes of a job."""
     if job.mirrored:
-        image = image.flip(-1).contiguous()
-    create_descriptor(job.name).extract(image).save(job.target)
+        pixels = np.ascontiguousarray(pixels[:, ::-1])
+    if job.augmentation is None:
+        image = to_image(pixels)
+        return Variant(image, image, 1.0)
+    return vary(pixels, job.augmentation, (crc32(job.path.name.encode()), job.variant))
 
 
-def _key(descriptor: Descriptor, crop: int, mirrored: bool) -> str:
+def _key(
+    descriptor: Descriptor, crop: int, mirrored: bool, augmentation: Augmentation | None
+) -> str:
     """Return a folder name that changes with everything that affects the features."""
     options: Any = asdict(descriptor) if is_dataclass(descriptor) else {}
-    text = json.dumps([options, crop, __version__], sort_keys=True, default=str)
+    what = [options, crop, __version__]
+    if augmentation is not None:
+        what.append(asdict(augmentation))
+    text = json.dumps(what, sort_keys=True, default=str)
     key = f"{descriptor.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return f"{key}-mirrored" if mirrored else key
 

@@ -130,6 +130,7 @@ def _prepare(
         members.wait()
     load = {**load, "crop": config.crop}
     shown = FeatureData(kept, config.descriptors, **load)
+    load |= {"augmentation": config.augmentation, "variants": config.variants}
     data = FeatureData(rest, config.descriptors, mirrored=not method.mirrors, **load)
     if members.rank == 0:
         members.wait()

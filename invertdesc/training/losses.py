@@ -5,9 +5,13 @@ Pictures are (B, 3, H, W) in [0, 1], features (B, C, h, w) after a layer of `VGG
 equations (4) to (8) of Wu et al. 2019.
 """
 
+from typing import get_args
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from invertdesc.image import GrayMode, to_gray
 
 
 def l2(picture: Tensor, truth: Tensor) -> Tensor:
@@ -21,6 +25,29 @@ def l2(picture: Tensor, truth: Tensor) -> Tensor:
 def l1(picture: Tensor, truth: Tensor) -> Tensor:
     """Return the mean absolute error."""
     return F.l1_loss(picture, truth)
+
+
+def correlation(picture: Tensor, truth: Tensor, block: int = 1) -> Tensor:
+    """Return 1 - NCC of the gray pictures, the mean over pictures and both gray modes.
+
+    Args:
+        picture: (B, 3, H, W) in [0, 1].
+        truth: (B, 3, H, W) in [0, 1].
+        block: Side of the squares of pixels that are averaged first; large ones look at shading
+            alone.
+
+    >>> ramp = torch.linspace(0.2, 0.4, 8).expand(1, 3, 8, 8)
+    >>> round(float(correlation(2 * ramp, ramp, block=2)), 3)
+    0.0
+    """
+    values = []
+    for mode in get_args(GrayMode):
+        # Away from 0, where the slope of the power has no end.
+        grays = [to_gray(x.clamp(min=1e-3), mode)[:, None] for x in (picture, truth)]
+        a, b = (F.avg_pool2d(gray, block).flatten(1) for gray in grays)
+        a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
+        values.append(F.cosine_similarity(a, b, eps=1e-3))
+    return 1 - torch.stack(values).mean()
 
 
 def perceptual(made: Tensor, true: Tensor) -> Tensor:

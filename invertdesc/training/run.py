@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=nn.Module)
 WARM = 100  # steps over which the learning rate rises
+MEASURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": loss.l1,
+    "l2": loss.l2,
+    "ssim": loss.ssim_loss,
+    "correlation": loss.correlation,
+    "shading": partial(loss.correlation, block=16),
+}
 
 
 class Run:
@@ -145,7 +153,7 @@ class Run:
         weights = self.config.losses
         parts = {
             name: measure(made, truth)
-            for name, measure in (("l1", loss.l1), ("l2", loss.l2), ("ssim", loss.ssim_loss))
+            for name, measure in MEASURES.items()
             if getattr(weights, name) > 0
         }
         if self.vgg is not None:

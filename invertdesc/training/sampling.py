@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,13 +11,15 @@ from torch import Tensor
 
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.features.changes import keep_random
+from invertdesc.features.changes import count_of, keep_random, keep_strongest
 from invertdesc.features.local import LocalFeatures
 from invertdesc.training.data import FeatureData
 
 if TYPE_CHECKING:
     from invertdesc.methods.network import NetworkMethod
     from invertdesc.methods.recipe import TrainConfig
+
+PARTS = ("random", "strongest", "hole")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class Draw:
         corner: (x, y) of the random square, as shares of the possible range.
         keep: Share of keypoints to keep.
         seed: Random seed for the choice of keypoints.
+        variant: Number of the changed copy of the picture, if pictures are changed.
+        part: Which keypoints to keep: `"random"` ones, the `"strongest"`, or those outside of a
+            `"hole"`.
     """
 
     picture: int
@@ -39,6 +44,23 @@ class Draw:
     corner: tuple[float, float]
     keep: float
     seed: int
+    variant: int = 0
+    part: str = "random"
+
+
+def keep_part(features: LocalFeatures, draw: Draw) -> LocalFeatures:
+    """Keep a share of the keypoints as a draw says.
+
+    A hole is a disc around a random keypoint. Without scores, `"strongest"` keeps random keypoints.
+    """
+    generator = torch.Generator().manual_seed(draw.seed)
+    if draw.part == "strongest" and features.scores is not None:
+        return keep_strongest(features, draw.keep)
+    if draw.part == "hole" and len(features):
+        center = features.keypoints[int(torch.randint(len(features), (), generator=generator))]
+        far = (features.keypoints - center).norm(dim=1).argsort(descending=True, stable=True)
+        return features[far[: count_of(features, draw.keep)].sort().values]
+    return keep_random(features, draw.keep, generator, ordered=False)
 
 
 class Sampler:
@@ -81,7 +103,7 @@ class Sampler:
     def _draw(self) -> Draw:
         config = self.config
         drop, share, flip, x, y = torch.rand(5, generator=self.generator).tolist()
-        return Draw(
+        draw = Draw(
             picture=self._integer(len(self.data.paths)),
             descriptor=self._integer(len(config.descriptors)),
             mirrored=flip < 0.5,
@@ -89,13 +111,16 @@ class Sampler:
             keep=0.1 + 0.9 * share if drop < config.drop else 1.0,
             seed=self._integer(2**31),
         )
+        if config.augmentation is None:
+            return draw
+        variant = self._integer(config.variants or 2**31)
+        return replace(draw, variant=variant, part=PARTS[self._integer(len(PARTS))])
 
     def _make(self, draw: Draw, mirrored: bool) -> tuple[Tensor, LocalFeatures]:
-        picture, features = self.data.item(draw.picture, draw.descriptor, mirrored)
+        picture, features = self.data.item(draw.picture, draw.descriptor, mirrored, draw.variant)
         if draw.keep < 1:
-            generator = torch.Generator().manual_seed(draw.seed)
-            features = keep_random(features, draw.keep, generator, ordered=False)
-        return picture, features
+            features = keep_part(features, draw)
+        return picture, replace(features, scores=None)
 
     def _cut(self, tensors: Sequence[Tensor], corner: tuple[float, float]) -> list[Tensor]:
         """Cut the same square from the inputs and the picture (C, h, w), each in its resolution.

@@ -52,6 +52,7 @@ def test_a_method_is_trained_in_two_stages(run: Run, folder: Path) -> None:
     [
         (("-m", "poisson"), "a method with a network"),
         (("--loss", "l3"), "Expected losses among"),
+        (("--augment", "rain"), "Expected changes among"),
         (("-m", "coarse+cgan"), "Train 'coarse' first"),
         (("-m", "coarse", "-d", "sift", "-d", "orb", "--loss", "l2"), "one descriptor"),
         (("-m", "coarse", "--vgg16", "none.pth"), "found none at none.pth"),

@@ -15,7 +15,7 @@ from invertdesc.features.changes import keep_random
 from invertdesc.image import to_image
 from invertdesc.methods.network import mirror_field, network_input
 from invertdesc.methods.networks.unet import UNetConfig
-from invertdesc.methods.recipe import TrainConfig
+from invertdesc.methods.recipe import Augmentation, TrainConfig
 from invertdesc.training.checkpoint import list_checkpoints
 from invertdesc.training.data import FeatureData
 from invertdesc.training.loop import train
@@ -149,6 +149,18 @@ def test_an_average_forgets_the_first_weights_quickly_and_then_slowly() -> None:
     kept = (2 / 11) * (3 / 12) * (4 / 13) * (5 / 14)
     assert float(values[-1]) == pytest.approx(1 - kept)
     assert float(average(torch.tensor(0.0), torch.tensor(1.0), 1000)) == 0.25
+
+
+def test_a_run_on_changed_pictures_goes_on_to_the_last_bit(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    config = replace(CONFIG, schedule="constant", augmentation=Augmentation(), drop=0.5, steps=4)
+    options = {"held_out": 1, "cache": tmp_path / "cache", "workers": 0}
+    whole = train(pictures, tmp_path / "a", config, **options)
+    train(pictures, tmp_path / "b", replace(config, steps=2), **options)
+    again = train(pictures, tmp_path / "b", config, resume=True, **options)
+    assert _losses(tmp_path / "b") == _losses(tmp_path / "a")
+    assert whole.read_bytes() == again.read_bytes()
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -2,8 +2,11 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
+from invertdesc.evaluation.metrics import ncc
+from invertdesc.image import to_gray
 from invertdesc.training.losses import (
     adversarial,
+    correlation,
     discrimination,
     gram,
     l1,
@@ -38,6 +41,30 @@ def test_ssim_is_0_for_the_same_and_has_gradients() -> None:
     ssim_loss(picture, truth).backward()
     assert picture.grad is not None
     assert picture.grad.abs().sum() > 0
+
+
+def test_correlation_is_that_of_both_grays() -> None:
+    generator = torch.Generator().manual_seed(0)
+    picture, truth = (0.1 + 0.8 * torch.rand(2, 3, 16, 24, generator=generator) for _ in range(2))
+    picture = (picture + truth) / 2
+    expected = [
+        float(ncc(to_gray(a, mode), to_gray(b, mode)))
+        for a, b in zip(picture, truth, strict=True)
+        for mode in ("gamma", "luma")
+    ]
+    assert float(correlation(picture, truth)) == pytest.approx(1 - sum(expected) / 4, abs=1e-4)
+    assert float(correlation(0.5 + truth / 4, truth)) == pytest.approx(0, abs=5e-3)
+
+
+def test_correlation_over_blocks_sees_shading_alone() -> None:
+    ramp = torch.linspace(0.3, 0.6, 32).expand(1, 3, 32, 32)
+    stripes = 0.2 * (torch.arange(32) % 2 - 0.5)[:, None]
+    assert float(correlation(ramp + stripes, ramp)) > 0.2
+    assert float(correlation(ramp + stripes, ramp, block=16)) == pytest.approx(0, abs=1e-3)
+    black = torch.zeros(1, 3, 32, 32, requires_grad=True)
+    correlation(black, ramp, block=16).backward()
+    assert black.grad is not None
+    assert bool(black.grad.isfinite().all())
 
 
 def test_gram_sums_over_pixels_and_style_compares_it() -> None:

@@ -1,21 +1,24 @@
 """What a training step is given."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from skimage.data import astronaut
 
+from invertdesc import extract
 from invertdesc.errors import InputError
 from invertdesc.methods.network import preset
 from invertdesc.methods.networks.coarse import CoarseConfig
 from invertdesc.methods.networks.unet import UNetConfig
-from invertdesc.methods.recipe import TrainConfig
+from invertdesc.methods.recipe import Augmentation, TrainConfig
 from invertdesc.training.data import FeatureData
 from invertdesc.training.distributed import team
 from invertdesc.training.loop import make_method
 from invertdesc.training.run import Run
-from invertdesc.training.sampling import Sampler
+from invertdesc.training.sampling import Draw, Sampler, keep_part
 
 NETWORKS = {"unfold": UNetConfig(width=2), "coarse": CoarseConfig(width=2)}
 
@@ -80,3 +83,57 @@ def test_a_patch_of_half_cells_is_refused(pictures: list[Path], tmp_path: Path) 
     config = replace(preset("coarse"), network=NETWORKS["coarse"], crop=96, patch=34)
     with pytest.raises(InputError, match="patch to be a multiple of 4, got 34"):
         sampler(config, pictures, tmp_path).batch()
+
+
+def _draw(part: str, keep: float = 0.25) -> Draw:
+    return Draw(0, 0, False, (0.0, 0.0), keep, seed=3, part=part)
+
+
+def test_the_strongest_stay_where_there_are_scores() -> None:
+    features = extract(astronaut())
+    kept = keep_part(features, _draw("strongest"))
+    assert len(kept) == round(0.25 * len(features))
+    assert kept.scores is not None
+    assert features.scores is not None
+    assert float(kept.scores.min()) >= float(features.scores.quantile(0.74))
+    unknown = replace(features, scores=None)
+    assert len(keep_part(unknown, _draw("strongest"))) == len(kept)
+
+
+def test_a_hole_is_a_disc_without_keypoints() -> None:
+    features = extract(astronaut())
+    kept = keep_part(features, _draw("hole", 0.6))
+    assert len(kept) == round(0.6 * len(features))
+    left = {tuple(point) for point in kept.keypoints.tolist()}
+    gone = [point for point in features.keypoints.tolist() if tuple(point) not in left]
+    # The keypoint in the middle of the hole is nearer to all that are gone than to any that stays.
+    assert any(
+        max(math.dist(center, point) for point in gone)
+        <= min(math.dist(center, point) for point in left)
+        for center in gone
+    )
+    assert len(keep_part(features[:0], _draw("hole"))) == 0
+
+
+def test_changed_pictures_are_drawn_and_resumed(pictures: list[Path], tmp_path: Path) -> None:
+    config = replace(
+        preset("unfold"),
+        descriptors=("sift", "orb"),
+        network=NETWORKS["unfold"],
+        crop=64,
+        batch=6,
+        drop=1.0,
+        augmentation=Augmentation(),
+    )
+    method, _ = make_method(config, None)
+    data = FeatureData(
+        pictures, config.descriptors, crop=64, cache=tmp_path, augmentation=Augmentation()
+    )
+    one, other = (Sampler(config, data, method, torch.device("cpu")) for _ in range(2))
+    (inputs, truth), _ = one.batch(), one.batch()
+    assert inputs[0].shape == (6, 4, 32, 32)
+    assert truth.shape == (6, 3, 64, 64)
+    other.batch()
+    other.generator.set_state(one.generator.get_state())
+    assert torch.equal(one.batch()[1], other.batch()[1])
+    assert not list(tmp_path.rglob("*.npz"))
