@@ -40,7 +40,7 @@ def recover_frames(
     orientation (and in several scales) at each keypoint, keep what fits the vector best.
 
     Args:
-        features: Of one image. What they tell stays as it is.
+        features: Features of one image. Fields that are there stay as they are.
         descriptor: Name or adapter that reads the vectors; None for the one that features name.
         rounds: How often, at most, a picture is made and looked at; 0 for the network's guess.
 
@@ -55,8 +55,8 @@ def recover_frames(
     >>> from skimage.data import camera
     >>> from invertdesc import extract
     >>> bare = extract(camera()[::4, ::4]).without("orientations", "scales")
-    >>> recover_frames(bare, rounds=0)
-    LocalFeatures(85 x 'sift' of 128 float32, image 128 x 128)
+    >>> recover_frames(bare, rounds=0).orientations.shape == (len(bare),)
+    True
     """
     check_range("rounds", rounds, 0)
     adapter = resolve_descriptor(descriptor or features.descriptor)
@@ -102,10 +102,10 @@ def with_frames(
     What cannot be recovered stays missing: the method says what it needs.
 
     Args:
-        features: Of several images.
+        features: Features of several images.
         method: That is to reconstruct them.
         descriptor: Adapter that reads the vectors; None for those that features name.
-        stacklevel: Of the warning: 1 is this function, 2 what calls it.
+        stacklevel: Level of the warning: 1 is this function, 2 what calls it.
 
     Warns:
         FramesRecoveredWarning: Some were recovered.
@@ -121,11 +121,11 @@ def with_frames(
             one = recover_frames(one, descriptor=adapter)
         found.append(one)
     if names:
-        told = " and ".join(sorted(names))
+        found = " and ".join(sorted(names))
         count = sum(one is not other for one, other in zip(features, found, strict=True))
         guesses = ", ".join(f"{name}=..." for name in sorted(names))
         warnings.warn(
-            f"Recovered the {told} of {count} of {len(features)} images, which they came without: "
+            f"Recovered the {found} of {count} of {len(features)} images, which they came without: "
             "pictures are worse where a recovered one is wrong. Who knows better fills them in "
             f"first, with features.assume({guesses}) or dataclasses.replace.",
             FramesRecoveredWarning,

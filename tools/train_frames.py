@@ -79,9 +79,9 @@ class Recipe:
         steps: Updates, at most.
         minutes: After which the rate has fallen to 0, where that is not to go by steps.
         keypoints: At least that many a step, of whole pictures.
-        rate: Of AdamW, at its highest: it rises over the first twentieth, then falls along a
+        rate: Highest learning rate of AdamW: it rises over the first twentieth, then falls along a
             cosine.
-        seed: Of weights and draws.
+        seed: Random seed of weights and draws.
         start: File of a network, another descriptor's for one, whose weights are taken where they
             fit; None for none.
     """

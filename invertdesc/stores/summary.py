@@ -50,7 +50,8 @@ class StoreSummary:
     >>> from skimage.data import camera
     >>> from invertdesc import extract
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     extract(camera()[::2, ::2]).without("orientations").save(f"{folder}/camera.npz")
+    ...     features = extract(camera()[::2, ::2], descriptor="akaze")
+    ...     features.without("orientations").save(f"{folder}/camera.npz")
     ...     summary = inspect_store(folder)
     >>> summary.guesses
     Guesses(scales=None, orientations=0.0)

@@ -82,8 +82,8 @@ def guess_frames(network: FrameNetwork, features: LocalFeatures, vectors: Tensor
     The result of a keypoint does not depend on the order of keypoints, nor on other images.
 
     Args:
-        network: Of the descriptor.
-        features: Of one image; what they tell of orientations and scales is used.
+        network: Network of the descriptor.
+        features: Features of one image; orientations and scales that they have are used.
         vectors: (N, D) encoded.
     """
     order = canonical_order(features, vectors)

@@ -32,9 +32,9 @@ class Weights:
     """What speaks for a hypothesis, and how much.
 
     Attributes:
-        gradient: Of the cosine of unfolded gradients and the picture's.
-        vector: Of the cosine of the given vector and the picture's own.
-        turn: Of the logarithm of the network's share for the orientation.
+        gradient: Weight of the cosine of unfolded gradients and the picture's.
+        vector: Weight of the cosine of the given vector and the picture's own.
+        turn: Weight of the logarithm of the network's share for the orientation.
         scale: The same for the scale.
     """
 
@@ -96,9 +96,9 @@ def propose(
     """List frames that keypoints may have, with how well a picture's gradients fit each.
 
     Args:
-        adapter: Of the descriptor.
+        adapter: Adapter of the descriptor.
         features: With the frames that are thought of now.
-        guess: Of the network.
+        guess: Guess of the network.
         gray: (H, W), the picture as an extractor sees it.
         turning: Whether orientations are sought.
         scaling: Whether scales are.

@@ -23,7 +23,7 @@ class FrameConfig:
         width: Numbers that a keypoint's state has.
         message: Numbers of what a neighbour tells.
         hidden: Numbers between the two linear maps that merge a state with what was heard.
-        rounds: Of exchange between neighbours, each with weights of its own.
+        rounds: Number of rounds of exchange between neighbours, each with weights of its own.
         turns: Bins of orientations, over a whole turn.
         scales: Bins of scales.
         smallest: Natural logarithm of the scale, in pixels, in the middle of the first bin.
@@ -57,7 +57,7 @@ class Belief:
 class Exchange(nn.Module):
     """One round: each keypoint hears its neighbours, and changes its state and what it believes.
 
-    All that is told of angles is told relative to the direction in which the neighbour lies, and
+    All angles in a message are relative to the direction in which the neighbour lies, and
     what is heard of the own orientation is turned back from there. So a turned picture gives
     messages that are turned, whatever the weights are.
 
@@ -70,7 +70,7 @@ class Exchange(nn.Module):
         width, message = config.width, config.message
         self.before = nn.LayerNorm(width)
         self.asked = nn.Linear(width, 2 * message)
-        self.told = nn.Linear(width, 2 * message)
+        self.sent = nn.Linear(width, 2 * message)
         self.place = nn.Linear(4 * HARMONICS + _WAVES, message)
         self.out = nn.Linear(message, message + 2 * HARMONICS)
         self.merge = nn.Sequential(
@@ -91,14 +91,14 @@ class Exchange(nn.Module):
             states: (M, width).
             turns: (M, 2, 12), means of the harmonics of what each believes of its orientation.
             scales: (M,), the mean of the logarithms of what each believes of its scale.
-            inputs: Of these keypoints.
+            inputs: Inputs of these keypoints.
 
         Returns:
             States (M, width); what was heard of the own orientation, (M, 2, 12) harmonics; scores
             (M, turns + scales) to add to what each believes.
         """
         ready, rows = self.before(states), inputs.neighbours
-        asked, told = self.asked(ready), F.embedding(rows % len(ready), self.told(ready))
+        asked, sent = self.asked(ready), F.embedding(rows % len(ready), self.sent(ready))
         away = inputs.distances
         near = F.embedding(rows % len(ready), torch.cat([turns.flatten(1), scales[:, None]], 1))
         theirs = near[..., :-1].reshape(*rows.shape, 2, HARMONICS)
@@ -110,7 +110,7 @@ class Exchange(nn.Module):
             ],
             -1,
         )
-        (ask, own), (key, value) = asked[:, None].chunk(2, -1), told.chunk(2, -1)
+        (ask, own), (key, value) = asked[:, None].chunk(2, -1), sent.chunk(2, -1)
         heard = F.gelu(ask + key + self.place(seen)) * (own + value)
         message, angle = self.out(heard).split([value.shape[-1], 2 * HARMONICS], -1)
         there = (rows >= 0).to(message)

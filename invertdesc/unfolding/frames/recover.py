@@ -48,8 +48,8 @@ def recover(
 
     Args:
         network: That guesses frames from vectors of the adapter's encoding.
-        adapter: Of the descriptor.
-        features: Of one image.
+        adapter: Adapter of the descriptor.
+        features: Features of one image.
         paint: Reconstructs pictures (B, 3, H, W) of features with frames.
         missing: `"orientations"`, `"scales"`, or both.
         rounds: At most that many times a picture is made and looked at; fewer where the frames that
@@ -74,8 +74,8 @@ class Search:
     """What is sought of one image.
 
     Attributes:
-        adapter: Of the descriptor.
-        guess: Of the network.
+        adapter: Adapter of the descriptor.
+        guess: Guess of the network.
         missing: Fields that are sought.
     """
 
