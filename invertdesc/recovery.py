@@ -121,11 +121,11 @@ def with_frames(
             one = recover_frames(one, descriptor=adapter)
         found.append(one)
     if names:
-        found = " and ".join(sorted(names))
+        which = " and ".join(sorted(names))
         count = sum(one is not other for one, other in zip(features, found, strict=True))
         guesses = ", ".join(f"{name}=..." for name in sorted(names))
         warnings.warn(
-            f"Recovered the {found} of {count} of {len(features)} images, which they came without: "
+            f"Recovered the {which} of {count} of {len(features)} images, which they came without: "
             "pictures are worse where a recovered one is wrong. Who knows better fills them in "
             f"first, with features.assume({guesses}) or dataclasses.replace.",
             FramesRecoveredWarning,
