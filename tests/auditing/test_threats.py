@@ -47,12 +47,12 @@ def changed(one: LocalFeatures, other: LocalFeatures) -> set[str]:
         ("coordinates", {"descriptors"}),
         ("quantised", {"descriptors"}),
         ("noisy", {"descriptors"}),
-        ("permuted", {"descriptors"}),
+        ("permute", {"descriptors"}),
         ("shuffled", {"descriptors"}),
         ("quantise", {"descriptors"}),
         ("ldp-noise", {"descriptors"}),
         ("lift", {"descriptors"}),
-        ("lift-nearest", {"descriptors"}),
+        ("lift-hybrid", {"descriptors"}),
     ],
 )
 def test_only_what_is_named_changes(
@@ -75,7 +75,7 @@ def test_what_is_stored_stays_and_a_seed_repeats(
 
 
 @pytest.mark.parametrize(
-    "name", ["random", "noisy", "shuffled", "keep-random", "ldp-noise", "lift", "permuted"]
+    "name", ["random", "noisy", "shuffled", "keep-random", "ldp-noise", "lift", "permute"]
 )
 def test_another_seed_draws_anew(stored: LocalFeatures, typical: Typical, name: str) -> None:
     one, other = (attack(name, stored, typical, seed=seed) for seed in (0, 1))
@@ -179,7 +179,7 @@ def test_nothing_is_left_in_the_hole(stored: LocalFeatures, typical: Typical) ->
 
 def test_one_secret_order_serves_all_images(stored: LocalFeatures, typical: Typical) -> None:
     marked = replace(stored, descriptors=torch.arange(128.0).expand(len(stored), -1).contiguous())
-    orders = [attack("permuted", marked, typical, image=n).descriptors for n in (0, 1)]
+    orders = [attack("permute", marked, typical, image=n).descriptors for n in (0, 1)]
     assert torch.equal(*orders)
     assert len(orders[0].unique(dim=0)) == 1
     assert orders[0][0].sort().values.tolist() == list(range(128))
@@ -219,11 +219,11 @@ def test_a_grid_of_vectors_hides_no_place(picture: torch.Tensor) -> None:
 
 
 def test_bits_stay_bits(stored_bits: LocalFeatures, typical_bits: Typical, orb: Descriptor) -> None:
-    for name in ("noisy", "permuted", "coordinates", "ldp-noise", "lift", "lift-nearest"):
+    for name in ("noisy", "permute", "coordinates", "ldp-noise", "lift", "lift-hybrid"):
         made = attack(name, stored_bits, typical_bits)
         assert made.descriptors.dtype == torch.uint8
         assert set(orb.encode(made.descriptors).unique().tolist()) == {-1.0, 1.0}
-    ones = [attack("permuted", stored_bits, typical_bits), stored_bits]
+    ones = [attack("permute", stored_bits, typical_bits), stored_bits]
     counts = [orb.encode(f.descriptors).sum(1) for f in ones]
     assert torch.equal(*counts)
 
