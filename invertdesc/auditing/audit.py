@@ -65,8 +65,7 @@ def audit(
         method: Name or method of the attack; None for `"unfold"`, or `"auto"` if thorough.
         method_options: Options of a method that is given by its name.
         descriptor: Name or adapter; None for what the features name, and SIFT for images.
-        threats: Names, or pairs of a name and a strength, such as `("strongest", 0.1)` or
-            `("outside", (80, 80, 176, 176))`. None for all.
+        threats: Names, or pairs with a strength, such as `("strongest", 0.1)`. None for all.
         defences: Names or pairs in the same form, such as `("ldp-noise", 30)`. None for all.
         images: Maximum number of images to audit, evenly spaced.
         side: Maximum length in pixels of the longer side of attacked pictures.
