@@ -70,7 +70,7 @@ def audit(
         images: Maximum number of images to audit, evenly spaced.
         side: Maximum length in pixels of the longer side of attacked pictures.
         originals: Folder of the images that a store was made from, with the same names.
-        thorough: Whether to try further strengths and draw curves: three times as long.
+        thorough: Whether to try slow attacks and further strengths, and to draw curves.
         faces: Whether to look for faces, and to tell people apart.
         text: Whether to read text, if a program that reads is installed.
         distances: `"vgg"` and `"lpips"`, as `evaluate` takes them.
@@ -147,15 +147,16 @@ def _recogniser(
 def _plan(
     threats: Iterable[Choice] | None,
     defences: Iterable[Choice] | None,
-    curves: bool,
+    thorough: bool,
     seed: int,
     device: str | torch.device | None,
 ) -> Plan:
     return Plan(
         threats=choose(THREATS, _pairs(threats), "threat"),
         defences=choose(DEFENCES, _pairs(defences), "defence"),
-        sweeps=default_sweeps() if curves else (),
+        sweeps=default_sweeps() if thorough else (),
         seed=seed,
+        thorough=thorough,
         device=device,
     )
 

@@ -46,6 +46,7 @@ class Plan:
         defences: Defences.
         sweeps: Leakage curves to measure.
         seed: Random seed.
+        thorough: Whether to try slow attacks as well.
         batch_size: Number of images of one size that are reconstructed together.
         device: Device for the method.
     """
@@ -56,6 +57,7 @@ class Plan:
     )
     sweeps: Sequence[Sweep] = ()
     seed: int = 0
+    thorough: bool = False
     batch_size: int = 4
     device: str | torch.device | None = None
 
@@ -148,6 +150,7 @@ def _prepare(
         Viewer(originals, tools.recogniser, tools.reader, others=public.pictures),
         _page(adapter, tools.reader),
         Matching(adapter, inputs.subjects, typical, plan.seed),
+        plan.thorough,
         plan.batch_size,
         plan.device,
     )

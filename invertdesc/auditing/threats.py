@@ -79,7 +79,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         default=2.0,
         low=0.1,
         high=1000.0,
-        attacks=(recovered("scales"), FRAMELESS),
+        attacks=(*recovered("scales"), FRAMELESS),
     ),
     Kind(
         "no-orientation",
@@ -91,7 +91,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         default=0.0,
         low=-6.2832,
         high=6.2832,
-        attacks=(recovered("orientations"), FRAMELESS),
+        attacks=(*recovered("orientations"), FRAMELESS),
     ),
     Kind(
         "no-frame",
@@ -103,7 +103,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         default=2.0,
         low=0.1,
         high=1000.0,
-        attacks=(recovered("scales", "orientations"), FRAMELESS),
+        attacks=(*recovered("scales", "orientations"), FRAMELESS),
     ),
     Kind(
         "descriptors",

@@ -29,6 +29,7 @@ class Attack:
         pooled: Works on what is known of all images together, afterwards.
         refit: Whether the unfolding is fitted anew, to public pictures that were defended alike.
         method: Name of the method; None for the one that is audited.
+        slow: Whether it is left to thorough audits.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Attack:
     pooled: Pooled | None = None
     refit: bool = False
     method: str | None = None
+    slow: bool = False
 
 
 NAIVE = Attack(

@@ -8,6 +8,7 @@ from invertdesc.errors import NotApplicableError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.recovery import can_recover, recover_frames
 
+ROUNDS = 3  # in which frames are corrected by the reconstruction
 SCALE, ORIENTATION = 2.0, 0.0  # guesses of who does not think about it
 
 
@@ -46,12 +47,32 @@ def _without(
     return features.without(*names)
 
 
-def recovered(*names: str) -> Attack:
-    """Return the attack that recovers fields which are left out.
+def recovered(*names: str) -> tuple[Attack, Attack]:
+    """Return the attacks that recover fields which are left out: a fast one and a better one.
 
     Args:
         names: `"scales"`, `"orientations"` or both.
     """
+    words = " and ".join(names)
+    return (
+        Attack(
+            "guessed",
+            f"{words} guessed by a network",
+            "A network guesses scales and orientations from descriptors, positions and neighbours.",
+            reading=_recover(names, 0),
+        ),
+        Attack(
+            "recovered",
+            f"{words} recovered",
+            "A network guesses scales and orientations; then they are corrected until the "
+            "reconstruction is described as stored.",
+            reading=_recover(names, ROUNDS),
+            slow=True,
+        ),
+    )
+
+
+def _recover(names: tuple[str, ...], rounds: int) -> Change:
 
     def change(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
         left = _without(features, names, around)
@@ -59,15 +80,9 @@ def recovered(*names: str) -> Attack:
             raise NotApplicableError(
                 f"No network that recovers the frames of {around.adapter.name!r} ships."
             )
-        return recover_frames(left, descriptor=around.adapter)
+        return recover_frames(left, descriptor=around.adapter, rounds=rounds)
 
-    return Attack(
-        "recovered",
-        f"{' and '.join(names)} recovered",
-        "The attacker recovers scales and orientations from descriptors and positions: a network "
-        "guesses them, then they are corrected until the reconstruction is described as stored.",
-        reading=change,
-    )
+    return change
 
 
 FRAMELESS = Attack(

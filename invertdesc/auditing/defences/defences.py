@@ -151,7 +151,7 @@ _KINDS = (
         "Positions and descriptors alone are stored. The naive attacker takes all keypoints as "
         "upright and of 2 pixels.",
         bare("scales", "orientations"),
-        attacks=(recovered("scales", "orientations"), FRAMELESS),
+        attacks=(*recovered("scales", "orientations"), FRAMELESS),
     ),
     Kind(
         "quantise",

@@ -137,6 +137,8 @@ def unmeasured(audit: Audit) -> list[str]:
         "Localisation and 3D models under a defence. Matches kept are the first step of both; "
         "measure your own pipeline before choosing a defence.",
     ]
+    if not audit.curves:
+        found.append("Slow attacks, such as correcting recovered scales and orientations in turn.")
     if all(one.original is None for one in audit.portraits):
         found.append("Likeness to originals: there were none. Agreement is used instead.")
     if scores.consistency is None:
