@@ -8,7 +8,7 @@ from invertdesc.errors import NotApplicableError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.recovery import can_recover, recover_frames
 
-ROUNDS = 3  # in which frames are corrected by the reconstruction
+ROUNDS = 4  # in which frames are corrected by the reconstruction
 SCALE, ORIENTATION = 2.0, 0.0  # guesses of who does not think about it
 
 
