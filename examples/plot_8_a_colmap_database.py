@@ -90,7 +90,7 @@ figure.tight_layout()
 # Measure how much leaks if only a tenth of the keypoints is stored. ``audit(place)`` tries all
 # threat models. ``report.save("report.html")`` writes the report as one HTML file.
 
-report = audit(place, threats=[("random", 0.1)], defences=[], images=1, curves=False)
+report = audit(place, threats=[("random", 0.1)], defences=[], images=1)
 for row in report.rows:  # without the originals: compare with the stored descriptors
     print(f"{row.name:10} agreement of descriptors {row.scores.consistency or 0:.2f}")
 report.save(folder / "report.html")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import count
 from typing import TypeVar, cast
 
 T = TypeVar("T")
@@ -46,3 +48,32 @@ def watch(
 
     bar = tqdm(items, desc=title, unit=unit, total=total, leave=leave, disable=None)
     return cast("Iterable[T]", bar)
+
+
+@contextmanager
+def progress_lines(
+    title: str, total: int, *, unit: str, shown: bool
+) -> Iterator[Callable[[str], object]]:
+    """Give a function to call after each step: a bar on a terminal, lines in a pipe or a log.
+
+    Args:
+        title: Title of the bar, and start of each line.
+        total: Number of steps.
+        unit: Name of one step.
+        shown: Whether to show anything.
+    """
+    if not shown:
+        yield lambda _: None
+        return
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(total=total, desc=title, unit=unit) as bar:
+            yield lambda _: bar.update()
+        return
+    steps = count(1)
+
+    def write(step: str) -> None:
+        print(f"{title}: {next(steps)} of {total}, {step}", file=sys.stderr, flush=True)
+
+    yield write

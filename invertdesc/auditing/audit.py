@@ -7,23 +7,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from tqdm import tqdm
 
+from invertdesc._progress import progress_lines
+from invertdesc.auditing.attacks.public import MOST
 from invertdesc.auditing.defences.defences import DEFENCES
-from invertdesc.auditing.inputs import read_inputs
+from invertdesc.auditing.inputs import Pictures, read_inputs, read_pictures
 from invertdesc.auditing.kinds import choose
 from invertdesc.auditing.result import Audit
-from invertdesc.auditing.run import Plan, run_plan
+from invertdesc.auditing.run import Plan, Tools, run_plan
 from invertdesc.auditing.sweeps import default_sweeps
 from invertdesc.auditing.threats import THREATS
-from invertdesc.evaluation.identity import Identity, load_identity
+from invertdesc.evaluation._dlib import has_dlib
+from invertdesc.evaluation.dlib_faces import DlibRecogniser
+from invertdesc.evaluation.identity import load_identity
+from invertdesc.evaluation.recognition import Bounded, bounds_of
 from invertdesc.evaluation.scores import Distance, Ruler
+from invertdesc.evaluation.text import has_reader, load_reader
 from invertdesc.features.local import Box
 from invertdesc.methods import create_method
 
 if TYPE_CHECKING:
     from invertdesc.auditing.inputs import Inputs, Source
     from invertdesc.descriptors import Descriptor
+    from invertdesc.evaluation.recognition import Recogniser
     from invertdesc.methods import MethodLike
 
 # The name of a threat model or defence, alone or with its strength or region.
@@ -41,10 +47,13 @@ def audit(
     images: int = 4,
     side: int = 512,
     originals: str | os.PathLike[str] | None = None,
-    curves: bool = True,
+    thorough: bool = False,
     faces: bool = True,
+    text: bool = True,
     distances: Mapping[str, Distance] | None = None,
-    identity: Identity | str | os.PathLike[str] | None = None,
+    identity: Recogniser | str | os.PathLike[str] | None = None,
+    gallery: Pictures | None = None,
+    public: Pictures | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     progress: bool = False,
@@ -52,28 +61,25 @@ def audit(
     """Attack stored features under threat models and defences, and measure what they reveal.
 
     Args:
-        source: An image, features, or a path to either; a sequence of those; a folder of images; or
-            a store, or a path to one. A file that ends in `.npz` is read as features.
-        method: Name or method of the attack; None for `"auto"`.
+        source: An image, features, or a path to either; a sequence or a folder of those; a store.
+        method: Name or method of the attack; None for `"unfold"`, or `"auto"` if thorough.
         method_options: Options of a method that is given by its name.
-        descriptor: What to extract from images, or what a store's vectors are: a name or an
-            adapter. None for the descriptor that the features name, and SIFT for images.
-        threats: Threat models to try: names, or pairs of a name and its strength, such as
-            `("strongest", 0.1)` or `("outside", (80, 80, 176, 176))`. None for all.
-        defences: Defences to try, in the same form, such as `("ldp-noise", 30)`. None for all.
+        descriptor: Name or adapter; None for what the features name, and SIFT for images.
+        threats: Names, or pairs with a strength, such as `("strongest", 0.1)`. None for all.
+        defences: Names or pairs in the same form, such as `("ldp-noise", 30)`. None for all.
         images: Maximum number of images to audit, evenly spaced.
         side: Maximum length in pixels of the longer side of attacked pictures.
-        originals: Folder of the images that the store was made from, with the same names.
-        curves: Whether to measure how the results change with the strength of threats and defences.
-        faces: Whether to look for faces.
+        originals: Folder of the images that a store was made from, with the same names.
+        thorough: Whether to try slow attacks and further strengths, and to draw curves.
+        faces: Whether to look for faces, and to tell people apart.
+        text: Whether to read text, if a program that reads is installed.
         distances: `"vgg"` and `"lpips"`, as `evaluate` takes them.
-        identity: A distance of faces, or the file of a model as `load_identity` takes it.
+        identity: A recogniser, or a file for `load_identity`; None for dlib's if it is installed.
+        gallery: Pictures of different people, to measure from which distance on two are different.
+        public: Other pictures, from which attackers learn what a defence does.
         seed: Random seed; the same one gives the same numbers.
         device: Where the method computes, such as `"cuda"`.
-        progress: Show a progress bar.
-
-    Returns:
-        All numbers and pictures; `save("report.html")` writes the report.
+        progress: Show a progress bar, or lines where there is no terminal.
 
     Raises:
         FileError: The folder or store cannot be read.
@@ -81,15 +87,15 @@ def audit(
         InvertDescError: The method cannot be used even with everything that is stored.
 
     >>> from skimage.data import camera
-    >>> found = audit(camera()[::4, ::4], threats=["random"], defences=[], curves=False)
-    >>> [row.name for row in found.rows]
-    ['everything', 'random', 'shuffled', 'flat']
+    >>> audit(camera()[::4, ::4], threats=["random"], defences=[], text=False).rows[1].name
+    'random'
     """
-    plan = _plan(threats, defences, curves, seed, device)
+    tools = _tools(identity, gallery, public, faces=faces, text=text)
     inputs = read_inputs(source, descriptor, images=images, side=side, originals=originals)
-    face = load_identity(identity) if isinstance(identity, str | os.PathLike) else identity
-    ruler = Ruler(inputs.adapter, distances or {}, face, faces)
-    return _attack(inputs, method or "auto", method_options or {}, ruler, plan, progress)
+    ruler = Ruler(inputs.adapter, distances or {}, faces)
+    plan = _plan(threats, defences, thorough, seed, device)
+    method = method or ("auto" if thorough else "unfold")
+    return _attack(inputs, method, method_options or {}, ruler, plan, tools, progress)
 
 
 def _attack(
@@ -98,28 +104,59 @@ def _attack(
     options: Mapping[str, Any],
     ruler: Ruler,
     plan: Plan,
+    tools: Tools,
     progress: bool,
 ) -> Audit:
     if isinstance(method, str):
         method = create_method(method, descriptor=inputs.adapter, **options)
     count = len(plan.table) + len(plan.drawn)
-    hidden = None if progress else True  # None: show it on a terminal
-    with tqdm(total=count, desc="audit", unit="scenario", disable=hidden) as bar:
-        return run_plan(inputs, method=method, ruler=ruler, plan=plan, tick=bar.update)
+    with progress_lines("audit", count, unit="scenario", shown=progress) as tick:
+        return run_plan(inputs, method=method, ruler=ruler, plan=plan, tools=tools, tick=tick)
+
+
+def _tools(
+    identity: Recogniser | str | os.PathLike[str] | None,
+    gallery: Pictures | None,
+    public: Pictures | None,
+    *,
+    faces: bool,
+    text: bool,
+) -> Tools:
+    return Tools(
+        recogniser=_recogniser(identity, gallery) if faces or identity is not None else None,
+        reader=load_reader() if text and has_reader() else None,
+        public=() if public is None else read_pictures(public, MOST),
+    )
+
+
+def _recogniser(
+    given: Recogniser | str | os.PathLike[str] | None, gallery: Pictures | None
+) -> Recogniser | None:
+    """Return the recogniser of an audit, with bounds of the gallery if there is one."""
+    if isinstance(given, str | os.PathLike):
+        given = load_identity(given)
+    if given is None:
+        given = DlibRecogniser() if has_dlib() else None
+    if given is None or gallery is None:
+        return given
+    pictures = read_pictures(gallery)
+    bounds = bounds_of(given, pictures, f"a gallery of {len(pictures)} pictures that was given")
+    return Bounded(given, bounds)
 
 
 def _plan(
     threats: Iterable[Choice] | None,
     defences: Iterable[Choice] | None,
-    curves: bool,
+    thorough: bool,
     seed: int,
     device: str | torch.device | None,
 ) -> Plan:
     return Plan(
         threats=choose(THREATS, _pairs(threats), "threat"),
         defences=choose(DEFENCES, _pairs(defences), "defence"),
-        sweeps=default_sweeps() if curves else (),
+        sweeps=default_sweeps() if thorough else (),
         seed=seed,
+        thorough=thorough,
         device=device,
     )
 

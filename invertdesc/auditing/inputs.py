@@ -19,9 +19,9 @@ from invertdesc.descriptors import resolve_descriptor
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import check_descriptors
-from invertdesc.image import read_image, shrink_image
+from invertdesc.image import read_image, shrink_image, to_image
 from invertdesc.recovery import can_recover, recover_frames
-from invertdesc.sources import spread, walk
+from invertdesc.sources import find_images, spread, walk
 from invertdesc.stores.base import Store
 from invertdesc.stores.open import is_store, open_store
 from invertdesc.stores.summary import check_readable
@@ -39,7 +39,27 @@ if TYPE_CHECKING:
 
 # The name of an image, with its pixels or features, or with the error.
 Entry: TypeAlias = tuple[str, Tensor | LocalFeatures | InvertDescError]
+# A folder of pictures, or pictures.
+Pictures: TypeAlias = str | os.PathLike[str] | Sequence[object]
 SCALE, ORIENTATION = 2.0, 0.0  # guesses for scales and orientations that are not stored
+
+
+def read_pictures(source: Pictures, most: int | None = None) -> list[Tensor]:
+    """Read pictures that are given, or those of a folder.
+
+    Args:
+        source: A folder, or images for `invertdesc.image.to_image`.
+        most: Maximum number of pictures, evenly spaced; None for all.
+
+    Returns:
+        (3, H, W) RGB in [0, 1] each.
+
+    Raises:
+        FileError: The folder has no image, or an image cannot be read.
+    """
+    if isinstance(source, str | os.PathLike):
+        return [read_image(path) for path in find_images([source], most)]
+    return [to_image(one) for one in spread(source, most)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypeAlias, cast
 
-from invertdesc.auditing.scenario import Group, Scenario, Surroundings
+from invertdesc.auditing.attacks.attack import Attack, Change
+from invertdesc.auditing.scenario import Distances, Group, Scenario
+from invertdesc.auditing.surroundings import Surroundings
 from invertdesc.errors import InputError, UnknownNameError
 from invertdesc.features.local import Box, LocalFeatures
 
-Change: TypeAlias = Callable[[LocalFeatures, float, Surroundings], LocalFeatures]
 BoxChange: TypeAlias = Callable[[LocalFeatures, Box | None, Surroundings], LocalFeatures]
 
 
@@ -29,8 +30,9 @@ class Kind:
         default: Default strength; None for kinds without a strength.
         low: Smallest strength.
         high: Largest strength.
+        attacks: See `Scenario`.
+        distances: See `Scenario`.
         arranged: See `Scenario`.
-        family: See `Scenario`; the kind's own name by default.
     """
 
     name: str
@@ -41,8 +43,9 @@ class Kind:
     default: float | None = None
     low: float = 0.0
     high: float = math.inf
+    attacks: tuple[Attack, ...] = ()
+    distances: Distances | None = None
     arranged: bool = True
-    family: str = ""
 
     def at(self, value: object = None) -> Scenario:
         """Return the scenario of a strength; None for the default.
@@ -65,8 +68,9 @@ class Kind:
             self.title.format_map(words),
             self.sentence.format_map(words),
             lambda features, around: self.change(features, used, around),
+            self.attacks,
+            self.distances,
             self.arranged,
-            self.family or self.name,
         )
 
     def _checked(self, value: object) -> float:

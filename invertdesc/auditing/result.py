@@ -11,9 +11,29 @@ from typing import Any, Literal, TypeAlias
 from torch import Tensor
 
 from invertdesc.auditing.scenario import Group, Value
+from invertdesc.evaluation.recognition import Bounds
 from invertdesc.evaluation.scores import Scores
 
 Headline: TypeAlias = Literal["ncc", "consistency"]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The result of one attack under one scenario.
+
+    Attributes:
+        name: Name of the attack.
+        title: Short title.
+        sentence: Sentence about what the attacker does.
+        score: Mean of the measure that the verdict uses, or None.
+        note: Reason why the attack was not possible, or None.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    score: float | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +51,9 @@ class Row:
         scores: Mean scores over the images.
         patch_ncc: Mean NCC of single patches, if they cannot be arranged into a picture.
         note: Reason why there are no numbers, or None.
-        family: The same for all scenarios that are one defence under several attacks.
+        attack: Title of the attack that gave the scores: the one that sees most.
+        tried: All attacks that were tried, the naive one first.
+        kept: Correct matches with a second picture under a defence, as a share of those without.
         picture: (3, h, w), the reconstruction of the first image, or None.
     """
 
@@ -45,7 +67,9 @@ class Row:
     scores: Scores = field(default_factory=Scores)
     patch_ncc: float | None = None
     note: str | None = None
-    family: str = ""
+    attack: str | None = None
+    tried: tuple[Tried, ...] = ()
+    kept: float | None = None
     picture: Tensor | None = None
 
 
@@ -103,6 +127,27 @@ class Portrait:
     picture: Tensor
 
 
+@dataclass(frozen=True)
+class Means:
+    """What an audit was measured with.
+
+    Attributes:
+        recogniser: Name of what tells people apart, or None.
+        bounds: Its bounds of distance, or None.
+        reader: Name of what reads text, or None.
+        detector: Name of the face detector.
+        candidates: Number of pictures that the right one was picked from.
+        public: Pictures that attackers learned from, in words.
+    """
+
+    recogniser: str | None = None
+    bounds: Bounds | None = None
+    reader: str | None = None
+    detector: str = ""
+    candidates: int = 0
+    public: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Audit:
     """The result of an audit.
@@ -120,6 +165,7 @@ class Audit:
         total: Number of images that the audited ones were chosen from, evenly spaced; None if all
             were audited.
         left_out: Number of images that could not be read.
+        means: What it was measured with.
     """
 
     descriptor: str
@@ -133,6 +179,7 @@ class Audit:
     versions: Mapping[str, str]
     total: int | None = None
     left_out: int = 0
+    means: Means = field(default_factory=Means)
 
     @property
     def chosen(self) -> str:
@@ -199,6 +246,7 @@ class Audit:
             "rows": [_plain(row) for row in self.rows],
             "curves": [asdict(curve) for curve in self.curves],
             "notes": list(self.notes),
+            "means": asdict(self.means),
             "versions": dict(self.versions),
         }
 
@@ -207,7 +255,8 @@ def _plain(one: Portrait | Row) -> dict[str, Any]:
     """Return the fields that are not pictures, including the scores."""
     known = {name: value for name, value in vars(one).items() if not _is_picture(name)}
     scores = asdict(known.pop("scores"))
-    return known | scores
+    tried = {"tried": [asdict(one) for one in known["tried"]]} if "tried" in known else {}
+    return known | scores | tried
 
 
 def _is_picture(name: str) -> bool:

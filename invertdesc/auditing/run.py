@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -12,24 +11,29 @@ import torch
 from torch import Tensor
 
 from invertdesc._version import __version__
-from invertdesc.auditing import mosaic
+from invertdesc.auditing.attacks.lab import Lab
+from invertdesc.auditing.attacks.public import Public
+from invertdesc.auditing.attempts import Attempts, Page
 from invertdesc.auditing.defences.defences import DEFENCES
-from invertdesc.auditing.result import Audit, Curve, Portrait, Row, Series
+from invertdesc.auditing.matching import Matching
+from invertdesc.auditing.result import Audit, Curve, Means, Portrait, Row, Series
 from invertdesc.auditing.scenario import Scenario, Value
+from invertdesc.auditing.subjects import Subject
 from invertdesc.auditing.sweeps import Sweep
 from invertdesc.auditing.threats import EVERYTHING, SHUFFLED, THREATS
 from invertdesc.auditing.typical import Typical
-from invertdesc.errors import InputError, InvertDescError, NoKeypointsWarning
-from invertdesc.evaluation.baselines import flat_picture
-from invertdesc.evaluation.metrics import ncc
-from invertdesc.evaluation.scores import Ruler, Scores, mean_of
-from invertdesc.image import to_gray
+from invertdesc.errors import InputError, InvertDescError
+from invertdesc.evaluation.faces import detector_name
+from invertdesc.evaluation.scores import Ruler, Scores
+from invertdesc.evaluation.text import text_page
+from invertdesc.evaluation.understanding import Viewer
 from invertdesc.methods.base import name_of
 
 if TYPE_CHECKING:
     from invertdesc.auditing.inputs import Inputs
-    from invertdesc.auditing.subjects import Subject
-    from invertdesc.features.local import LocalFeatures
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.evaluation.recognition import Recogniser
+    from invertdesc.evaluation.text import TextReader
     from invertdesc.methods import MethodLike
 
 
@@ -42,6 +46,7 @@ class Plan:
         defences: Defences.
         sweeps: Leakage curves to measure.
         seed: Random seed.
+        thorough: Whether to try slow attacks as well.
         batch_size: Number of images of one size that are reconstructed together.
         device: Device for the method.
     """
@@ -52,6 +57,7 @@ class Plan:
     )
     sweeps: Sequence[Sweep] = ()
     seed: int = 0
+    thorough: bool = False
     batch_size: int = 4
     device: str | torch.device | None = None
 
@@ -69,13 +75,29 @@ class Plan:
         return list({one.key: one for one in points if one.key not in taken}.values())
 
 
+@dataclass(frozen=True, eq=False)
+class Tools:
+    """What tells how much is understood, and what attackers learn from.
+
+    Attributes:
+        recogniser: Tells people apart; None to leave that out.
+        reader: Reads text; None to leave that out.
+        public: Pictures (3, H, W) that attackers learn from; empty for scikit-image's photographs.
+    """
+
+    recogniser: Recogniser | None = None
+    reader: TextReader | None = None
+    public: Sequence[Tensor] = ()
+
+
 def run_plan(
     inputs: Inputs,
     *,
     method: MethodLike,
     ruler: Ruler,
     plan: Plan | None = None,
-    tick: Callable[[], object] = lambda: None,
+    tools: Tools | None = None,
+    tick: Callable[[str], object] = lambda _: None,
 ) -> Audit:
     """Attack images under every scenario of a plan.
 
@@ -84,7 +106,8 @@ def run_plan(
         method: Method of the attack.
         ruler: Computes the measures.
         plan: Scenarios to try; None for all with default strengths, without curves.
-        tick: Called after each scenario.
+        tools: What the attacker and the measures have besides; None for what ships.
+        tick: Called after each scenario with its title.
 
     Raises:
         InputError: There is no image, or no image has a keypoint.
@@ -94,154 +117,83 @@ def run_plan(
     if not any(len(subject.features) for subject in inputs.subjects):
         reasons = ["Expected at least one image with keypoints to audit, got none.", *inputs.notes]
         raise InputError(" ".join(reasons))
-    run = _Run(inputs, method, ruler, chosen, Typical(inputs.adapter))
-    first, *others = chosen.table
-    known = [subject.features for subject in inputs.subjects]
-    base = run.reconstruct(known)
-    scores = run.measure(base)
-    rows = [run.make_row(first, known, base, scores)]
-    tick()
-    for scenario in others:
-        rows.append(run.row(scenario))
-        tick()
-    rows.append(run.flat())
+    attempts = _prepare(inputs, method, ruler, chosen, tools or Tools())
+    whole = attempts.whole()
+    count = len(inputs.subjects)
+    scores = [attempts.measure(number, whole.pictures[number]) for number in range(count)]
+    rows = []
+    for scenario in chosen.table:
+        rows.append(attempts.row(scenario))
+        tick(scenario.title)
+    rows.append(attempts.flat())
     light = []
     for scenario in chosen.drawn:
-        light.append(run.row(scenario, quick=True))
-        tick()
-    draft = run.result(rows, map(_portrait, inputs.subjects, base, scores))
+        light.append(attempts.row(scenario, quick=True))
+        tick(scenario.title)
+    draft = _result(attempts, chosen, rows, map(_portrait, inputs.subjects, whole.pictures, scores))
     found = {(row.name, row.value): row for row in (*rows, *light)}
     return replace(draft, curves=tuple(_curve(sweep, draft, found) for sweep in chosen.sweeps))
 
 
-@dataclass
-class _Run:
-    """Runs the attack on features and measures the results."""
-
-    inputs: Inputs
-    method: MethodLike
-    ruler: Ruler
-    plan: Plan
-    typical: Typical
-
-    def result(self, rows: Sequence[Row], portraits: Iterable[Portrait]) -> Audit:
-        """Return the audit without curves."""
-        given = self.inputs
-        compared = any(one.image is not None for one in given.subjects)
-        return Audit(
-            given.adapter.name,
-            name_of(self.method),
-            self.plan.seed,
-            "ncc" if compared else "consistency",
-            tuple(portraits),
-            tuple(_in_order(rows)),
-            (),
-            given.notes,
-            _versions(),
-            given.total,
-            given.left_out,
-        )
-
-    def measure(self, pictures: Sequence[Tensor], *, quick: bool = False) -> list[Scores]:
-        """Measure the reconstruction of each image, by all measures or only those of curves."""
-        pairs = zip(self.inputs.subjects, pictures, strict=True)
-        if quick:
-            return [self.ruler.quick(one.features, made, one.image) for one, made in pairs]
-        return [self.ruler.full(one.features, made, one.image, one.faces) for one, made in pairs]
-
-    def row(self, scenario: Scenario, *, quick: bool = False) -> Row:
-        """Return the row of a scenario, or a row with a note why it cannot be tried."""
-        try:
-            known = [self._known(scenario, number) for number in range(len(self.inputs.subjects))]
-            pictures = self.reconstruct(known)
-        except InvertDescError as error:
-            return replace(_blank(scenario), note=str(error))
-        if not scenario.arranged:
-            patches = [self._patches(*pair) for pair in zip(known, pictures, strict=True)]
-            found = self.make_row(scenario, known, [mosaic.show(patches[0])], [])
-            return replace(found, patch_ncc=self._patch_ncc(patches))
-        return self.make_row(scenario, known, pictures, self.measure(pictures, quick=quick))
-
-    def make_row(
-        self,
-        scenario: Scenario,
-        known: Sequence[LocalFeatures],
-        pictures: Sequence[Tensor],
-        scores: Sequence[Scores],
-    ) -> Row:
-        """Return the row of a scenario with pictures and scores."""
-        return replace(
-            _blank(scenario),
-            images=len(known),
-            keypoints=sum(map(len, known)) / len(known),
-            scores=mean_of(scores) if scores else Scores(),
-            picture=pictures[0],
-        )
-
-    def flat(self) -> Row:
-        """Return the floor of a flat gray picture."""
-        pictures = [flat_picture(one.features.image_size) for one in self.inputs.subjects]
-        return Row(
-            "flat",
-            "floor",
-            None,
-            "Floor: a flat gray picture",
-            "No attack: the value of each measure for a flat picture.",
-            len(pictures),
-            0.0,
-            mean_of(self.measure(pictures)),
-            picture=pictures[0],
-        )
-
-    def reconstruct(self, known: Sequence[LocalFeatures]) -> list[Tensor]:
-        """Return a picture for each of the features; a flat one if there are no keypoints."""
-        from invertdesc.api import reconstruct
-
-        some = [one for one in known if len(one)]
-        with warnings.catch_warnings():
-            # An attacker who knows only positions uses the same vector for all.
-            warnings.simplefilter("ignore", NoKeypointsWarning)
-            pictures = reconstruct(
-                some,
-                descriptor=self.inputs.adapter,
-                method=self.method,
-                batch_size=self.plan.batch_size,
-                device=self.plan.device,
-            )
-        made = iter(pictures)
-        return [next(made).cpu() if len(one) else flat_picture(one.image_size) for one in known]
-
-    def _known(self, scenario: Scenario, number: int) -> LocalFeatures:
-        features = self.inputs.subjects[number].features
-        if not len(features):
-            return features
-        return scenario.apply(
-            features, self.inputs.adapter, self.typical, seed=self.plan.seed, image=number
-        )
-
-    def _patches(self, known: LocalFeatures, picture: Tensor) -> Tensor:
-        gray = to_gray(picture, "luma")
-        return mosaic.cut_out(gray, self.inputs.adapter.frame, len(known))
-
-    def _patch_ncc(self, patches: Sequence[Tensor]) -> float | None:
-        """Return the mean NCC of patches with the corresponding squares of the original."""
-        values = []
-        for subject, made in zip(self.inputs.subjects, patches, strict=True):
-            if subject.image is not None and len(made):
-                gray = to_gray(subject.image, "luma")
-                true = mosaic.true_patches(gray, subject.features, self.inputs.adapter.frame)
-                values.append(float(ncc(made, true).mean()))
-        return sum(values) / len(values) if values else None
+def _prepare(
+    inputs: Inputs, method: MethodLike, ruler: Ruler, plan: Plan, tools: Tools
+) -> Attempts:
+    adapter = inputs.adapter
+    originals = [one.image for one in inputs.subjects]
+    there = [one for one in originals if one is not None]
+    public = Public.of(adapter, tools.public) if tools.public else Public.shipped(adapter, there)
+    typical = Typical(adapter)
+    return Attempts(
+        inputs,
+        Lab(adapter, method, public, typical, plan.seed),
+        ruler,
+        Viewer(originals, tools.recogniser, tools.reader, others=public.pictures),
+        _page(adapter, tools.reader),
+        Matching(adapter, inputs.subjects, typical, plan.seed),
+        plan.thorough,
+        plan.batch_size,
+        plan.device,
+    )
 
 
-def _blank(scenario: Scenario) -> Row:
-    return Row(
-        scenario.name,
-        scenario.group,
-        scenario.value,
-        scenario.title,
-        scenario.sentence,
-        family=scenario.family,
+def _page(adapter: Descriptor, reader: TextReader | None) -> Page | None:
+    """Return a page of text, if it can be read and described."""
+    if reader is None:
+        return None
+    picture, text = text_page()
+    try:
+        subject = Subject("page of text", adapter.extract(picture), picture)
+    except InvertDescError:  # an adapter that only reads what others stored
+        return None
+    return Page(subject, text, reader)
+
+
+def _result(
+    attempts: Attempts, plan: Plan, rows: Sequence[Row], portraits: Iterable[Portrait]
+) -> Audit:
+    """Return the audit without curves."""
+    given, viewer = attempts.inputs, attempts.viewer
+    recogniser = viewer.recogniser
+    return Audit(
+        given.adapter.name,
+        name_of(attempts.lab.method),
+        plan.seed,
+        attempts.headline,
+        tuple(portraits),
+        tuple(_in_order(rows)),
+        (),
+        given.notes,
+        _versions(),
+        given.total,
+        given.left_out,
+        Means(
+            None if recogniser is None else recogniser.name,
+            None if recogniser is None else recogniser.bounds,
+            None if viewer.reader is None else viewer.reader.name,
+            detector_name(),
+            viewer.candidates,
+            attempts.lab.public.source,
+        ),
     )
 
 
@@ -269,13 +221,24 @@ def _curve(sweep: Sweep, draft: Audit, found: dict[tuple[str, Value], Row]) -> C
     best, floor = (draft.score(draft.row(name)) for name in ("everything", "shuffled"))
     series = []
     for line in sweep.lines:
-        points = [(x, draft.score(found[scenario.key])) for x, scenario in line.points]
-        if line.end is not None and any(y is not None for _, y in points):
-            points.append((line.end, best))
-        known = sorted((x, y) for x, y in points if y is not None)
-        series.append(Series(line.title, tuple(known)))
+        rows = [(x, found[scenario.key]) for x, scenario in line.points]
+        answered = any(len(row.tried) > 1 for _, row in rows)
+        title = "an attacker who knows it" if answered else line.title
+        series.append(_series(title, [(x, draft.score(row)) for x, row in rows], line.end, best))
+        if answered:
+            naive = [(x, row.tried[0].score) for x, row in rows if row.tried]
+            series.append(_series("the naive one", naive, line.end, best))
     drawn = tuple(one for one in series if one.points)
     return Curve(sweep.title, sweep.axis, sweep.logarithmic, drawn, best, floor)
+
+
+def _series(
+    title: str, points: list[tuple[float, float | None]], end: float | None, best: float | None
+) -> Series:
+    """Return a line of the points that have a score, and of that of everything at its end."""
+    if end is not None and any(y is not None for _, y in points):
+        points = [*points, (end, best)]
+    return Series(title, tuple(sorted((x, y) for x, y in points if y is not None)))
 
 
 def _versions() -> dict[str, str]:

@@ -54,16 +54,13 @@ def default_sweeps() -> list[Sweep]:
     bits = _line("quantised", "quantised", (1, 2, 3, 4, 6, 8))
     noise = _line("noisy", "noisy", (0.25, 0.5, 1, 2, 4), factor=100, end=0.0)
     epsilon = _line("noised", "ldp-noise", (10, 30, 100, 300, 1000, 3000))
-    lifted = (
-        _line("guessed by mean", "lift", (1, 2, 4, 8, 16), end=0.0),
-        _line("guessed by nearest", "lift-nearest", (1, 2, 4, 8, 16), end=0.0),
-    )
+    lifted = _line("lifted", "lift", (1, 2, 4, 8, 16), end=0.0)
     return [
         Sweep("Fewer keypoints", "keypoints the attacker has (%)", shares),
         Sweep("Coarser descriptors", "bits per value", (bits,)),
         Sweep("Noisier descriptors", "noise (% of root mean square)", (noise,)),
         Sweep("Local differential privacy", "epsilon of each descriptor", (epsilon,), True),
-        Sweep("Hidden in affine subspaces", "descriptors hidden among (count)", lifted),
+        Sweep("Hidden in affine subspaces", "descriptors hidden among (count)", (lifted,)),
     ]
 
 

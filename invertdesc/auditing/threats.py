@@ -4,72 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from invertdesc.auditing.attacks.attack import REFIT
+from invertdesc.auditing.attacks.frames import FRAMELESS, bare, recovered
 from invertdesc.auditing.kinds import BoxKind, Kind
 from invertdesc.auditing.mosaic import lay_out
-from invertdesc.auditing.scenario import Surroundings
-from invertdesc.errors import NotApplicableError
+from invertdesc.auditing.surroundings import Surroundings
 from invertdesc.features import changes
 from invertdesc.features.local import Box, LocalFeatures
-from invertdesc.recovery import can_recover, recover_frames
 
 
 def _everything(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
     return features
-
-
-def _no_scale(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
-    return _recovered(features, ("scales",), around)
-
-
-def _no_orientation(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
-    return _recovered(features, ("orientations",), around)
-
-
-def _no_frame(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
-    return _recovered(features, ("scales", "orientations"), around)
-
-
-def _recovered(
-    features: LocalFeatures, names: tuple[str, ...], around: Surroundings
-) -> LocalFeatures:
-    """Return features whose fields of these names are what an attacker can make of the others."""
-    bare = _bare(features, names, around)
-    if not can_recover(around.adapter):
-        raise NotApplicableError(
-            f"No network ships that recovers the frames of {around.adapter.name!r}: see what a "
-            "fixed guess gives. That is the least that an attacker gets."
-        )
-    return recover_frames(bare, descriptor=around.adapter)
-
-
-def _scale_guessed(features: LocalFeatures, guess: float, around: Surroundings) -> LocalFeatures:
-    return _bare(features, ("scales",), around).assume(scales=guess)
-
-
-def _orientation_guessed(
-    features: LocalFeatures, guess: float, around: Surroundings
-) -> LocalFeatures:
-    return _bare(features, ("orientations",), around).assume(orientations=guess)
-
-
-def _frame_guessed(features: LocalFeatures, guess: float, around: Surroundings) -> LocalFeatures:
-    bare = _bare(features, ("scales", "orientations"), around)
-    return bare.assume(scales=guess, orientations=0.0)
-
-
-def _bare(features: LocalFeatures, names: tuple[str, ...], around: Surroundings) -> LocalFeatures:
-    """Return features without fields, all of which the descriptor has to need."""
-    for field in names:
-        _check_needed(field, around)
-    return features.without(*names)
-
-
-def _check_needed(field: str, around: Surroundings) -> None:
-    if field not in around.adapter.frame.needs:
-        raise NotApplicableError(
-            f"No method needs the {field} of {around.adapter.name!r}, so leaving them out hides "
-            "nothing. See the result for everything that is stored."
-        )
 
 
 def _descriptors(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
@@ -104,11 +49,6 @@ def _noisy(features: LocalFeatures, sigma: float, around: Surroundings) -> Local
     return changes.add_gaussian(features, sigma, around.generator)
 
 
-def _permuted(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
-    # One order for all images, as a secret of the system.
-    return changes.permute_columns(features, around.shared)
-
-
 def _shuffled(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
     return changes.shuffle_rows(features, around.generator)
 
@@ -133,59 +73,37 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
     Kind(
         "no-scale",
         "threat",
-        "No scales; recovered",
-        "The attacker does not know the scales, and recovers them from descriptors, neighbours and "
-        "the reconstruction.",
-        _no_scale,
-    ),
-    Kind(
-        "no-scale-guessed",
-        "threat",
-        "No scales; guessed",
-        "The attacker does not know the scales and assumes {value} pixels for all.",
-        _scale_guessed,
+        "No scales",
+        "The attacker does not know the scales; the naive one assumes {value} pixels for all.",
+        bare("scales"),
         default=2.0,
         low=0.1,
         high=1000.0,
-        family="no-scale",
+        attacks=(*recovered("scales"), FRAMELESS),
     ),
     Kind(
         "no-orientation",
         "threat",
-        "No orientations; recovered",
-        "The attacker does not know the orientations, and recovers them from descriptors, "
-        "neighbours and the reconstruction.",
-        _no_orientation,
-    ),
-    Kind(
-        "no-orientation-guessed",
-        "threat",
-        "No orientations; guessed",
-        "The attacker does not know the orientations and assumes {value} radians for all.",
-        _orientation_guessed,
+        "No orientations",
+        "The attacker does not know the orientations; the naive one assumes {value} radians for "
+        "all.",
+        bare("orientations"),
         default=0.0,
         low=-6.2832,
         high=6.2832,
-        family="no-orientation",
+        attacks=(*recovered("orientations"), FRAMELESS),
     ),
     Kind(
         "no-frame",
         "threat",
-        "Neither scales nor orientations; recovered",
-        "The attacker has positions and descriptors alone, and recovers scales and orientations "
-        "from them and from the reconstruction.",
-        _no_frame,
-    ),
-    Kind(
-        "no-frame-guessed",
-        "threat",
-        "Neither scales nor orientations; guessed",
-        "The attacker has positions and descriptors, and assumes orientation 0 and {value} pixels.",
-        _frame_guessed,
+        "Neither scales nor orientations",
+        "The attacker has positions and descriptors; the naive one assumes orientation 0 and "
+        "{value} pixels.",
+        bare("scales", "orientations"),
         default=2.0,
         low=0.1,
         high=1000.0,
-        family="no-frame",
+        attacks=(*recovered("scales", "orientations"), FRAMELESS),
     ),
     Kind(
         "descriptors",
@@ -240,6 +158,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         default=2.0,
         low=1.0,
         high=16.0,
+        attacks=(REFIT,),
     ),
     Kind(
         "noisy",
@@ -249,14 +168,7 @@ _KINDS: tuple[Kind | BoxKind, ...] = (
         "(bits count as -1 and +1).",
         _noisy,
         default=0.5,
-    ),
-    Kind(
-        "permuted",
-        "threat",
-        "Values in a secret order",
-        "The numbers of all descriptors are in one secret order, which the attacker does not "
-        "know and does not try to find out. With enough vectors, it might be found.",
-        _permuted,
+        attacks=(REFIT,),
     ),
 )
 THREATS: dict[str, Kind | BoxKind] = {kind.name: kind for kind in _KINDS}

@@ -62,6 +62,23 @@ class Typical:
         vectors = self.attacker
         return from_values(to_values(vectors).mean(0, keepdim=True), vectors)[0]
 
+    @property
+    def length(self) -> float:
+        """Sum of a vector's absolute values, a mean over the attacker's.
+
+        Raises:
+            InvertDescError: The adapter cannot extract.
+        """
+        return float(to_values(self.attacker).abs().sum(1).mean())
+
+    def floored(self, values: Tensor) -> Tensor:
+        """Return values (N, D) with negative ones set to 0, where such vectors never have any.
+
+        Raises:
+            InvertDescError: The adapter cannot extract.
+        """
+        return values.clamp(min=0) if bool((to_values(self.attacker) >= 0).all()) else values
+
     def _of(self, names: Sequence[str]) -> Tensor:
         if names not in self._found:
             self._found[names] = _sample([self._extract(name) for name in names])

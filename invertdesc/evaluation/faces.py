@@ -1,4 +1,4 @@
-"""Find faces in originals and in reconstructions by scikit-image's cascade."""
+"""Find faces in originals and in reconstructions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
+from invertdesc.evaluation._dlib import detect, has_dlib
 from invertdesc.features.local import Box
 from invertdesc.image import to_uint8
 
@@ -24,13 +25,30 @@ OVERLAP = 0.3  # intersection over union from which two boxes are the same face
 
 
 def find_faces(picture: Tensor) -> list[Box]:
-    """Return boxes (x0, y0, x1, y1) of faces in a picture (3, H, W) in [0, 1].
+    """Return boxes (x0, y0, x1, y1) of frontal faces in a picture (3, H, W) in [0, 1].
 
-    Source: scikit-image's `Cascade` with its trained local binary patterns, for frontal faces.
+    The detector is dlib's where dlib is installed, else scikit-image's cascade; see
+    `detector_name`.
+
+    Source: Dalal, Triggs, "Histograms of oriented gradients for human detection", CVPR 2005, for
+    dlib's detector; scikit-image's `Cascade` with its trained local binary patterns.
     """
-    height, width = picture.shape[-2:]
-    if min(height, width) < SMALLEST:
+    if min(picture.shape[-2:]) < SMALLEST:
         return []
+    if has_dlib():
+        return _distinct([found.box for found in detect(picture)])
+    return _by_cascade(picture)
+
+
+def detector_name() -> str:
+    """Return the name of the detector that `find_faces` uses."""
+    if has_dlib():
+        return "dlib's detector for frontal faces"
+    return "scikit-image's cascade for frontal faces, which misses small, turned and blurred ones"
+
+
+def _by_cascade(picture: Tensor) -> list[Box]:
+    height, width = picture.shape[-2:]
     margin = round(MARGIN * max(height, width))
     wide = F.pad(picture[None].float(), (margin,) * 4, mode="replicate")[0]
     found = _cascade().detect_multi_scale(
@@ -58,7 +76,12 @@ def count_found(faces: Sequence[Box], again: Sequence[Box]) -> int:
     >>> count_found([(0, 0, 10, 10), (50, 50, 60, 60)], [(1, 1, 11, 11)])
     1
     """
-    return sum(any(_overlap(face, box) >= OVERLAP for box in again) for face in faces)
+    return sum(any(same_face(face, box) for box in again) for face in faces)
+
+
+def same_face(one: Box, other: Box) -> bool:
+    """Say whether two boxes overlap enough to be of the same face."""
+    return _overlap(one, other) >= OVERLAP
 
 
 def _distinct(boxes: Sequence[Box]) -> list[Box]:
@@ -74,7 +97,7 @@ def _overlap(a: Box, b: Box) -> float:
     sides = [min(a[n + 2], b[n + 2]) - max(a[n], b[n]) for n in (0, 1)]
     both = max(sides[0], 0.0) * max(sides[1], 0.0)
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return both / (sum(areas) - both)
+    return both / max(sum(areas) - both, 1e-9)
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,6 @@ from invertdesc.image import to_gray
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
-    from invertdesc.evaluation.identity import Identity
     from invertdesc.features.local import Box, LocalFeatures
 
 Distance: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -35,7 +34,16 @@ class Scores:
         psnr: Peak signal-to-noise ratio of the RGB pictures in dB.
         vgg: Distance of the RGB pictures' features in VGG16.
         lpips: LPIPS of the RGB pictures.
-        identity: Distance of faces by the given model, 0 for equal faces.
+        identity: Distance of faces by the recogniser, 0 for equal faces.
+        recognised: Share of the original's faces that a recogniser accepts as the same person,
+            where it accepts one in a hundred other people; a face not found is refused.
+        recognised_strict: The same where it accepts one in a thousand other people.
+        impostors: Share of other originals' faces that it accepts for the same person.
+        characters: Share of the original's characters that are read in the reconstruction.
+        words: Share of the original's words that are read in the reconstruction.
+        picked: Share of reconstructions that are most similar to the right candidate.
+        page_characters: Share of the characters read on the reconstruction of a page of text.
+        page_words: Share of the words read on it.
         consistency: Agreement of the reconstruction's descriptors with the stored ones.
         consistency_floor: The same with the stored descriptors shuffled.
         faces: Share of the original's faces that are also found in the reconstruction.
@@ -49,6 +57,14 @@ class Scores:
     vgg: float | None = None
     lpips: float | None = None
     identity: float | None = None
+    recognised: float | None = None
+    recognised_strict: float | None = None
+    impostors: float | None = None
+    characters: float | None = None
+    words: float | None = None
+    picked: float | None = None
+    page_characters: float | None = None
+    page_words: float | None = None
     consistency: float | None = None
     consistency_floor: float | None = None
     faces: float | None = None
@@ -63,7 +79,6 @@ class Ruler:
         adapter: Adapter that describes pictures, to measure agreement; None not to measure it.
         distances: `"vgg"` and `"lpips"`, each a function of two pictures (3, H, W), such as
             `vgg_distance(load_vgg16(path))`.
-        identity: Function that returns the distance of faces.
         faces: Whether to look for faces.
         hole: (x0, y0, x1, y1) in whole pixels: pictures are compared only inside it.
 
@@ -73,7 +88,6 @@ class Ruler:
 
     adapter: Descriptor | None = None
     distances: Mapping[str, Distance] = field(default_factory=dict)
-    identity: Identity | None = None
     faces: bool = True
     hole: Box | None = None
 
@@ -113,8 +127,6 @@ class Ruler:
             return Scores(**found)
         if boxes is not None and faces:
             found["faces"] = count_found(faces, boxes) / len(faces)
-        if self.identity is not None:
-            found["identity"] = self.identity(picture, image, faces)
         return Scores(**found | self._likeness(features, picture, image))
 
     def _likeness(

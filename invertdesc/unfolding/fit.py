@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,13 +12,13 @@ from torch import Tensor
 from invertdesc._progress import watch
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
+from invertdesc.features.local import LocalFeatures
 from invertdesc.image import to_gray, to_image
 from invertdesc.unfolding.sample import sample_frames
 from invertdesc.unfolding.unfolding import FALLOFF, Unfolding
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
-    from invertdesc.features.local import LocalFeatures
     from invertdesc.unfolding.frame import Frame
 LEAST_BLUR = 0.8  # pixels, before gradients are computed
 
@@ -84,9 +84,49 @@ def fit_described(
         InputError: No image has a keypoint.
         MissingFieldError: The features have no scales or orientations, but the frame needs them.
     """
+    patches = patches_of(descriptor, described, descriptor.frame, grid)
+    return fit_patches(descriptor, patches, grid=grid, ridge=ridge, bins=bins)
+
+
+class Patches(NamedTuple):
+    """Keypoints of one image, and what the picture is around them.
+
+    Attributes:
+        features: The features of the image, N keypoints.
+        targets: (N, 2 * G * G), the picture's gradients in the frame of each.
+        cell: (N,), the logarithm of a cell's width in pixels.
+    """
+
+    features: LocalFeatures
+    targets: Tensor
+    cell: Tensor
+
+
+def fit_patches(
+    descriptor: Descriptor,
+    patches: Iterable[Patches],
+    *,
+    grid: int = 8,
+    ridge: float = 0.02,
+    bins: int | None = None,
+) -> Unfolding:
+    """Fit as `fit_unfolding` does, to patches whose vectors may have become others since.
+
+    What was done to the vectors, the map then undoes as far as a linear map can.
+
+    Args:
+        descriptor: Adapter, which encodes the vectors.
+        patches: Patches from `patches_of`, with the same grid.
+        grid: Number G of the map's cells per side.
+        ridge: Weight of the penalty on the map, relative to the vectors' variance.
+        bins: Number of orientation bins, if the vector consists of histograms; otherwise None.
+
+    Raises:
+        InputError: There is no keypoint.
+    """
     sums = _Sums(descriptor.dim, 2 * grid * grid)
-    for vectors, targets, cell in _patches(descriptor, described, descriptor.frame, grid):
-        sums.add(vectors, targets, cell)
+    for one in patches:
+        sums.add(descriptor.encode(one.features.descriptors), one.targets, one.cell)
     matrix, bias, mean = sums.gradients(ridge)
     contrast, falloff = sums.contrast(ridge)
     return Unfolding(
@@ -131,8 +171,10 @@ def measure_unfolding(
     """
     products, predicted, true = torch.zeros(3, dtype=torch.float64), [], []
     described = _described(descriptor, images)
-    for vectors, targets, cell in _patches(descriptor, described, unfolding.frame, unfolding.grid):
-        size = _sizes(targets)
+    for features, targets, cell in patches_of(
+        descriptor, described, unfolding.frame, unfolding.grid
+    ):
+        vectors, size = descriptor.encode(features.descriptors), _sizes(targets)
         one, other = unfolding(vectors).flatten(1), targets / size
         predicted.append(_sizes(one).log()[:, 0] - unfolding.falloff * cell)
         true.append(size.log()[:, 0])
@@ -156,13 +198,23 @@ def _described(
         yield image, descriptor.extract(image)
 
 
-def _patches(
+def patches_of(
     descriptor: Descriptor,
     described: Iterable[tuple[Tensor, LocalFeatures]],
     frame: Frame,
-    grid: int,
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield encoded vectors (N, D), gradients (N, 2 * G * G), and log cell widths (N,)."""
+    grid: int = 8,
+) -> Iterator[Patches]:
+    """Look at pictures around the keypoints of their features.
+
+    Args:
+        descriptor: Adapter of the descriptor.
+        described: Images of shape (3, H, W), RGB in [0, 1], with their features.
+        frame: The square to look at.
+        grid: Number G of cells along its side.
+
+    Raises:
+        MissingFieldError: The features have no scales or orientations, but the frame needs them.
+    """
     for image, features in described:
         if len(features):
             batch = FeatureBatch.collate([features])
@@ -171,7 +223,7 @@ def _patches(
             sides, turns = frame.sides(batch), frame.turns(batch)
             targets = gradients_around(gray, batch.keypoints, sides, turns, grid)
             cell = (sides / grid).clamp(min=1).log()
-            yield descriptor.encode(batch.descriptors), targets.flatten(1), cell
+            yield Patches(features, targets.flatten(1), cell)
 
 
 def _sizes(gradients: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from invertdesc.auditing.scenario import Surroundings
+from invertdesc.auditing.surroundings import Surroundings
 from invertdesc.auditing.typical import Typical
 from invertdesc.descriptors import Descriptor
 

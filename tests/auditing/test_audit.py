@@ -19,7 +19,7 @@ from invertdesc.features import changes
 
 Run = Callable[..., tuple[int, str, str]]
 HOSTILE = "<img src=x onerror=alert(1)>&.png"
-FEW = ("--threat", "strongest=0.2", "--defence", "quantise=1", "--no-curves", "--side", 96)
+FEW = ("--threat", "strongest=0.2", "--defence", "quantise=1", "--side", 96)
 
 
 @pytest.fixture

@@ -1,13 +1,22 @@
 """Each defence does what its source says, with hand-made cases."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from invertdesc import LocalFeatures
-from invertdesc.auditing.defences.lifting import Subspaces, guess_by_mean, guess_by_nearest, lift
+from invertdesc.auditing.defences.lifting import (
+    Subspaces,
+    guess_by_gaussian,
+    guess_by_mean,
+    guess_by_nearest,
+    intersect,
+    lift,
+)
 from invertdesc.auditing.defences.privacy import laplace_mechanism, privatise, randomised_response
+from invertdesc.auditing.surroundings import Surroundings
 from invertdesc.auditing.typical import Typical
 from invertdesc.descriptors import Descriptor
 from invertdesc.features import changes
@@ -91,6 +100,43 @@ def test_nearest_agrees_with_trying_all(values: torch.Tensor, others: torch.Tens
         torch.testing.assert_close(guess[n], points[best], atol=1e-4, rtol=0)
 
 
+def test_a_subspace_is_stored_without_a_trace_of_its_vector(
+    values: torch.Tensor, others: torch.Tensor
+) -> None:
+    spaces = lift(values, others, 3, draws())
+    across = torch.einsum("ndp,nd->np", spaces.basis, spaces.origin)
+    torch.testing.assert_close(across, torch.zeros(40, 3), atol=1e-5, rtol=0)  # nearest to 0
+    # Whichever point of the subspace it hides, the same is stored.
+    other = values + torch.einsum(
+        "ndp,np->nd", spaces.basis, torch.randn(40, 3, generator=draws(7))
+    )
+    along = torch.einsum("ndp,nd->np", spaces.basis, other)
+    same = other - torch.einsum("ndp,np->nd", spaces.basis, along)
+    torch.testing.assert_close(same, spaces.origin, atol=1e-4, rtol=0)
+
+
+def test_distances_to_a_line_by_hand() -> None:
+    upright = line([2.0, 0.0], [0.0, 1.0])
+    points = torch.tensor([[5.0, 7.0], [2.0, -3.0]])
+    torch.testing.assert_close(upright.distances(points), torch.tensor([[3.0, 0.0]]))
+
+
+def test_the_likeliest_point_of_a_line_by_hand() -> None:
+    # Mean (0, 0), variances 1 and 4, on the line x + y = 5: x^2 + y^2 / 4 is least at (1, 4).
+    half = 0.5**0.5
+    known = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [0.0, -2.0]])
+    found = guess_by_gaussian(line([2.5, 2.5], [half, -half]), known, ridge=0.0)
+    torch.testing.assert_close(found, torch.tensor([[1.0, 4.0]]), atol=1e-4, rtol=0)
+
+
+def test_subspaces_of_one_vector_meet_in_it(values: torch.Tensor, others: torch.Tensor) -> None:
+    mean = others.mean(0)
+    seen = [lift(values, others, 4, draws(n)) for n in range(3)]
+    errors = [float((intersect(seen[:n], mean) - values).norm(dim=1).mean()) for n in (1, 2, 3)]
+    assert errors[0] > 0.3
+    assert errors[2] < 0.01
+
+
 def test_defender_and_attacker_know_different_vectors(typical: Typical) -> None:
     ours = {tuple(row) for row in typical.defender.tolist()}
     theirs = {tuple(row) for row in typical.attacker.tolist()}
@@ -118,20 +164,37 @@ def test_bits_are_turned_over_at_their_share_of_epsilon() -> None:
 
 
 def test_more_epsilon_keeps_more(
-    stored: LocalFeatures, stored_bits: LocalFeatures, sift: Descriptor, orb: Descriptor
+    stored: LocalFeatures,
+    stored_bits: LocalFeatures,
+    sift: Descriptor,
+    orb: Descriptor,
+    typical: Typical,
+    typical_bits: Typical,
 ) -> None:
-    for features, adapter in ((stored, sift), (stored_bits, orb)):
+    for features, adapter, known in ((stored, sift, typical), (stored_bits, orb, typical_bits)):
+        around = Surroundings(adapter, draws(), draws(), known)
         true = adapter.encode(features.descriptors)
         cosines = [
             float(
                 torch.cosine_similarity(
-                    adapter.encode(privatise(features, epsilon, draws()).descriptors), true
+                    adapter.encode(privatise(features, epsilon, around).descriptors), true
                 ).mean()
             )
             for epsilon in (1.0, 100.0, 100000.0)
         ]
         assert cosines == sorted(cosines)
         assert cosines[-1] > 0.99
+
+
+def test_noise_is_read_back_without_the_length_of_the_picture_s_vectors(
+    stored: LocalFeatures, around: Surroundings
+) -> None:
+    longer = replace(stored, descriptors=2 * stored.descriptors)
+    own = [Surroundings(around.adapter, draws(), draws(), around.typical) for _ in range(2)]
+    one, other = (
+        privatise(f, 100, a).descriptors for f, a in zip((stored, longer), own, strict=True)
+    )
+    torch.testing.assert_close(one, other)
 
 
 def test_quantising_rounds_to_the_middle_of_steps() -> None:

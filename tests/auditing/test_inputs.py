@@ -15,7 +15,7 @@ from invertdesc.descriptors import Descriptor
 from invertdesc.image import write_image
 
 Run = Callable[..., tuple[int, str, str]]
-QUICK = ("--threat", "random=0.5", "--defence", "quantise", "--no-curves", "--no-faces")
+QUICK = ("--threat", "random=0.5", "--defence", "quantise", "--no-faces")
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from jinja2 import UndefinedError
 from invertdesc import LocalFeatures, create_descriptor, create_method
 from invertdesc.auditing.defences.defences import DEFENCES
 from invertdesc.auditing.inputs import Inputs
-from invertdesc.auditing.report import wording
+from invertdesc.auditing.report import findings, wording
 from invertdesc.auditing.report.chart import draw
 from invertdesc.auditing.report.report import render, save_report
 from invertdesc.auditing.report.template import environment, number, text
-from invertdesc.auditing.result import Audit, Curve, Row, Series
+from invertdesc.auditing.result import Audit, Curve, Series
 from invertdesc.auditing.run import Plan, run_plan
 from invertdesc.auditing.subjects import Subject
 from invertdesc.auditing.sweeps import Line, Sweep
@@ -81,7 +81,7 @@ def found(subject: Subject, sift: Descriptor) -> Audit:
     names = ("descriptors", "strongest", "random", "outside")
     plan = Plan(
         threats=[THREATS[name].at() for name in names],
-        defences=[DEFENCES[name].at() for name in ("quantise", "lift", "lift-nearest")],
+        defences=[DEFENCES[name].at() for name in ("quantise", "lift")],
         sweeps=[
             Sweep(
                 "Fewer <b>",
@@ -167,7 +167,10 @@ def test_a_name_that_a_template_does_not_know_is_an_error() -> None:
 
 def test_pictures_come_first(found: Audit) -> None:
     page = page_of(found)
-    assert page.index("<img") < page.index("What was measured") < page.index("<table")
+    heads = ("What an attacker sees", "Who and what", "What each defence", "What to do")
+    places = [page.index(head) for head in (*heads, "How it was measured")]
+    assert places == sorted(places)
+    assert page.index("<img") < places[1]
 
 
 def test_the_table_shows_the_numbers_of_the_json(found: Audit, tmp_path: Path) -> None:
@@ -210,7 +213,7 @@ def test_the_same_seed_gives_the_same_page_and_another_does_not(
 def test_everything_leads_and_the_floors_are_there(found: Audit) -> None:
     assert [row.name for row in found.rows] == [
         *("everything", "descriptors", "strongest", "random", "outside", "shuffled", "flat"),
-        *("quantise", "lift", "lift-nearest"),
+        *("quantise", "lift"),
     ]
     everything, shuffled, flat = (found.row(n) for n in ("everything", "shuffled", "flat"))
     assert (found.score(everything) or 0) > (found.score(shuffled) or 0) + 0.2
@@ -221,10 +224,12 @@ def test_everything_leads_and_the_floors_are_there(found: Audit) -> None:
 
 def test_curves_meet_the_table(found: Audit) -> None:
     (curve,) = found.curves
-    random, hidden = curve.series
+    random, hidden, naive = curve.series
     assert [x for x, _ in random.points] == [10.0, 50.0, 100.0]
     assert random.points[-1][1] == curve.best == found.score(found.row("everything"))
     assert hidden.points == ((4.0, found.score(found.row("lift"))),)
+    assert naive.points == ((4.0, found.row("lift").tried[0].score),)
+    assert naive.points[0][1] < hidden.points[0][1]
     assert curve.floor == found.score(found.row("shuffled"))
     assert random.points[0][1] < random.points[-1][1]
 
@@ -253,37 +258,74 @@ def test_a_logarithmic_axis_spaces_factors_alike() -> None:
     assert second - first == pytest.approx(third - second, abs=0.11)
 
 
-def test_words_follow_the_numbers(found: Audit) -> None:
-    def with_score(name: str, ncc: float) -> Audit:
-        rows = [
-            replace(row, scores=replace(row.scores, ncc=ncc)) if row.name == name else row
-            for row in found.rows
-        ]
-        return replace(found, rows=tuple(rows))
-
-    said = [wording.verdict(with_score("everything", ncc)) for ncc in (0.7, 0.4, 0.1)]
-    assert len(set(said)) == 3
-    assert said[0] == wording.VERDICTS["high"]
-    assert said[2] == wording.VERDICTS["low"]
-    # A defence counts by the attack that sees most of it.
-    best = with_score("lift", 0.01)
-    nearest = best.score(best.row("lift-nearest")) or 0
-    quantised = best.score(best.row("quantise")) or 0
-    assert f"to {min(nearest, quantised):.2f}" in wording.outcome(best)
-    assert "Of 2 defences tried" in wording.outcome(best)
-    assert "given for 1 of 2" in " ".join(wording.measured(found))
-    assert any("identity" in one for one in wording.unmeasured(found))
+def with_scores(one: Audit, name: str, **scores: float | None) -> Audit:
+    rows = [
+        replace(row, scores=replace(row.scores, **scores)) if row.name == name else row
+        for row in one.rows
+    ]
+    return replace(one, rows=tuple(rows))
 
 
-def test_agreement_counts_from_its_floor() -> None:
-    def level(score: float) -> str | None:
-        row = Row(
-            "a", "threat", None, "", "", scores=Scores(consistency=score, consistency_floor=0.5)
-        )
-        one = Audit("sift", "unfold", 0, "consistency", (), (row,), (), (), {})
-        return wording.level_of(one, row)
+def test_words_follow_what_was_understood(found: Audit) -> None:
+    def verdict(**scores: float | None) -> str:
+        return findings.verdict(with_scores(found, "everything", **scores))
 
-    assert [level(score) for score in (0.8, 0.65, 0.55)] == ["high", "partial", "low"]
+    said = [verdict(recognised=share) for share in (0.7, 0.3, 0.05)]
+    assert said == [findings.VERDICTS["people", one] for one in ("high", "partial", "low")]
+    assert verdict(recognised=0.3, impostors=0.2) == findings.VERDICTS["people", "low"]
+    assert verdict(recognised=0.0, characters=0.9) == findings.VERDICTS["text", "high"]
+    assert verdict(picked=1.0) == findings.VERDICTS["picture", "high"]
+    assert verdict(picked=1.0, recognised=0.0) == findings.VERDICTS["people", "low"]
+    assert "not measured" in verdict(picked=None)
+    assert len({verdict(ncc=ncc) for ncc in (0.9, 0.1)}) == 1  # likeness calls no verdict
+
+
+def test_what_was_not_measured_is_said(found: Audit) -> None:
+    bare = with_scores(found, "everything", picked=None)
+    people, text, page, picture = findings.understood(bare)
+    assert "no face recogniser is installed" in people
+    assert "no program that reads text" in text
+    assert page == ""
+    assert "not measured" in picture
+    assert "Have it measured" in findings.advice(bare)[0]
+    assert page_of(bare).count("not measured") > 5
+
+
+def test_advice_weighs_what_defences_buy_and_cost(found: Audit) -> None:
+    portraits = tuple(replace(found.portraits[0], faces=1) for _ in range(20))
+    many = replace(found, portraits=portraits)
+    for name in ("everything", "quantise", "lift"):
+        many = with_scores(many, name, recognised=0.8)
+    many = with_scores(many, "lift", recognised=0.0)
+    kept = [replace(row, kept=0.9) if row.name == "lift" else row for row in many.rows]
+    first, held, *_ = findings.advice(replace(many, rows=tuple(kept)))
+    assert "Treat what is stored" in first
+    assert "“Hide among 4 others” (90 % of matches)" in held
+    costly = [replace(row, kept=0.1) if row.name == "lift" else row for row in kept]
+    assert "costs most of the matching" in findings.advice(replace(many, rows=tuple(costly)))[1]
+    few = replace(many, portraits=portraits[:2])
+    assert "2 faces cannot show" in findings.advice(few)[1]
+    none = with_scores(many, "lift", recognised=0.6)
+    assert "No defence that was tried held" in findings.advice(none)[1]
+
+
+def test_a_defence_that_hides_from_the_naive_alone_is_warned_of(found: Audit) -> None:
+    lift = found.row("lift")
+    tried = (replace(lift.tried[0], score=0.1), *lift.tried[1:])
+    rows = tuple(replace(row, tried=tried) if row.name == "lift" else row for row in found.rows)
+    *_, last = findings.advice(replace(found, rows=rows))
+    assert "Do not rely on “Hide among 4 others”" in last
+    assert "likeness of 0.10" in last
+
+
+def test_the_row_of_a_defence_is_its_worst_attack(found: Audit) -> None:
+    lift = found.row("lift")
+    assert [one.name for one in lift.tried] == ["naive", "nearest", "refit", "likeliest"]
+    scores = [one.score or 0.0 for one in lift.tried]
+    assert found.score(lift) == pytest.approx(max(scores))
+    assert lift.attack == lift.tried[scores.index(max(scores))].title
+    assert lift.kept is not None
+    assert found.row("random").kept is None
 
 
 def test_no_keypoints_and_no_images_are_told(sift: Descriptor) -> None:
@@ -330,6 +372,6 @@ def test_the_report_says_how_many_images_there_were(found: Audit) -> None:
     some = replace(found, total=1234)
     text = page_of(some)
     assert f"<dd>{len(found.portraits)} of 1,234</dd>" in text
-    assert "of 1,234 images, evenly spaced," in text
+    assert "of 1,234 images were audited, evenly spaced" in text
     assert some.as_json()["images_in_all"] == 1234
     assert "evenly spaced" not in page_of(replace(found, total=len(found.portraits)))

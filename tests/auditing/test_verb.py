@@ -17,7 +17,6 @@ from invertdesc.image import write_image
 FEW: dict[str, Any] = {
     "threats": [("random", 0.5)],
     "defences": ["quantise"],
-    "curves": False,
     "faces": False,
     "method": "poisson",
 }
@@ -92,10 +91,10 @@ def test_the_report_is_saved_with_its_numbers(whole: Audit, tmp_path: Path) -> N
 
 
 def test_strengths_are_values(stored: LocalFeatures) -> None:
-    chosen = {"threats": [("outside", (60, 60, 120, 120)), ("strongest", 0.25), "permuted"]}
+    chosen = {"threats": [("outside", (60, 60, 120, 120)), ("strongest", 0.25), "noisy"]}
     rows = audit(stored, **FEW | chosen).rows
     assert [(row.name, row.value) for row in rows[1:4]] == [
-        *(("outside", (60.0, 60.0, 120.0, 120.0)), ("strongest", 0.25), ("permuted", None)),
+        *(("outside", (60.0, 60.0, 120.0, 120.0)), ("strongest", 0.25), ("noisy", 0.5)),
     ]
 
 

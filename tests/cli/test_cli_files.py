@@ -130,7 +130,7 @@ def test_names_are_printed_as_codes(name: str, run: Run, photo: Path) -> None:
         ("reconstruct", f"in/{name}.none", "-o", "x.png"),
         ("inspect", f"{name}.npz"),
         ("inspect", f"{name}.none"),
-        ("audit", f"in/{name}", *POISSON, "--no-curves", "--no-faces", "-o", f"{name}.html"),
+        ("audit", f"in/{name}", *POISSON, "--no-faces", "-o", f"{name}.html"),
         ("fit", "-d", "sift", "--data", "in", "-o", f"{name}.safetensors"),
         ("evaluate", "--data", "in", *POISSON, "--no-floors", "-o", f"{name}.csv"),
     ):

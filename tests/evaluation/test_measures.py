@@ -137,15 +137,18 @@ def test_identity_compares_faces_cut_out(picture: torch.Tensor) -> None:
         seen.append(faces.shape)
         return faces.mean((2, 3)) - faces.mean((1, 2, 3))[:, None]
 
-    measure = Identity(model, side=32)
-    faces = find_faces(picture)
-    assert measure(picture, picture, faces) == pytest.approx(0, abs=1e-5)
-    assert seen == [(1, 3, 32, 32)] * 2
-    turned = picture[[2, 1, 0]]
-    assert (measure(turned, picture, faces) or 0) > 0.5
-    assert measure(picture, picture, []) is None
+    recogniser = Identity(model, side=32)
+    (face,) = recogniser.faces(picture)
+    assert seen == [(1, 3, 32, 32)]
+    (again,) = recogniser.again(picture, [face])
+    assert again is not None
+    assert recogniser.distance(again.embedding, face.embedding) == pytest.approx(0, abs=1e-5)
+    (turned,) = recogniser.again(picture[[2, 1, 0]], [face])
+    assert turned is not None
+    assert recogniser.distance(turned.embedding, face.embedding) > 0.5
+    assert recogniser.again(torch.zeros_like(picture), [face]) == [None]
     with pytest.raises(InputError, match="identity model"):
-        Identity(lambda x: x)(picture, picture, faces)
+        Identity(lambda x: x).faces(picture)
 
 
 class Means(torch.nn.Module):
@@ -165,9 +168,9 @@ def test_identity_is_read_from_a_file(picture: torch.Tensor, tmp_path: Path, suf
             torch.export.save(torch.export.export(Means(), (example,)), path)
         else:
             torch.jit.trace(Means(), example).save(str(path))
-    faces, turned = find_faces(picture), picture[[2, 1, 0]]
-    expected = Identity(Means())(turned, picture, faces)
-    assert load_identity(path)(turned, picture, faces) == pytest.approx(expected, abs=1e-5)
+    (expected,), (found,) = Identity(Means()).faces(picture), load_identity(path).faces(picture)
+    assert found.box == expected.box
+    torch.testing.assert_close(found.embedding, expected.embedding, atol=1e-5, rtol=0)
 
 
 def test_what_is_no_model_is_told(tmp_path: Path) -> None:

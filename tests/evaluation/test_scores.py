@@ -16,7 +16,7 @@ def image(astronaut: torch.Tensor) -> torch.Tensor:
 
 def test_tables_and_audits_give_the_same_numbers(image: torch.Tensor) -> None:
     (row,) = evaluate([image], method="poisson", floors=False)
-    found = audit([image], method="poisson", threats=[], defences=[], curves=False)
+    found = audit([image], method="poisson", threats=[], defences=[])
     scores = found.row("everything").scores
     for name in ("ncc", "gradient", "ssim", "psnr"):
         assert getattr(row, name) == getattr(scores, name)

@@ -157,7 +157,7 @@ def test_second_database_is_told_by_inspect_and_reconstruct(
 def test_second_database_is_told_by_audit(run: Run, tmp_path: Path, some: LocalFeatures) -> None:
     write_colmap(tmp_path, {"a": some[:2]}).rename(tmp_path / "backup.db")
     write_colmap(tmp_path, {"a": some[:2]})
-    few = ("--threat", "random=0.5", "--defence", "quantise", "--no-curves", "--no-faces")
+    few = ("--threat", "random=0.5", "--defence", "quantise", "--no-faces")
     status, _, err = run("audit", tmp_path, "-m", "poisson", *few)
     assert status == 0
     assert err.count("Also found, not read: database.db") == 1

@@ -86,7 +86,7 @@ def test_commands_say_what_they_mended(run: Run, transposed: Path) -> None:
     assert Path("out/a.png").read_bytes() != Path("other/a.png").read_bytes()
     status, out, _ = run("inspect", transposed)
     assert "rootsift, a transposed grid (" in out
-    quick = ("--no-curves", "--no-faces", "--threat", "everything", "--defence", "ldp-noise=30")
+    quick = ("--no-faces", "--threat", "everything", "--defence", "ldp-noise=30")
     status, _, err = run("audit", transposed, "-o", "r.html", *SMALL, *quick)
     assert (status, told in err) == (0, True)
     assert any(told[6:] in note for note in json.loads(Path("r.json").read_text())["notes"])

@@ -1,18 +1,33 @@
-"""Define the defences that an audit attacks: changes of features before they are stored."""
+"""Defences: what can be done to features before they are stored or sent, attacked afterwards."""
 
 from __future__ import annotations
 
-from invertdesc.auditing.defences.lifting import lift_and_guess
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from invertdesc.auditing.attacks.attack import REFIT, Attack
+from invertdesc.auditing.attacks.frames import FRAMELESS, bare, recovered
+from invertdesc.auditing.attacks.lab import Lab
+from invertdesc.auditing.attacks.order import in_order
+from invertdesc.auditing.defences.lifting import (
+    Subspaces,
+    far_from,
+    guess_by_gaussian,
+    guess_by_mean,
+    guess_by_nearest,
+    read_back,
+    seen_together,
+)
 from invertdesc.auditing.defences.privacy import privatise
 from invertdesc.auditing.kinds import Kind
-from invertdesc.auditing.scenario import Surroundings
+from invertdesc.auditing.surroundings import Surroundings
 from invertdesc.features import changes
-from invertdesc.features.local import LocalFeatures
+from invertdesc.features.bits import to_values
+from invertdesc.features.local import Box, LocalFeatures
 
-_HIDDEN = (
-    "Each descriptor is stored as an affine subspace through itself and {value} descriptors of "
-    "other pictures (Dusmanu et al. 2021). "
-)
+ROOM = 0.25  # of a face's sides, left free of keypoints around it: hair, chin, ears
 
 
 def _keep_strongest(features: LocalFeatures, share: float, around: Surroundings) -> LocalFeatures:
@@ -27,18 +42,81 @@ def _quantise(features: LocalFeatures, bits: float, around: Surroundings) -> Loc
     return changes.quantise(features, bits)
 
 
-def _privatise(features: LocalFeatures, epsilon: float, around: Surroundings) -> LocalFeatures:
-    return privatise(features, epsilon, around.generator)
+def _permute(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
+    # One order for all images: it is a secret of the system.
+    return changes.permute_columns(features, around.shared)
 
 
-def _lift(features: LocalFeatures, count: float, around: Surroundings) -> LocalFeatures:
-    return lift_and_guess(features, count, around, nearest=False)
+def _permuted_alike(
+    features: LocalFeatures, query: LocalFeatures, _: float, around: Surroundings
+) -> Tensor:
+    # Whoever knows the order brings the query into it, too: distances stay.
+    return torch.cdist(to_values(features.descriptors), to_values(query.descriptors))
 
 
-def _lift_nearest(features: LocalFeatures, count: float, around: Surroundings) -> LocalFeatures:
-    return lift_and_guess(features, count, around, nearest=True)
+def _ordered(known: Sequence[LocalFeatures], lab: Lab) -> list[LocalFeatures]:
+    return in_order(known, lab.habits, lab.fits)
 
 
+def _avoid_faces(features: LocalFeatures, _: float, around: Surroundings) -> LocalFeatures:
+    for box in around.faces:
+        features = features.outside(_wider(box))
+    return features
+
+
+def _wider(box: Box) -> Box:
+    x0, y0, x1, y1 = box
+    across, down = ROOM * (x1 - x0), ROOM * (y1 - y0)
+    return x0 - across, y0 - down, x1 + across, y1 + down
+
+
+def _by_mean(spaces: Subspaces, typical: Tensor) -> Tensor:
+    return guess_by_mean(spaces, typical.mean(0))
+
+
+def _lifted(name: str, title: str, sentence: str, *, hybrid: bool) -> Kind:
+    """Return hiding in subspaces, with attackers who guess by mean, nearest, and likelihood."""
+    likeliest = read_back(guess_by_gaussian, hybrid=hybrid)
+    return Kind(
+        name,
+        "defence",
+        title,
+        sentence,
+        read_back(_by_mean, hybrid=hybrid),
+        default=4.0,
+        low=2.0 if hybrid else 1.0,
+        high=32.0,
+        attacks=(
+            Attack(
+                "nearest",
+                "nearest known vector",
+                "The attacker takes the subspace's point nearest to any of 2,000 vectors that are "
+                "known from other pictures than the defender's.",
+                reading=read_back(guess_by_nearest, hybrid=hybrid),
+            ),
+            REFIT,
+            Attack(
+                "likeliest",
+                "likeliest vector, map fitted anew",
+                "The attacker takes the subspace's likeliest point by the mean and the covariance "
+                "of public vectors, and fits the map from vectors to gradients anew to those.",
+                reading=likeliest,
+                refit=True,
+            ),
+        ),
+        distances=far_from,
+    )
+
+
+_HIDDEN = (
+    "Each descriptor is stored as an affine subspace through itself and {value} descriptors of "
+    "other pictures (Dusmanu et al. 2021, adversarial lifting). Matched by distance to a subspace."
+)
+_HYBRID = (
+    "Each descriptor is stored as an affine subspace of {value} dimensions through itself, half of "
+    "them towards descriptors of other pictures, half in random directions (Dusmanu et al. 2021, "
+    "hybrid lifting)."
+)
 _KINDS = (
     Kind(
         "keep-strongest",
@@ -59,6 +137,23 @@ _KINDS = (
         high=1.0,
     ),
     Kind(
+        "avoid-faces",
+        "defence",
+        "No keypoints on faces",
+        "Keypoints on the faces that a detector finds in the original, and close around them, are "
+        "not stored.",
+        _avoid_faces,
+    ),
+    Kind(
+        "drop-fields",
+        "defence",
+        "Drop scales and orientations",
+        "Positions and descriptors alone are stored. The naive attacker takes all keypoints as "
+        "upright and of 2 pixels.",
+        bare("scales", "orientations"),
+        attacks=(*recovered("scales", "orientations"), FRAMELESS),
+    ),
+    Kind(
         "quantise",
         "defence",
         "Quantise to {value} bit",
@@ -67,40 +162,62 @@ _KINDS = (
         default=1.0,
         low=1.0,
         high=16.0,
+        attacks=(REFIT,),
+    ),
+    Kind(
+        "permute",
+        "defence",
+        "Values in a secret order",
+        "The numbers of all descriptors are stored in one secret order, the same for all images.",
+        _permute,
+        attacks=(
+            Attack(
+                "order",
+                "order found",
+                "The attacker finds the order from all stored vectors together: which values go "
+                "with which, and how each is distributed, is known of such descriptors. Of "
+                "several possible orders, the one whose picture is described as stored is right.",
+                pooled=_ordered,
+            ),
+        ),
+        distances=_permuted_alike,
     ),
     Kind(
         "ldp-noise",
         "defence",
         "Local DP noise, epsilon {value}",
-        "Each descriptor is locally differentially private, epsilon {value}: it is divided by its "
-        "sum and gets Laplace noise of scale 2/{value}; bits are flipped at random instead. The N "
-        "descriptors of a picture together have N x {value}. Positions are not protected.",
-        _privatise,
+        "Each descriptor alone is locally differentially private, epsilon {value}: divided by its "
+        "sum, it gets Laplace noise of scale 2/{value}; bits are turned over at random instead. N "
+        "descriptors of a picture have N x {value} together; positions are not protected.",
+        privatise,
         default=100.0,
         low=1e-3,
         high=1e9,
+        attacks=(REFIT,),
     ),
+    _lifted("lift", "Hide among {value} others", _HIDDEN, hybrid=False),
     Kind(
-        "lift",
+        "lift-seen",
         "defence",
-        "Lift to dimension {value}; guessed by mean",
-        _HIDDEN + "The attacker takes the subspace's point nearest to the mean of typical ones.",
-        _lift,
+        "Hide among {value} others, in 3 images",
+        "Each point of the scene is stored in three images, each time in a subspace through its "
+        "vector there and {value} descriptors of other pictures. Vectors of one point are taken to "
+        "differ by a fifth of their length.",
+        read_back(_by_mean),
         default=4.0,
         low=1.0,
         high=32.0,
+        attacks=(
+            Attack(
+                "intersect",
+                "where three subspaces meet",
+                "The attacker knows which keypoints are the same point, and takes the vector that "
+                "is nearest to all three of its subspaces.",
+                reading=seen_together,
+            ),
+        ),
+        distances=far_from,
     ),
-    Kind(
-        "lift-nearest",
-        "defence",
-        "Lift to dimension {value}; guessed by nearest",
-        _HIDDEN + "The attacker takes the subspace's point nearest to any of 2,000 descriptors "
-        "known from other pictures than the defender's.",
-        _lift_nearest,
-        default=4.0,
-        low=1.0,
-        high=32.0,
-        family="lift",
-    ),
+    _lifted("lift-hybrid", "Hide among others and noise, {value}", _HYBRID, hybrid=True),
 )
 DEFENCES: dict[str, Kind] = {kind.name: kind for kind in _KINDS}

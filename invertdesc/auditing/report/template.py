@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from invertdesc._text import printable
-from invertdesc.auditing.report import wording
+from invertdesc.auditing.report import findings, wording
 from invertdesc.image import to_uint8
 
 QUALITY = 85  # JPEG quality
@@ -40,8 +40,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": number, "jpeg": jpeg, "percent": percent}
-    made.globals["wording"] = wording
+    made.filters |= {"number": number, "jpeg": jpeg, "percent": percent, "share": share}
+    made.globals |= {"findings": findings, "wording": wording}
     return made
 
 
@@ -66,6 +66,17 @@ def number(value: float | None, digits: int = 3) -> str:
     ('0.123', '-')
     """
     return "-" if value is None else f"{value + 0.0:.{digits}f}"
+
+
+def share(value: float | None) -> str:
+    """Return a share as text for readers.
+
+    >>> share(0.925), share(0.004), share(None)
+    ('92 %', '0.4 %', 'not measured')
+    """
+    if value is None:
+        return "not measured"
+    return f"{100 * value:.1f} %" if 0 < value < 0.01 else f"{100 * value:.0f} %"
 
 
 def percent(share: float) -> str:
