@@ -24,11 +24,10 @@ def inspect(
         invertdesc inspect outputs/features.h5 --json
         invertdesc inspect sparse/0
     """
-    from invertdesc.maps import inspect_map
-    from invertdesc.maps._colmap import is_model
+    from invertdesc.maps import inspect_map, is_map
     from invertdesc.stores.summary import inspect_store, opened
 
-    if is_model(store):
+    if is_map(store, within=False):
         summary = inspect_map(store)
         typer.echo(json.dumps(summary.as_json(), indent=2) if as_json else summary)
         return

@@ -24,8 +24,8 @@ def render(
 ) -> None:
     """Make pictures of a map, from its own cameras or from where no picture was taken.
 
-    A map is a COLMAP model with its database.db, or that of hloc. Existing pictures are skipped, so
-    that a run that was stopped can go on.
+    A map is a COLMAP model with its database.db, or that of hloc, OpenSfM or kapture. Existing
+    pictures are skipped, so that a run that was stopped can go on.
 
     Examples:
         invertdesc render colmap/ -o out/ --hold-out --truth colmap/images

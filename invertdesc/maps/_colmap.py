@@ -17,6 +17,11 @@ def is_model(folder: Path) -> bool:
     return any((folder / f"images{suffix}").is_file() for suffix in _READERS)
 
 
+def features_of(_: Path) -> Path | None:
+    """Return where the features of its images are: COLMAP has no fixed place."""
+    return None
+
+
 def read_model(folder: Path) -> Model:
     """Read a model.
 

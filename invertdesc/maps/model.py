@@ -49,6 +49,7 @@ class Model:
         starts: (P + 1,) int64; point p has the observations `starts[p]` to `starts[p + 1]`.
         seen_by: (O,) int32, the image of each observation.
         seen_as: (O,) int32, the keypoint in that image.
+        kind: What wrote it, in words.
         notes: What else there is to know, a sentence each.
     """
 
@@ -58,6 +59,7 @@ class Model:
     starts: Array
     seen_by: Array
     seen_as: Array
+    kind: str = "COLMAP model"
     notes: tuple[str, ...] = ()
 
 
@@ -86,9 +88,21 @@ class RawPoints:
 
 
 def assemble(
-    cameras: Mapping[int, Camera], images: Mapping[int, RawImage], points: RawPoints
+    cameras: Mapping[int, Camera],
+    images: Mapping[int, RawImage],
+    points: RawPoints,
+    *,
+    kind: str = "COLMAP model",
+    notes: tuple[str, ...] = (),
 ) -> Model:
     """Put what files contain together, and check that it fits.
+
+    Args:
+        cameras: By their ids.
+        images: By their ids.
+        points: With their tracks.
+        kind: What wrote them, in words.
+        notes: What else there is to know, a sentence each.
 
     Raises:
         InputError: It does not; the message says where.
@@ -101,7 +115,7 @@ def assemble(
     rows = np.argsort(points.ids, kind="stable")
     made = tuple(_image(images[number], cameras, points.ids, rows) for number in order)
     starts, seen_by, seen_as = _tracks(points, order, made)
-    return Model(made, points.xyz, points.colors, starts, seen_by, seen_as)
+    return Model(made, points.xyz, points.colors, starts, seen_by, seen_as, kind, notes)
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ class MapSummary:
 
     Attributes:
         path: Folder of the model.
+        kind: What wrote it, in words.
         images: How many.
         cameras: How many images each camera model took, by its name.
         points: 3D points.
@@ -32,9 +33,11 @@ class MapSummary:
         descriptor: What the vectors are.
         with_features: Images that have features.
         missing: What is not there of what views need, in words.
+        notes: What else there is to know, a sentence each.
     """
 
     path: Path
+    kind: str
     images: int
     cameras: dict[str, int]
     points: int
@@ -46,6 +49,7 @@ class MapSummary:
     descriptor: str | None
     with_features: int
     missing: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Lay out what was found, a line each."""
@@ -59,9 +63,10 @@ class MapSummary:
             ("features", f"{features}, of {self.with_features:,} images"),
             ("descriptor", self.descriptor or "none"),
             ("missing", ", ".join(self.missing) or "nothing"),
+            *(("note", note) for note in self.notes),
         ]
         rows = [f"  {title:<14} {printable(value)}" for title, value in lines]
-        return "\n".join([f"COLMAP model: {printable(self.path)}", *rows])
+        return "\n".join([f"{self.kind}: {printable(self.path)}", *rows])
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON takes it."""
@@ -100,6 +105,7 @@ def inspect_map(source: Map | str | os.PathLike[str]) -> MapSummary:
     seen = np.diff(model.starts)
     return MapSummary(
         path=source.path,
+        kind=model.kind,
         images=len(model.images),
         cameras=dict(Counter(image.camera.model for image in model.images)),
         points=len(model.xyz),
@@ -111,4 +117,5 @@ def inspect_map(source: Map | str | os.PathLike[str]) -> MapSummary:
         descriptor=None if description is None else description.descriptor,
         with_features=sum(image.name in names for image in model.images),
         missing=tuple(dict.fromkeys(missing + ([] if model.colors.any() else ["colors"]))),
+        notes=model.notes,
     )

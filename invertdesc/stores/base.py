@@ -18,7 +18,7 @@ from invertdesc.errors import BadImageWarning, InputError, InvertDescError
 from invertdesc.features.local import LocalFeatures, Provenance
 from invertdesc.features.placeholders import WHERE, check_descriptors, placeholder
 from invertdesc.stores._decide import Decision, decide, doubts
-from invertdesc.stores.record import ORIGINS, Record, check_pixels, inside, sized, to_tensor
+from invertdesc.stores.record import ORIGINS, Array, Record, check_pixels, inside, sized, to_tensor
 
 OnError: TypeAlias = Callable[[str, InvertDescError], None]
 SAMPLE, TRIES = 8, 64  # images used to decide about a store, and images tried to find them
@@ -131,6 +131,23 @@ class Store(ABC):
             return self._mended(self._load(name))
         except InvertDescError as error:
             raise type(error)(f"Cannot read {name!r} of {self.path}: {error}") from error
+
+    def positions(self, name: str) -> Array:
+        """Return where all keypoints of an image are, in the order of the store, as (N, 2) float64.
+
+        `load` leaves out the few outside the image; numbers of keypoints count them.
+
+        Raises:
+            FileError: The image is missing or damaged.
+            InputError: The image has invalid values.
+        """
+        try:
+            return self._positions(name).astype(np.float64)
+        except InvertDescError as error:
+            raise type(error)(f"Cannot read {name!r} of {self.path}: {error}") from error
+
+    def _positions(self, name: str) -> Array:
+        return self._record(name).xy
 
     def _load(self, name: str) -> LocalFeatures:
         """Read one image without corrections."""

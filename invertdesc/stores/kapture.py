@@ -98,24 +98,18 @@ class KaptureStore(Store):
             if file.endswith(".kpt"):
                 yield file.removesuffix(".kpt")
 
+    @property
+    def keypoints_type(self) -> str:
+        """The type of the keypoints that are read, as observations call it; "" in kapture 1.0."""
+        top = self.path / "reconstruction" / "keypoints"
+        inside = self._kinds[0].folder.relative_to(top).as_posix()
+        return "" if inside == "." else inside
+
     def _record(self, name: str) -> Record:
-        points_of, vectors_of = self._kinds
-        points = points_of.read(f"{name}.kpt").astype(np.float64)
+        _, vectors_of = self._kinds
+        columns, xy, scales, turns, notes = self._points(name)
         vectors = vectors_of.read(f"{name}.desc")
-        check_rows_alike(len(points), len(vectors))
-        columns = points.shape[1]
-        notes: tuple[str, ...] = ()
-        if columns == 6:
-            frames = read_frames(points)
-            xy, scales, turns, notes = frames
-        else:
-            xy = points[:, :2]
-            scales, turns = (points[:, 2], points[:, 3]) if columns == 4 else (None, None)
-            if columns > 2:
-                notes = (
-                    f"Used of {columns} columns of keypoints: x, y"
-                    + (", scale, orientation." if columns == 4 else "."),
-                )
+        check_rows_alike(len(xy), len(vectors))
         return Record(
             xy=xy,
             vectors=vectors,
@@ -127,6 +121,24 @@ class KaptureStore(Store):
             origin="corner" if columns == 6 else "centre",
             notes=notes,
         )
+
+    def _positions(self, name: str) -> Array:
+        return self._points(name)[1]
+
+    def _points(self, name: str) -> tuple[int, Array, Array | None, Array | None, tuple[str, ...]]:
+        """Return the columns of keypoints, positions, scales, orientations and notes."""
+        points = self._kinds[0].read(f"{name}.kpt").astype(np.float64)
+        columns = points.shape[1]
+        if columns == 6:
+            return columns, *read_frames(points)
+        scales, turns = (points[:, 2], points[:, 3]) if columns == 4 else (None, None)
+        notes: tuple[str, ...] = ()
+        if columns > 2:
+            notes = (
+                f"Used of {columns} columns of keypoints: x, y"
+                + (", scale, orientation." if columns == 4 else "."),
+            )
+        return columns, points[:, :2], scales, turns, notes
 
     @property
     def _kinds(self) -> tuple[_Kind, _Kind]:
@@ -182,13 +194,13 @@ class KaptureStore(Store):
     @cached_property
     def _cameras(self) -> dict[str, str]:
         """The cameras of images, by name."""
-        return {row[2]: row[1] for row in _rows(self.path / RECORDS) if len(row) == 3}
+        return {row[2]: row[1] for row in read_rows(self.path / RECORDS) if len(row) == 3}
 
     @cached_property
     def _sizes(self) -> dict[str, tuple[int, int] | None]:
         """The valid sizes of cameras."""
         sizes: dict[str, tuple[int, int] | None] = {}
-        for row in _rows(self.path / SENSORS):
+        for row in read_rows(self.path / SENSORS):
             if len(row) > 2 and row[2] == "camera":
                 size = [int(float(word)) for word in row[SIDES] if _is_number(word)]
                 good = len(size) == 2 and min(size) > 0
@@ -197,7 +209,7 @@ class KaptureStore(Store):
 
 
 def _kind(file: Path) -> _Kind:
-    rows = list(_rows(file))
+    rows = list(read_rows(file))
     if not rows or len(rows[0]) < 3:
         raise FileError(f"Expected name, dtype and dsize in {file}, got {rows[:1]}.")
     name, dtype, size = rows[0][:3]
@@ -215,7 +227,7 @@ def _kind(file: Path) -> _Kind:
     return _Kind(file.parent, packed, name, np.dtype(dtype).newbyteorder("<"), width, points)
 
 
-def _rows(file: Path) -> Iterator[list[str]]:
+def read_rows(file: Path) -> Iterator[list[str]]:
     """Yield the comma-separated words of a text file of kapture; nothing if it is missing."""
     if not file.is_file():
         return
