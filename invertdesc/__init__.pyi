@@ -34,6 +34,7 @@ from .maps import (
     open_map,
     render_map,
 )
+from .maps.audit import audit_map
 from .methods import Method, Needs, create_method, list_methods, register_method
 from .methods.database import collect_database
 from .rasterizers.cells import CellRasterizer
@@ -84,6 +85,7 @@ __all__ = [
     "Viewpoint",
     "__version__",
     "audit",
+    "audit_map",
     "check",
     "collect_database",
     "compare",
