@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scene import Scene, scattered
 
-from invertdesc import InputError, audit_map, read_image, write_image
+from invertdesc import InputError, LocalFeatures, audit_map, read_image, write_image
 from invertdesc.maps import Map, _lines, open_map
 from invertdesc.maps._lines import recover_points, thrown_lines
 
@@ -74,6 +75,19 @@ def test_points_alone_show_their_colours(opened: Map) -> None:
     far = torch.cdist(torch.tensor([[0.0, 0.0]]), seen.keypoints).min()
     assert far > 24
     assert picture[:, 0, 0].tolist() == [0.5, 0.5, 0.5]
+
+
+def test_each_image_is_left_out(opened: Map, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_out = []
+    view = Map.view
+
+    def noted(self: Map, *given: Any, leave_out: Any, **options: Any) -> LocalFeatures:
+        left_out.append(tuple(leave_out))
+        return view(self, *given, leave_out=leave_out, **options)
+
+    monkeypatch.setattr(Map, "view", noted)
+    audit_map(opened, images=2, threats=["points", "lines"], method="poisson", max_side=40)
+    assert left_out == 3 * [("002",)] + 3 * [("006",)]
 
 
 def test_wrong_arguments(opened: Map) -> None:
