@@ -11,7 +11,7 @@ from PIL import Image
 from skimage import data
 
 from invertdesc import LocalFeatures, extract
-from invertdesc.image import read_image
+from invertdesc.image import read_image, to_gray
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -83,7 +83,7 @@ def test_method_options_reach_the_method(run: Run, photo: Path) -> None:
         "-M",
         "deviation=0.05",
     )
-    assert float(read_image("a.png").mean()) == pytest.approx(0.3, abs=0.01)
+    assert float(to_gray(read_image("a.png")).mean()) == pytest.approx(0.3, abs=0.01)
 
 
 def test_list_names_everything_and_filters(run: Run) -> None:
