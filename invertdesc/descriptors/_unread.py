@@ -35,8 +35,8 @@ class StoredDescriptor:
         """
         raise FileError(
             f"Expected an unfolding for {self.name!r}; none ships. Whoever has its program can fit "
-            "one in seconds: write an adapter whose extract runs it, call fit_unfolding, and pass "
-            "the result as unfolding=."
+            "one to it with fit_program, or with fit_unfolding from an adapter that runs it, and "
+            "pass the result as unfolding=."
         ).with_hint("fit_unfolding", descriptor=self.name)
 
     def extract(self, image: Tensor) -> LocalFeatures:

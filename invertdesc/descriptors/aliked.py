@@ -77,6 +77,7 @@ class AlikedN32(AlikedN16):
     """
 
     name: ClassVar[str] = "aliked-n32"
+    frame: ClassVar[Frame] = Frame(support=40.0, rotated=False, assumed=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +89,4 @@ class AlikedT16(AlikedN16):
 
     name: ClassVar[str] = "aliked-t16"
     dim: ClassVar[int] = 64
+    frame: ClassVar[Frame] = Frame(support=24.0, rotated=False, assumed=1.0)

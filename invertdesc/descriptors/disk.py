@@ -29,7 +29,7 @@ class Disk(WholePictureDescriptor):
     """
 
     name: ClassVar[str] = "disk"
-    frame: ClassVar[Frame] = Frame(support=12.0, rotated=False, assumed=1.0)
+    frame: ClassVar[Frame] = Frame(support=16.0, rotated=False, assumed=1.0)
     smallest: ClassVar[int] = MULTIPLE + 1  # the coarsest map has more than one place
 
     def _build(self, kornia_feature: Any) -> nn.Module:
