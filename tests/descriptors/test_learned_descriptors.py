@@ -150,6 +150,20 @@ def test_stored_features_reconstruct_without_kornia(
         adapter.extract(astronaut)
 
 
+def test_the_default_downloads_nothing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    import kornia.feature
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a download was tried")
+
+    monkeypatch.setattr(kornia.feature.XFeat, "from_pretrained", refuse)
+    features = stored("xfeat")
+    plain = reconstruct(features)
+    assert torch.equal(plain, reconstruct(features, method="unfold"))
+    adapter = with_random_weights("xfeat", folder)
+    assert reconstruct(features, descriptor=adapter).shape == plain.shape
+
+
 @pytest.mark.parametrize("name", WHOLE)
 def test_missing_scales_are_one(name: str) -> None:
     bare = stored(name)

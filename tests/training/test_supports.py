@@ -47,7 +47,9 @@ def test_supports_survive_a_file(fitted: Unfolding, tmp_path: Path) -> None:
     loaded = Unfolding.load(tmp_path / "two.safetensors")
     assert torch.equal(loaded.gains, fitted.gains)
     assert loaded.others[0].frame == fitted.others[0].frame
-    torch.testing.assert_close(loaded.others[0].matrix, fitted.others[0].matrix, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(
+        loaded.others[0].matrix, fitted.others[0].matrix, atol=1e-4, rtol=1e-3
+    )
 
 
 def test_pieces_and_batches(
