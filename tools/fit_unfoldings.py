@@ -66,6 +66,7 @@ class Learned:
     file: str
     others: tuple[float, ...] = ()
     ridge: float = 0.02
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 LEARNED = {
@@ -74,7 +75,7 @@ LEARNED = {
     "aliked-n32": Learned("aliked-n32.pth", (80.0,)),
     "aliked-t16": Learned("aliked-t16.pth", (56.0,)),
     "disk": Learned("disk-depth-save.pth", (56.0,)),
-    "tfeat": Learned("tfeat-liberty.params"),
+    "tfeat": Learned("tfeat-liberty.params", options={"max_num_keypoints": 200}),
     "xfeat": Learned("xfeat.pt", (64.0,)),
 }
 SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
@@ -133,6 +134,7 @@ def fit_learned(
         unfolding = fit_described(descriptor, described, ridge=recipe.ridge)
     about = {
         "weights": recipe.file,
+        "options": recipe.options,
         "photographs": len(photos),
         "faces": len(faces),
         "ridge": recipe.ridge,
@@ -154,6 +156,8 @@ def written(
     quality = measure_unfolding(unfolding.load(path), descriptor, held_out)
     frame = unfolding.frame
     faces = "; faces of All-Age-Faces and UTKFace" if about.get("faces") else ""
+    learned = name in LEARNED
+    more = f" --weights FOLDER --faces FACES --most {about['photographs']}" if learned else ""
     card = {
         "descriptor": name,
         **about,
@@ -162,7 +166,7 @@ def written(
         "held_out_correlation": round(quality.correlation, 4),
         "held_out_contrast": round(quality.contrast, 4),
         "data": f"photographs of ImageNet, Imagenette and BSDS500{faces}; for research use",
-        "command": f"python tools/fit_unfoldings.py --data PHOTOS {name}",
+        "command": f"python tools/fit_unfoldings.py --data PHOTOS{more} {name}",
     }
     unfolding.save(path, card=card)
     unit = "scales" if frame.scaled and frame.assumed is None else "pixels"
@@ -197,7 +201,7 @@ def main() -> None:
     for name in options.names or RECIPES:
         if name in LEARNED:
             network = options.weights / LEARNED[name].file if options.weights else None
-            descriptor = create_descriptor(name, weights=network)
+            descriptor = create_descriptor(name, weights=network, **LEARNED[name].options)
             row = fit_learned(name, descriptor, photos, faces, held_out, options.output)
         else:
             row = fit(name, photos, held_out, options.output)

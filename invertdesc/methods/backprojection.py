@@ -48,6 +48,7 @@ DAMPING = {
     "mkd": 0.35,
     "sift-kornia": 0.35,
     "teblid": 0.7,
+    "tfeat": 0.35,
     "vgg": 0.5,
     "xfeat": 0.35,
 }
