@@ -156,8 +156,10 @@ def written(
     quality = measure_unfolding(unfolding.load(path), descriptor, held_out)
     frame = unfolding.frame
     faces = "; faces of All-Age-Faces and UTKFace" if about.get("faces") else ""
-    learned = name in LEARNED
-    more = f" --weights FOLDER --faces FACES --most {about['photographs']}" if learned else ""
+    more = ""
+    if name in LEARNED:
+        more = f" --most {about['photographs']} --weights FOLDER"
+        more += f" --faces FACES --most-faces {about['faces']}"
     card = {
         "descriptor": name,
         **about,
@@ -189,6 +191,7 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, help="Folder of faces, for learned descriptors.")
     parser.add_argument("--output", type=Path, default=FOLDER, help="Folder for the weights.")
     parser.add_argument("--most", type=int, default=600, help="Photographs to fit to at most.")
+    parser.add_argument("--most-faces", type=int, default=150, help="Faces to fit to at most.")
     parser.add_argument("--threads", type=int, default=2, help="Threads of PyTorch.")
     options = parser.parse_args()
     unknown = set(options.names) - set(RECIPES) - set(LEARNED)
@@ -197,7 +200,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     photos, held_out = split(options.data, options.most)
     rows, start = [HEADER], time.perf_counter()
-    faces = some_of(options.faces, 150) if options.faces else []
+    faces = some_of(options.faces, options.most_faces) if options.faces else []
     for name in options.names or RECIPES:
         if name in LEARNED:
             network = options.weights / LEARNED[name].file if options.weights else None
