@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from invertdesc import create_descriptor, list_descriptors
 from invertdesc.descriptors import Descriptor
+from invertdesc.descriptors._unread import StoredDescriptor
 from invertdesc.descriptors.checking import fingerprint
 from invertdesc.image import to_image
 from invertdesc.weights import FOLDER
 
-LEARNED = ("hardnet", "hynet", "sosnet")  # they depend on the weights
 IMAGES = 150
 
 
@@ -26,12 +26,18 @@ def collect_fingerprint(descriptor: Descriptor, images: Sequence[object]) -> tor
     return fingerprint(torch.cat([descriptor.encode(one.descriptors) for one in found]))
 
 
+def extracts(name: str) -> bool:
+    """Return whether a descriptor has an extractor that needs no learned weights."""
+    adapter = create_descriptor(name)
+    return not hasattr(adapter, "weights") and not isinstance(adapter, StoredDescriptor)
+
+
 def main(photos: str, *names: str) -> None:
     path = FOLDER / "statistics.safetensors"
     found = load_file(path) if path.exists() else {}
     files = sorted(Path(photos).iterdir())
     chosen = files[:: max(1, len(files) // IMAGES)]
-    for name in names or [n for n in list_descriptors() if n not in (*LEARNED, "rootsift")]:
+    for name in names or [n for n in list_descriptors() if n != "rootsift" and extracts(n)]:
         found[name] = collect_fingerprint(create_descriptor(name), chosen).half()
         print(name, tuple(found[name].shape), flush=True)
     save_file(found, path)

@@ -1,9 +1,10 @@
 """Fit the unfoldings of the package, and print their quality.
 
-    python tools/fit_unfoldings.py --data PHOTOS [NAME ...]
+    python tools/fit_unfoldings.py --data PHOTOS [--weights FOLDER --faces FACES] [NAME ...]
 
 PHOTOS is a folder of photographs. Every twentieth, by file name, is not used for the fits but to
-measure their quality. Of the others, `--most` are used, evenly spaced. Each file of weights has its
+measure their quality. Of the others, `--most` are used, evenly spaced. Learned descriptors take
+their networks from the folder `--weights`, and fit to `--faces` too. Each file of weights has its
 card in its header. The printed table belongs into invertdesc/weights/README.md.
 """
 
@@ -19,7 +20,11 @@ import torch
 from tqdm import tqdm
 
 from invertdesc import create_descriptor
-from invertdesc.unfolding.fit import fit_unfolding, measure_unfolding
+from invertdesc.descriptors import Descriptor
+from invertdesc.image import to_image
+from invertdesc.training.supports import fit_supports
+from invertdesc.unfolding.fit import fit_described, fit_unfolding, measure_unfolding
+from invertdesc.unfolding.unfolding import Unfolding
 from invertdesc.weights import FOLDER
 
 
@@ -52,6 +57,27 @@ RECIPES = {
     "teblid": Recipe(),
     "vgg": Recipe(options={"max_num_keypoints": 200}),  # 2 ms per keypoint
 }
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Settings for a learned descriptor; `others` are the sides of further supports in pixels."""
+
+    file: str
+    others: tuple[float, ...] = ()
+    ridge: float = 0.02
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+LEARNED = {
+    "aliked-n16": Learned("aliked-n16.pth", (72.0,)),
+    "aliked-n16rot": Learned("aliked-n16rot.pth", (72.0,)),
+    "aliked-n32": Learned("aliked-n32.pth", (80.0,)),
+    "aliked-t16": Learned("aliked-t16.pth", (56.0,)),
+    "disk": Learned("disk-depth-save.pth", (56.0,)),
+    "tfeat": Learned("tfeat-liberty.params", options={"max_num_keypoints": 200}),
+    "xfeat": Learned("xfeat.pt", (64.0,)),
+}
 SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
 HEADER = (
     "| descriptor | support | G | ridge | falloff | patches | held-out correlation, contrast |\n"
@@ -67,6 +93,12 @@ def split(folder: Path, most: int) -> tuple[list[Path], list[Path]]:
     return fitted[::step], photos[::20]
 
 
+def some_of(folder: Path, most: int) -> list[Path]:
+    """Return so many pictures of a folder, evenly spaced, from the third on."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    return files[2 :: max(1, len(files) // most)][:most]
+
+
 def fit(name: str, photos: list[Path], held_out: list[Path], output: Path) -> str:
     """Fit and write one descriptor's unfolding, and return its row of the table."""
     recipe = RECIPES[name]
@@ -78,47 +110,105 @@ def fit(name: str, photos: list[Path], held_out: list[Path], output: Path) -> st
         ridge=recipe.ridge,
         bins=recipe.bins,
     )
+    about = {"options": recipe.options, "photographs": len(photos), "ridge": recipe.ridge}
+    return written(name, unfolding, descriptor, held_out, output, about)
+
+
+def fit_learned(
+    name: str,
+    descriptor: Descriptor,
+    photos: list[Path],
+    faces: list[Path],
+    held_out: list[Path],
+    output: Path,
+) -> str:
+    """Fit and write the unfolding of a learned descriptor, and return its row of the table."""
+    recipe = LEARNED[name]
+    described = []
+    for path in tqdm([*photos, *faces], desc=f"fit {name}", unit="image", disable=None):
+        image = to_image(path)
+        described.append((image, descriptor.extract(image)))
+    if recipe.others:
+        unfolding = fit_supports(descriptor, described, recipe.others, ridge=recipe.ridge)
+    else:
+        unfolding = fit_described(descriptor, described, ridge=recipe.ridge)
+    about = {
+        "weights": recipe.file,
+        "options": recipe.options,
+        "photographs": len(photos),
+        "faces": len(faces),
+        "ridge": recipe.ridge,
+    }
+    return written(name, unfolding, descriptor, held_out, output, about)
+
+
+def written(
+    name: str,
+    unfolding: Unfolding,
+    descriptor: Descriptor,
+    held_out: list[Path],
+    output: Path,
+    about: dict[str, Any],
+) -> str:
+    """Measure and write an unfolding with its card, and return its row of the table."""
     path = output / f"unfolding-{name}.safetensors"
     unfolding.save(path)
     quality = measure_unfolding(unfolding.load(path), descriptor, held_out)
     frame = unfolding.frame
+    faces = "; faces of All-Age-Faces and UTKFace" if about.get("faces") else ""
+    more = ""
+    if name in LEARNED:
+        more = f" --most {about['photographs']} --weights FOLDER"
+        more += f" --faces FACES --most-faces {about['faces']}"
     card = {
         "descriptor": name,
-        "options": recipe.options,
-        "photographs": len(photos),
+        **about,
         "held_out_photographs": len(held_out),
         "held_out_patches": quality.patches,
         "held_out_correlation": round(quality.correlation, 4),
         "held_out_contrast": round(quality.contrast, 4),
-        "ridge": recipe.ridge,
-        "data": "photographs of ImageNet, Imagenette and BSDS500; for research use",
-        "command": f"python tools/fit_unfoldings.py --data PHOTOS {name}",
+        "data": f"photographs of ImageNet, Imagenette and BSDS500{faces}; for research use",
+        "command": f"python tools/fit_unfoldings.py --data PHOTOS{more} {name}",
     }
     unfolding.save(path, card=card)
-    support = f"{frame.support:g} {'scales' if frame.scaled else 'pixels'}"
+    unit = "scales" if frame.scaled and frame.assumed is None else "pixels"
+    sides = [frame.support, *(other.frame.support for other in unfolding.others)]
+    support = f"{' and '.join(f'{side:g}' for side in sides)} {unit}"
     return (
         f"| {name} | {support}{', turned' if frame.rotated else ''} | {unfolding.grid} "
-        f"| {recipe.ridge:g} | {unfolding.falloff:.2f} | {quality.patches} "
+        f"| {about['ridge']:g} | {unfolding.falloff:.2f} | {quality.patches} "
         f"| {quality.correlation:.3f}, {quality.contrast:.3f} |"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"Of {', '.join(RECIPES)}.")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"Of {', '.join({**RECIPES, **LEARNED})}."
+    )
     parser.add_argument("--data", type=Path, required=True, help="Folder of photographs.")
+    parser.add_argument("--weights", type=Path, help="Folder with the networks of LEARNED.")
+    parser.add_argument("--faces", type=Path, help="Folder of faces, for learned descriptors.")
     parser.add_argument("--output", type=Path, default=FOLDER, help="Folder for the weights.")
     parser.add_argument("--most", type=int, default=600, help="Photographs to fit to at most.")
+    parser.add_argument("--most-faces", type=int, default=150, help="Faces to fit to at most.")
     parser.add_argument("--threads", type=int, default=2, help="Threads of PyTorch.")
     options = parser.parse_args()
-    unknown = set(options.names) - set(RECIPES)
+    unknown = set(options.names) - set(RECIPES) - set(LEARNED)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     torch.set_num_threads(options.threads)
     photos, held_out = split(options.data, options.most)
     rows, start = [HEADER], time.perf_counter()
+    faces = some_of(options.faces, options.most_faces) if options.faces else []
     for name in options.names or RECIPES:
-        rows.append(fit(name, photos, held_out, options.output))
+        if name in LEARNED:
+            network = options.weights / LEARNED[name].file if options.weights else None
+            descriptor = create_descriptor(name, weights=network, **LEARNED[name].options)
+            row = fit_learned(name, descriptor, photos, faces, held_out, options.output)
+        else:
+            row = fit(name, photos, held_out, options.output)
+        rows.append(row)
         tqdm.write(rows[-1])
     seconds = time.perf_counter() - start
     print(

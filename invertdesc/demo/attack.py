@@ -76,12 +76,14 @@ class Attack:
 
 
 def offered_descriptors() -> list[str]:
-    """List the descriptors whose unfolding is part of the package, sorted."""
+    """List the descriptors whose unfolding is in the package and that need no download, sorted."""
     names = []
     for name in list_descriptors():
         with suppress(InvertDescError):
-            _ = create_descriptor(name).unfolding
-            names.append(name)
+            adapter = create_descriptor(name)
+            _ = adapter.unfolding
+            if not hasattr(adapter, "weights"):
+                names.append(name)
     return names
 
 

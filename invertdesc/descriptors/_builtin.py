@@ -2,11 +2,17 @@
 
 BUILTIN = {
     "akaze": "invertdesc.descriptors.akaze:Akaze",
+    "aliked-n16": "invertdesc.descriptors.aliked:AlikedN16",
+    "aliked-n16rot": "invertdesc.descriptors.aliked:AlikedN16Rot",
+    "aliked-n32": "invertdesc.descriptors.aliked:AlikedN32",
+    "aliked-t16": "invertdesc.descriptors.aliked:AlikedT16",
     "beblid": "invertdesc.descriptors.beblid:Beblid",
     "boostdesc": "invertdesc.descriptors.boostdesc:BoostDesc",
     "brief": "invertdesc.descriptors.brief:Brief",
     "brisk": "invertdesc.descriptors.brisk:Brisk",
     "daisy": "invertdesc.descriptors.daisy:Daisy",
+    "dedode": "invertdesc.descriptors.dedode:DeDoDe",
+    "disk": "invertdesc.descriptors.disk:Disk",
     "freak": "invertdesc.descriptors.freak:Freak",
     "hardnet": "invertdesc.descriptors.hardnet:HardNet",
     "hog": "invertdesc.descriptors.hog:Hog",
@@ -17,13 +23,17 @@ BUILTIN = {
     "latch": "invertdesc.descriptors.latch:Latch",
     "mkd": "invertdesc.descriptors.mkd:Mkd",
     "orb": "invertdesc.descriptors.orb:Orb",
+    "r2d2": "invertdesc.descriptors.r2d2:R2D2",
     "rootsift": "invertdesc.descriptors.sift:RootSift",
     "sift": "invertdesc.descriptors.sift:Sift",
     "sift-dense": "invertdesc.descriptors.sift_dense:SiftDense",
     "sift-kornia": "invertdesc.descriptors.sift_kornia:SiftKornia",
     "sosnet": "invertdesc.descriptors.hardnet:SosNet",
+    "superpoint": "invertdesc.descriptors.superpoint:SuperPoint",
     "teblid": "invertdesc.descriptors.beblid:Teblid",
+    "tfeat": "invertdesc.descriptors.tfeat:TFeat",
     "vgg": "invertdesc.descriptors.vgg:Vgg",
+    "xfeat": "invertdesc.descriptors.xfeat:XFeat",
 }
 # What reads the files whose paths are names too, by how these end.
 FILES = {".safetensors": "invertdesc.descriptors.stored:load_stored"}

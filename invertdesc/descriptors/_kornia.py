@@ -99,7 +99,7 @@ class KorniaDescriptor:
             features,
             descriptors=vectors,
             descriptor=self.name,
-            provenance=Provenance(self.gray, f"kornia {_version()}", options),
+            provenance=Provenance(self.gray, f"kornia {kornia_version()}", options),
         )
         return Described.all_of(described)
 
@@ -140,7 +140,8 @@ def _patches(
     return found
 
 
-def _version() -> str:
+def kornia_version() -> str:
+    """Return the version of kornia."""
     from importlib.metadata import version
 
     return version("kornia")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from torch import nn
 
-from invertdesc._files import existing_file
 from invertdesc.descriptors._kornia import KorniaDescriptor
+from invertdesc.descriptors._weights import downloaded, fill
 from invertdesc.errors import FileError
 from invertdesc.unfolding.unfolding import Unfolding
 
@@ -54,18 +51,11 @@ class HardNet(KorniaDescriptor):
 
     def _build(self, kornia_feature: Any) -> nn.Module:
         make = getattr(kornia_feature, self.kornia_class)
-        network: nn.Module
-        if self.weights is not None:
-            network = make(pretrained=False)
-            _fill(network, Path(self.weights), self.name)
+        if self.weights is None:
+            network: nn.Module = downloaded(lambda: make(pretrained=True), self.name)
             return network
-        try:
-            network = make(pretrained=True)
-        except (OSError, RuntimeError) as error:  # kornia tried all its mirrors
-            raise FileError(
-                f"Expected weights for {self.name!r}, which kornia downloads; it could not. Pass a "
-                f"file: create_descriptor({self.name!r}, weights=PATH)."
-            ) from error
+        network = make(pretrained=False)
+        fill(network, self.weights, self.name)
         return network
 
 
@@ -95,26 +85,3 @@ class HyNet(HardNet):
 
     name: ClassVar[str] = "hynet"
     kornia_class: ClassVar[str] = "HyNet"
-
-
-def _fill(network: nn.Module, path: Path, name: str) -> None:
-    """Load the weights of a file into a network.
-
-    Raises:
-        FileError: The file is missing, unreadable, or of another network.
-    """
-    existing_file(path, f"weights for {name!r}")
-    from safetensors import SafetensorError
-
-    unreadable = (OSError, EOFError, RuntimeError, AttributeError, TypeError, ValueError)
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: Any = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(state.get("state_dict", state))
-    except (*unreadable, SafetensorError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise FileError(f"Expected weights for {name!r}, got {path}: {reason}") from error

@@ -27,8 +27,9 @@ class Auto(BackProjection):
     """Take `backprojection` in two steps where the extractor is at hand, and `unfold` elsewhere.
 
     Elsewhere is where the descriptor's adapter does not describe pictures at given keypoints, where
-    its library or its weights are not installed, and where its extractor is slow (`latch`, `vgg`).
-    Ask for one of the two by name where it matters which of them made a picture.
+    its library is not installed, where its network would have to be downloaded (pass an adapter
+    with `weights`), and where its extractor is slow (`latch`, `vgg`). Ask for one of the two by
+    name where it matters which of them made a picture.
 
     >>> print(Auto("orb").needs)
     an unfolding
@@ -68,7 +69,8 @@ class Auto(BackProjection):
             MissingFieldError: The features lack scales or orientations that the descriptor needs.
         """
         adapter = resolve_descriptor(self.descriptor or batch.descriptor)
-        if can_describe(adapter) and adapter.name not in SLOW:
+        download = getattr(adapter, "weights", "") is None  # others have no weights
+        if can_describe(adapter) and not download and adapter.name not in SLOW:
             with suppress(MissingDependencyError, FileError):
                 return super().forward(batch)
         picture: Tensor = self.first(batch)

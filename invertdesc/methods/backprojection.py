@@ -31,10 +31,15 @@ STEP = 1.4
 # Of STEP, for vectors that tell less of the picture, so that much of what differs is noise. Chosen
 # with 3 to 8 faces and as many photographs of the training sets, among few.
 DAMPING = {
+    "aliked-n16": 0.35,
+    "aliked-n16rot": 0.35,
+    "aliked-n32": 0.35,
+    "aliked-t16": 0.35,
     "beblid": 0.7,
     "boostdesc": 0.2,
     "brisk": 0.5,
     "daisy": 0.35,
+    "disk": 0.35,
     "freak": 0.5,
     "hog-opencv": 0.35,
     "hog-uoctti": 0.35,
@@ -43,7 +48,9 @@ DAMPING = {
     "mkd": 0.35,
     "sift-kornia": 0.35,
     "teblid": 0.7,
+    "tfeat": 0.35,
     "vgg": 0.5,
+    "xfeat": 0.35,
 }
 DECAY = 0.8  # of the step, from one to the next
 SHORTEST = 1 / 8  # of the first step, below which no shorter one is tried

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from invertdesc._options import check_range
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.ops import paint_pieces, solve_poisson
+from invertdesc.rasterizers.bands import amplify, scales_of
 from invertdesc.unfolding.frame import turned
 from invertdesc.unfolding.unfolding import FALLOFF
 
@@ -109,9 +110,39 @@ class FieldRasterizer(nn.Module):
         unfolding = None if jointly else self.unfolding or adapter.unfolding
         frame = adapter.frame if unfolding is None else unfolding.frame
         batch.require(frame.needs, needed_by=f"the unfolding of {adapter.name!r}")
+        given = pieces is not None
         if unfolding is None:
             pieces = cast(JointUnfolding, adapter).pieces(batch)
 
+        one = self._field(adapter, unfolding, batch, pieces)
+        if unfolding is None or unfolding.gains is None or given:
+            return one
+        rest = (self._field(adapter, other, batch, None) for other in unfolding.others)
+        return self._summed([one, *rest], unfolding.gains, scales_of(batch, frame))
+
+    def _summed(self, fields: list[Field], gains: Tensor, scales: Tensor) -> Field:
+        """Sum the fields of several supports; the coverage is that of the finest."""
+
+        def total(name: str) -> Tensor:
+            maps = (getattr(field, name) for field in fields)
+            shares = [
+                amplify(part, gain, scales, self.stride)
+                for part, gain in zip(maps, gains, strict=True)
+            ]
+            return torch.stack(shares).sum(0)
+
+        coverage = torch.stack([field.coverage for field in fields]).amax(0)
+        return Field(total("picture"), coverage, total("gradients"))
+
+    def _field(
+        self,
+        adapter: Descriptor,
+        unfolding: Unfolding | None,
+        batch: FeatureBatch,
+        pieces: Tensor | None,
+    ) -> Field:
+        """Return the field of one support, from an unfolding or from pieces."""
+        frame = adapter.frame if unfolding is None else unfolding.frame
         # Float64, rounded once: in float32, cos and pow depend on a keypoint's position in the
         # batch.
         sides, turns = (part.double() for part in (frame.sides(batch), frame.turns(batch)))

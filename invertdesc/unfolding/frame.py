@@ -18,6 +18,8 @@ class Frame:
         support: Side of the square, in units of the keypoint's scale, or in pixels if not `scaled`.
         scaled: Whether the square grows with the keypoint's scale.
         rotated: Whether the square turns with the keypoint's orientation.
+        assumed: Scale of keypoints without one; None if features must have scales. Networks that
+            read a whole picture give no scale: it is 1, unless the picture was resized first.
 
     >>> Frame(support=12.0, rotated=False).needs
     ('scales',)
@@ -26,16 +28,20 @@ class Frame:
     support: float
     scaled: bool = True
     rotated: bool = True
+    assumed: float | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The fields of features that determine the square, in addition to positions."""
-        return ("scales",) * self.scaled + ("orientations",) * self.rotated
+        scales = self.scaled and self.assumed is None
+        return ("scales",) * scales + ("orientations",) * self.rotated
 
     def sides(self, batch: FeatureBatch) -> Tensor:
         """Return (M,) float32, the sides of the squares in pixels."""
-        ones = torch.ones_like(batch.keypoints[:, 0])
-        return self.support * (ones if not self.scaled or batch.scales is None else batch.scales)
+        if self.scaled and batch.scales is not None:
+            return self.support * batch.scales
+        alone = self.assumed if self.scaled and self.assumed is not None else 1.0
+        return torch.full_like(batch.keypoints[:, 0], self.support * alone)
 
     def turns(self, batch: FeatureBatch) -> Tensor:
         """Return (M,) float32, the orientations of the squares in radians from +x towards +y."""

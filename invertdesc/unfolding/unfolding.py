@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +44,10 @@ class Unfolding:
         contrast: (D,) float32, linear map from the vector to the logarithm of the gradients' size.
             Most vectors are normalised, but depend on the kind of patch. None for no dependence.
         bins: Number of orientation bins, if the vector consists of histograms; otherwise None.
+        others: Maps of the same vectors to frames of other sides, for vectors that depend on more
+            than one square.
+        gains: (1 + len(others), K) float32, factors of the fields of this map and the others in K
+            bands of frequencies, see `invertdesc.rasterizers.bands`; None for this map alone.
 
     >>> unfolding = Unfolding.from_histograms(cells=4, bins=8, frame=Frame(support=12.0))
     >>> unfolding(torch.zeros(5, 128)).shape
@@ -56,6 +61,8 @@ class Unfolding:
     falloff: float = FALLOFF
     bins: int | None = None
     contrast: Tensor | None = None
+    others: tuple[Unfolding, ...] = ()
+    gains: Tensor | None = None
 
     @property
     def grid(self) -> int:
@@ -173,15 +180,15 @@ class Unfolding:
         Raises:
             FileError: The file cannot be written.
         """
-        tensors = {"matrix": self.matrix.half(), "bias": self.bias, "mean": self.mean}
-        if self.contrast is not None:
-            tensors["contrast"] = self.contrast
-        header = {
-            "frame": asdict(self.frame),
-            "falloff": self.falloff,
-            "bins": self.bins,
-            "card": dict(card or {}),
-        }
+        tensors, header = self._parts()
+        header["others"] = []
+        for number, other in enumerate(self.others):
+            more, about = other._parts()
+            tensors |= {f"{number}.{name}": part for name, part in more.items()}
+            header["others"].append(about)
+        if self.gains is not None:
+            tensors["gains"] = self.gains
+        header["card"] = dict(card or {})
         save_tensors(path, tensors, format=FORMAT, version=VERSION, header=header)
 
     @classmethod
@@ -205,15 +212,36 @@ class Unfolding:
         """
         what = "an unfolding that invertdesc wrote"
         with open_tensors(path, what=what, format=FORMAT, newest=VERSION) as (header, tensors):
-            return cls(
-                matrix=tensors["matrix"].float(),
-                bias=tensors["bias"].float(),
-                mean=tensors["mean"].float(),
-                contrast=tensors["contrast"].float() if "contrast" in tensors else None,
-                frame=Frame(**header["frame"]),
-                falloff=header["falloff"],
-                bins=header["bins"],
+            one = cls._from_parts(tensors, header)
+            others = tuple(
+                cls._from_parts(tensors, about, f"{number}.")
+                for number, about in enumerate(header.get("others", []))
             )
+            gains = tensors["gains"].float() if "gains" in tensors else None
+            return replace(one, others=others, gains=gains)
+
+    def _parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the tensors and the header of this map, without the others."""
+        tensors = {"matrix": self.matrix.half(), "bias": self.bias, "mean": self.mean}
+        if self.contrast is not None:
+            tensors["contrast"] = self.contrast
+        about = {"frame": asdict(self.frame), "falloff": self.falloff, "bins": self.bins}
+        return tensors, about
+
+    @classmethod
+    def _from_parts(
+        cls, tensors: Mapping[str, Tensor], about: Mapping[str, Any], prefix: str = ""
+    ) -> Unfolding:
+        contrast = tensors.get(f"{prefix}contrast")
+        return cls(
+            matrix=tensors[f"{prefix}matrix"].float(),
+            bias=tensors[f"{prefix}bias"].float(),
+            mean=tensors[f"{prefix}mean"].float(),
+            contrast=None if contrast is None else contrast.float(),
+            frame=Frame(**about["frame"]),
+            falloff=about["falloff"],
+            bins=about["bins"],
+        )
 
 
 def _cos_sin(angle: Tensor) -> tuple[Tensor, Tensor]:

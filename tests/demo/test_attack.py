@@ -142,7 +142,7 @@ def test_nothing_left_is_told(stored: Stored) -> None:
 def test_only_descriptors_that_need_no_download_are_offered() -> None:
     names = offered_descriptors()
     assert {"sift", "orb", "hog", "mkd"} <= set(names)
-    assert not {"hardnet", "sosnet", "hynet"} & set(names)
+    assert not {"hardnet", "sosnet", "hynet", "disk", "tfeat", "superpoint"} & set(names)
 
 
 def test_only_methods_that_need_no_database_are_offered() -> None:

@@ -140,6 +140,6 @@ def test_no_false_alarm_and_no_mistake_missed(name: str) -> None:
 
 
 def test_the_slow_test_knows_every_descriptor_that_turns() -> None:
-    needs_weights = {"hardnet", "hynet", "sosnet"}
+    needs_weights = {"hardnet", "hynet", "sosnet", "tfeat"}
     turning = {name for name in list_descriptors() if create_descriptor(name).frame.rotated}
     assert turning - needs_weights == set(TURNING)

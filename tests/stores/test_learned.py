@@ -42,13 +42,13 @@ def test_names_of_hlocs_configurations(file: str, width: int, name: str | None) 
 
 
 def test_file_of_hloc_is_called_by_its_configuration(tmp_path: Path, some: LocalFeatures) -> None:
-    path = write_hloc(tmp_path, {"a": some}).rename(tmp_path / "feats-superpoint-n4096-r1024.h5")
+    path = write_hloc(tmp_path, {"a": some}).rename(tmp_path / "feats-d2net-ss.h5")
     with h5py.File(path, "a") as file:
         del file["a/descriptors"], file["a/scales"], file["a/oris"]
-        file["a/descriptors"] = around(np.zeros(256), len(some)).T
+        file["a/descriptors"] = around(np.zeros(512), len(some)).T
     with open_store(path) as store:
-        assert store.description.descriptor == "superpoint"
-        with pytest.raises(InputError, match=r"'superpoint' of 256 numbers.*fit_program"):
+        assert store.description.descriptor == "d2-net"
+        with pytest.raises(InputError, match=r"'d2-net' of 512 numbers.*fit_program"):
             reconstruct_store(store, tmp_path / "out")
 
 

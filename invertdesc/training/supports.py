@@ -1,0 +1,107 @@
+"""Fit an unfolding with several supports, for vectors that depend on more than one square."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from invertdesc.errors import InputError
+from invertdesc.features.batch import FeatureBatch
+from invertdesc.image import to_gray
+from invertdesc.rasterizers.bands import FREQUENCIES, amplify, scales_of
+from invertdesc.rasterizers.field import FieldRasterizer
+from invertdesc.unfolding.fit import fit_described
+from invertdesc.unfolding.unfolding import Unfolding
+
+if TYPE_CHECKING:
+    from invertdesc.descriptors import Descriptor
+    from invertdesc.features.local import LocalFeatures
+COARSE = 3  # bands in which several supports are used
+
+
+class _OtherFrame:
+    """An adapter whose vectors are said to describe another square."""
+
+    def __init__(self, adapter: Descriptor, support: float) -> None:
+        self.name, self.dim, self.encode = adapter.name, adapter.dim, adapter.encode
+        self.frame = replace(adapter.frame, support=support)
+
+
+def fit_supports(
+    descriptor: Descriptor,
+    described: Sequence[tuple[Tensor, LocalFeatures]],
+    others: Sequence[float],
+    *,
+    ridge: float = 0.02,
+    most: int = 40,
+) -> Unfolding:
+    """Fit a map for the descriptor's frame and for others, and the gains of their fields.
+
+    Learned descriptors are not local: of one vector, a narrow square takes the details and a wide
+    one the coarse shading, where its many overlapping predictions are averaged. The picture is the
+    sum of both fields, with a gain for each field and octave of frequencies, fitted to the pictures
+    by least squares.
+
+    Args:
+        descriptor: Adapter; its `frame` and `encode` are used.
+        described: Pictures of shape (3, H, W), RGB in [0, 1], each with its features.
+        others: Sides of the other frames, in the unit of the descriptor's.
+        ridge: Weight of the penalty on each map, see `fit_unfolding`.
+        most: Number of pictures that the gains are fitted to at most.
+
+    Raises:
+        InputError: No image has a keypoint.
+    """
+    adapters = [_OtherFrame(descriptor, side) for side in (descriptor.frame.support, *others)]
+    maps = [fit_described(one, described, ridge=ridge) for one in adapters]  # type: ignore[arg-type]
+    step = max(1, len(described) // most)
+    gains = _gains(descriptor, maps, described[::step])
+    return replace(maps[0], others=tuple(maps[1:]), gains=gains)
+
+
+def _gains(
+    descriptor: Descriptor,
+    maps: Sequence[Unfolding],
+    described: Iterable[tuple[Tensor, LocalFeatures]],
+    penalty: float = 0.01,
+) -> Tensor:
+    """Return (P, K), gains of P maps in K bands, by least squares on normalised pictures."""
+    count, bands = len(maps), len(FREQUENCIES)
+    left = torch.zeros(count * bands, count * bands, dtype=torch.float64)
+    right = torch.zeros(count * bands, dtype=torch.float64)
+    alone = torch.eye(bands)
+    for image, features in described:
+        if not len(features):
+            continue
+        gray = to_gray(image, features.provenance.gray_mode)
+        truth = (gray - gray.mean()).flatten().double()
+        if float(truth.norm()) == 0:
+            continue
+        batch = FeatureBatch.collate([features])
+        scales = scales_of(batch, maps[0].frame)
+        parts = []
+        for unfolding in maps:
+            picture = FieldRasterizer(descriptor, unfolding=unfolding)(batch).picture
+            parts += [amplify(picture, one, scales, 1).flatten() for one in alone]
+        columns = torch.stack(parts).double() / truth.norm()
+        left += columns @ columns.T
+        right += columns @ truth / truth.norm()
+    # Above COARSE, only the first map, with one gain, so that the spectrum of details is that of
+    # the maps with one support, which networks are trained on.
+    tied = torch.eye(count * bands, dtype=torch.float64)
+    tied[:, COARSE] = tied[:, COARSE:bands].sum(1)
+    free = [part * bands + band for part in range(count) for band in range(COARSE)]
+    tied = tied[:, [*free, COARSE]]
+    left, right = tied.T @ left @ tied, tied.T @ right
+    # The penalty is relative to each column: gains of bands differ by orders of magnitude.
+    size = left.diagonal().sqrt()
+    if not bool((size > 0).all()):
+        raise InputError("Expected photographs with keypoints to fit gains to, found none.")
+    scaled = left / size[:, None] / size
+    scaled += penalty * torch.eye(len(scaled), dtype=torch.float64)
+    gains: Tensor = tied @ (torch.linalg.solve(scaled, right / size) / size)
+    return gains.view(count, bands).float()
