@@ -294,8 +294,9 @@ def preset(method: str) -> TrainConfig:
         UnknownNameError: There is no such method.
         InputError: The method has no network, or no recipe.
 
-    >>> preset("coarse").losses
-    LossWeights(l1=0.0, l2=1.0, ssim=0.0, perceptual=1.0, style=0.0001, adversarial=0.0)
+    >>> losses = preset("coarse").losses
+    >>> losses.l2, losses.perceptual, losses.style
+    (1.0, 1.0, 0.0001)
 
     Source: Wu et al. 2019, section III-D.
     """

@@ -72,7 +72,7 @@ def test_features_say_what_they_are_of(stored_bits: LocalFeatures, sift: Descrip
 def test_a_method_may_be_made_before(whole: Audit, stored: LocalFeatures, sift: Descriptor) -> None:
     made = create_method("poisson", descriptor=sift)
     assert numbers(audit(stored, **FEW | {"method": made})) == numbers(whole)
-    assert audit(stored, **FEW | {"method": None}).method == "auto"
+    assert audit(stored, **FEW | {"method": None}).method == "unfold"
 
 
 def test_images_are_taken_evenly_and_those_left_out_are_counted(

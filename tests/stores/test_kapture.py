@@ -60,12 +60,12 @@ def test_type_that_can_be_read_is_taken_and_the_other_named(
     write_kapture(tmp_path, {"a": some})
     other = tmp_path / "reconstruction/descriptors/A_first"
     other.mkdir()
-    (other / "descriptors.txt").write_text("r2d2, float32, 128, SIFT, L2\n")
+    (other / "descriptors.txt").write_text("d2net, float32, 128, SIFT, L2\n")
     (other / "a.desc").write_bytes(np.zeros((len(some), 128), "<f4").tobytes())
     with open_store(tmp_path) as store:
         assert_alike(store.load("a"), some)
         (told,) = store.description.left_out
-    assert told == "Also found, not read: descriptors of the types r2d2."
+    assert told == "Also found, not read: descriptors of the types d2net."
 
 
 @pytest.mark.parametrize(("name", "expected"), [("orb", "orb"), ("kaze", "unknown")])

@@ -109,7 +109,18 @@ def test_commands_of_the_shell(run: Run, program: str, store: Path, tmp_path: Pa
         assert run("reconstruct", store, "-o", folder, "-m", "poisson", *name)[0] == 0
         picture = to_gray(read_image(tmp_path / folder / "cat.png"), "gamma")
         assert ncc(picture, to_gray(small("chelsea"), "luma")) > 0.7
-    audit = ("audit", store, "-m", "poisson", "--images", "1", "--side", "64", "--no-curves")
+    audit = (
+        "audit",
+        store,
+        "-m",
+        "poisson",
+        "--images",
+        "1",
+        "--side",
+        "64",
+        "--threat",
+        "everything",
+    )
     assert run(*audit, "-d", "m.safetensors", "--no-faces", "-o", "a.html")[0] == 0
     status, out, _ = run("inspect", store, "-d", "m.safetensors")
     assert status == 0
