@@ -94,8 +94,8 @@ def _by_ffmpeg(pictures: Sequence[Path], rate: float) -> bytes:
 def measure_flicker(pictures: Iterable[Tensor]) -> float:
     """Return how much brightness jumps from picture to picture, beside moving evenly.
 
-    It is the mean of ``|before - 2 here + after| / 2`` over pixels and pictures, in luma: 0 for still
-    pictures and where each pixel changes at an even pace, 1 for white and black by turns.
+    It is the mean of ``|before - 2 here + after| / 2`` over pixels and pictures, in luma: 0 for
+    still pictures and where each pixel changes at an even pace, 1 for white and black by turns.
 
     Args:
         pictures: (3, H, W) in [0, 1], of one size, at least three.

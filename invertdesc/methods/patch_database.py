@@ -49,9 +49,9 @@ class PatchDatabase(Method):
 
     Source: Weinzaepfel, Jegou, Perez, "Reconstructing an image from its local descriptors", CVPR
     2011. One integration for all patches, instead of one for each, and weights of 1 / (cell
-       width)^4, instead of only the smallest patch, are additions. On 10 faces and 10 photographs
-       of 256 x 256, with 141,133 patches of 500 others, NCC and SSIM are 0.879, 0.697 and 0.778,
-       0.584; with only the smallest patch, 0.857, 0.672 and 0.744, 0.561.
+    width)^4, instead of only the smallest patch, are additions. On 10 faces and 10 photographs
+    of 256 x 256, with 141,133 patches of 500 others, NCC and SSIM are 0.879, 0.697 and 0.778,
+    0.584; with only the smallest patch, 0.857, 0.672 and 0.744, 0.561.
     """
 
     name: ClassVar[str] = "patch-database"
