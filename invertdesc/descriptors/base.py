@@ -50,13 +50,6 @@ class Descriptor(Protocol):
         """Convert (N, ...) vectors as emitted to (N, dim) float32, the input of methods."""
 
 
-class Describer(Descriptor, Protocol):
-    """A descriptor that can be computed at keypoints that are given."""
-
-    def describe(self, image: Tensor, features: LocalFeatures) -> LocalFeatures:
-        """Describe an image of shape (3, H, W), RGB in [0, 1], at the keypoints of features."""
-
-
 @runtime_checkable
 class JointUnfolding(Protocol):
     """An adapter whose vectors are unfolded together, as HOG's are, and not each for itself."""
