@@ -99,9 +99,11 @@ class Store(ABC):
         descriptor: str | None = None,
         image_size: tuple[int, int] | None = None,
     ) -> None:
-        self.path = path
-        self._given = descriptor
-        self._image_size = image_size
+        self.path, self._given, self._image_size = path, descriptor, image_size
+        self._open()
+
+    def _open(self) -> None:  # noqa: B027  # most stores keep nothing open
+        """Open what stays open, or read what holds for all images; close it where that fails."""
 
     @abstractmethod
     def names(self) -> Iterator[str]:

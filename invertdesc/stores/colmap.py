@@ -44,22 +44,15 @@ class ColmapStore(Store):
 
     kind: ClassVar[str] = "COLMAP database"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        descriptor: str | None = None,
-        image_size: tuple[int, int] | None = None,
-    ) -> None:
+    def _open(self) -> None:
         """Open a database.
 
         Raises:
             FileError: The file is unreadable, or is not a database of COLMAP.
         """
-        super().__init__(path, descriptor=descriptor, image_size=image_size)
-        self._database = Snapshot(path)
+        self._database = Snapshot(self.path)
         try:
-            self._typed = self._reading(lambda: _check_tables(self._database, path))
+            self._typed = self._reading(lambda: _check_tables(self._database, self.path))
         except FileError:
             self.close()
             raise

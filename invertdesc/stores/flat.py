@@ -42,25 +42,18 @@ class FlatStore(Store):
 
     kind: ClassVar[str] = "keypoints.h5 and descriptors.h5"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        descriptor: str | None = None,
-        image_size: tuple[int, int] | None = None,
-    ) -> None:
+    def _open(self) -> None:
         """Open the files beside one of them.
 
         Raises:
             MissingDependencyError: h5py is not installed.
             FileError: One is unreadable.
         """
-        super().__init__(path, descriptor=descriptor, image_size=image_size)
         self._h5py: Any = None
         self._files: dict[str, Any] = {}
         try:
             for part in (*REQUIRED, *OTHERS):
-                file = path.parent / f"{part}.h5"
+                file = self.path.parent / f"{part}.h5"
                 if part in REQUIRED or file.is_file():
                     self._h5py, self._files[part] = open_hdf5(file)
         except FileError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,21 +32,14 @@ class HlocStore(Store):
 
     kind: ClassVar[str] = "hloc features"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        descriptor: str | None = None,
-        image_size: tuple[int, int] | None = None,
-    ) -> None:
+    def _open(self) -> None:
         """Open a file.
 
         Raises:
             MissingDependencyError: h5py is not installed.
             FileError: The file is unreadable, or is not a file of hloc.
         """
-        super().__init__(path, descriptor=descriptor, image_size=image_size)
-        self._h5py, self._file = open_hdf5(path)
+        self._h5py, self._file = open_hdf5(self.path)
         try:
             self._check()
         except FileError:

@@ -45,23 +45,16 @@ class NpyStore(Store):
 
     kind: ClassVar[str] = "NumPy arrays by a layout.json"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        descriptor: str | None = None,
-        image_size: tuple[int, int] | None = None,
-    ) -> None:
+    def _open(self) -> None:
         """Read the layout.
 
         Raises:
             FileError: Damaged.
             InputError: It does not say what it must.
         """
-        super().__init__(path, descriptor=descriptor, image_size=image_size)
-        layout = read_json(path)
+        layout = read_json(self.path)
         if not isinstance(layout, dict) or not layout.keys() >= KEYS:
-            raise FileError(f"Expected {', '.join(sorted(KEYS))} in {path}, got others.")
+            raise FileError(f"Expected {', '.join(sorted(KEYS))} in {self.path}, got others.")
         unknown = sorted(layout.keys() - KEYS - OPTIONAL)
         if unknown:
             raise InputError(f"Expected {', '.join(sorted(KEYS | OPTIONAL))}, got {unknown[0]!r}.")
