@@ -41,7 +41,7 @@ class Channels(Unfold):
     """`unfold` that sees some channels of the field."""
 
     seen: ClassVar[slice] = slice(None)
-    signs: ClassVar[tuple[int, ...]] = (1, 1, -1, 1)  # gx changes its sign in mirrored pictures
+    signs: ClassVar[tuple[int, ...]] = (1, 1, -1, 1, 1)  # gx changes its sign in mirrored pictures
 
     def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
         return (super().inputs(batch)[0][:, self.seen],)
@@ -77,7 +77,8 @@ class Octaves(Channels):
             kept = octaves == octave
             each = [batch[image][kept[batch.images == image]] for image in range(len(batch))]
             parts.append(FeatureBatch.collate(each))
-        return (torch.cat([network_input(self.rasterizer(part)) for part in parts], 1),)
+        modes = [provenance.gray_mode for provenance in batch.provenances]
+        return (torch.cat([network_input(self.rasterizer(part), modes) for part in parts], 1),)
 
 
 def paper_variants(width: int = 24) -> dict[str, TrainConfig]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors.base import encoding_of
 from invertdesc.errors import FileError, InputError
+from invertdesc.image import GrayMode
 from invertdesc.methods.base import Method, Needs
 from invertdesc.methods.networks.refiner import picture_of
 from invertdesc.methods.recipe import TrainConfig
@@ -229,8 +231,9 @@ class FieldMethod(NetworkMethod):
         """Return the distance in pixels between samples of the network's field."""
 
     def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
-        """Return the field, scaled to unit size."""
-        return (network_input(self.rasterizer(batch)),)
+        """Return (B, 5, h, w): the field, scaled to unit size, and the gray mode."""
+        modes = [provenance.gray_mode for provenance in batch.provenances]
+        return (network_input(self.rasterizer(batch), modes),)
 
     def mirror(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Return the inputs of the mirrored picture."""
@@ -307,11 +310,16 @@ def _is_network(factory: object) -> bool:
     return isinstance(factory, type) and issubclass(factory, NetworkMethod)
 
 
-def network_input(field: Field) -> Tensor:
-    """Return (B, 4, h, w): a field scaled to about unit size for any descriptor.
+def network_input(field: Field, modes: Sequence[GrayMode]) -> Tensor:
+    """Return (B, 5, h, w): a field scaled to about unit size for any descriptor, and gray modes.
 
     The Poisson picture is divided by its deviation, gradients by their root mean square over
-    covered pixels, and coverage is replaced by its square root. Without keypoints everything is 0.
+    covered pixels, and coverage is replaced by its square root; without keypoints these are 0. The
+    last channel is 1 in a picture of `"gamma"` gray, and 0 in one of `"luma"`.
+
+    Args:
+        field: Field of B pictures.
+        modes: Gray mode of each.
     """
     picture, coverage, gradients = field
     seen = (coverage > 0).to(picture)
@@ -321,9 +329,11 @@ def network_input(field: Field) -> Tensor:
     deviation = picture.std((2, 3), correction=0, keepdim=True)
     picture = picture / deviation.clamp(min=1e-6)
     gradients = gradients / size.nan_to_num(1.0).clamp(min=1e-6)
-    return torch.cat([picture, coverage.sqrt(), gradients], 1)
+    gamma = picture.new_tensor([float(mode == "gamma") for mode in modes])
+    gray = gamma[:, None, None, None].expand_as(picture)
+    return torch.cat([picture, coverage.sqrt(), gradients, gray], 1)
 
 
 def mirror_field(field: Tensor) -> Tensor:
-    """Mirror `network_input` (B, 4, h, w) horizontally; gx, the third channel, changes sign."""
-    return field.flip(-1) * field.new_tensor([1, 1, -1, 1])[:, None, None]
+    """Mirror `network_input` (B, 5, h, w) horizontally; gx, the third channel, changes sign."""
+    return field.flip(-1) * field.new_tensor([1, 1, -1, 1, 1])[:, None, None]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from invertdesc.image import GAMMA, to_gray, to_image
+from invertdesc.image import GAMMA, GrayMode, to_gray, to_image
 from invertdesc.methods.recipe import Augmentation
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Variant(NamedTuple):
     picture: Tensor  # (3, H, W) in [0, 1], to be reconstructed
     seen: Tensor  # (3, H, W) in [0, 1], to be described; all channels are alike
     sparsity: float  # factor on the detector's threshold, at most 1
+    gray: GrayMode  # mode of `seen`, for a random mix the one of the same tones
 
 
 def vary(pixels: NDArray[np.uint8], augmentation: Augmentation, seed: tuple[int, ...]) -> Variant:
@@ -64,9 +65,9 @@ def vary(pixels: NDArray[np.uint8], augmentation: Augmentation, seed: tuple[int,
     ):
         if drawn(share):
             seen = change(seen, rng).clip(0, 1)
-    gray = _gray(to_image(seen), augmentation, rng)
+    gray, mode = _gray(to_image(seen), augmentation, rng)
     sparsity = float(rng.uniform(0.25, 1)) if drawn(augmentation.dense) else 1.0
-    return Variant(to_image(image), gray.expand(3, -1, -1), sparsity)
+    return Variant(to_image(image), gray.expand(3, -1, -1), sparsity, mode)
 
 
 def configured(descriptor: Descriptor, sparsity: float = 1.0) -> Descriptor:
@@ -163,13 +164,16 @@ def _jpeg(image: Array, rng: np.random.Generator) -> Array:
     return np.ascontiguousarray(read[..., ::-1]).astype(np.float32) / 255
 
 
-def _gray(image: Tensor, augmentation: Augmentation, rng: np.random.Generator) -> Tensor:
-    """Return (H, W): luma, a random mix, or gamma gray."""
+def _gray(
+    image: Tensor, augmentation: Augmentation, rng: np.random.Generator
+) -> tuple[Tensor, GrayMode]:
+    """Return (H, W): luma, a random mix, or gamma gray; and the mode of its tones."""
     choice = float(rng.random())
     if choice < augmentation.luma:
-        return to_gray(image, "luma")
+        return to_gray(image, "luma"), "luma"
     if choice >= augmentation.luma + augmentation.mixed:
-        return to_gray(image, "gamma")
+        return to_gray(image, "gamma"), "gamma"
     shares = torch.from_numpy(rng.dirichlet(np.ones(3)).astype(np.float32))
-    image = image.pow(1 / GAMMA) if rng.random() < 0.5 else image
-    return torch.einsum("chw,c->hw", image, shares).clamp(0, 1)
+    mode: GrayMode = "gamma" if rng.random() < 0.5 else "luma"
+    image = image.pow(1 / GAMMA) if mode == "gamma" else image
+    return torch.einsum("chw,c->hw", image, shares).clamp(0, 1), mode

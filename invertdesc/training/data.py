@@ -180,9 +180,11 @@ def _extract(job: _Job) -> None:
 def _described(job: _Job, pixels: NDArray[np.uint8]) -> tuple[Tensor, LocalFeatures]:
     """Return the picture to reconstruct and its features."""
     variant, descriptor = _shown(job, pixels), create_descriptor(job.name)
-    if job.augmentation is not None:
-        descriptor = configured(descriptor, variant.sparsity)
-    return variant.picture, descriptor.extract(variant.seen)
+    if job.augmentation is None:
+        return variant.picture, descriptor.extract(variant.seen)
+    features = configured(descriptor, variant.sparsity).extract(variant.seen)
+    provenance = replace(features.provenance, gray=variant.gray)
+    return variant.picture, replace(features, provenance=provenance)
 
 
 def _shown(job: _Job, pixels: NDArray[np.uint8]) -> Variant:
@@ -191,7 +193,7 @@ def _shown(job: _Job, pixels: NDArray[np.uint8]) -> Variant:
         pixels = np.ascontiguousarray(pixels[:, ::-1])
     if job.augmentation is None:
         image = to_image(pixels)
-        return Variant(image, image, 1.0)
+        return Variant(image, image, 1.0, "gamma")
     return vary(pixels, job.augmentation, (crc32(job.path.name.encode()), job.variant))
 
 
@@ -202,7 +204,7 @@ def _key(
     options: Any = asdict(descriptor) if is_dataclass(descriptor) else {}
     what = [options, crop, __version__]
     if augmentation is not None:
-        what.append(asdict(augmentation))
+        what.append([asdict(augmentation), "gray mode"])
     text = json.dumps(what, sort_keys=True, default=str)
     key = f"{descriptor.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return f"{key}-mirrored" if mirrored else key

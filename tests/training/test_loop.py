@@ -12,7 +12,7 @@ from invertdesc import Field, FieldRasterizer, create_method, extract, reconstru
 from invertdesc.errors import FileError, InputError
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.changes import keep_random
-from invertdesc.image import to_image
+from invertdesc.image import GrayMode, to_image
 from invertdesc.methods.network import mirror_field, network_input
 from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.methods.recipe import Augmentation, TrainConfig
@@ -97,7 +97,7 @@ def test_a_mirrored_field_is_that_of_the_mirrored_picture() -> None:
     picture = to_image(data.astronaut()[:128, 100:228])
     rasterizer = FieldRasterizer(stride=2)
     plain, mirrored = (
-        torch.cat(rasterizer(FeatureBatch.collate([extract(image)])), 1)
+        network_input(rasterizer(FeatureBatch.collate([extract(image)])), ["gamma"])
         for image in (picture, picture.flip(-1))
     )
     for channel in (0, 2, 3):
@@ -106,12 +106,14 @@ def test_a_mirrored_field_is_that_of_the_mirrored_picture() -> None:
     assert torch.equal(mirror_field(mirror_field(plain)), plain)
 
 
-def test_network_input_does_not_depend_on_amplitudes_and_stays_finite_without_keypoints() -> None:
+def test_network_input_is_of_unit_size_finite_without_keypoints_and_has_gray_modes() -> None:
+    modes: list[GrayMode] = ["luma", "gamma"]
     field = Field(torch.randn(2, 1, 8, 8), torch.rand(2, 1, 8, 8), torch.randn(2, 2, 8, 8))
     louder = Field(7 * field.picture, field.coverage, 7 * field.gradients)
-    torch.testing.assert_close(network_input(louder), network_input(field))
+    torch.testing.assert_close(network_input(louder, modes), network_input(field, modes))
+    assert torch.equal(network_input(field, modes)[:, 4].amax((1, 2)), torch.tensor([0.0, 1.0]))
     none = Field(*(torch.zeros_like(part[:1]) for part in field))
-    assert torch.equal(network_input(none), torch.zeros(1, 4, 8, 8))
+    assert torch.equal(network_input(none, ["luma"]), torch.zeros(1, 5, 8, 8))
 
 
 def test_dropping_keeps_a_share() -> None:

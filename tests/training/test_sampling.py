@@ -131,8 +131,10 @@ def test_changed_pictures_are_drawn_and_resumed(pictures: list[Path], tmp_path: 
     )
     one, other = (Sampler(config, data, method, torch.device("cpu")) for _ in range(2))
     (inputs, truth), _ = one.batch(), one.batch()
-    assert inputs[0].shape == (6, 4, 32, 32)
+    assert inputs[0].shape == (6, 5, 32, 32)
     assert truth.shape == (6, 3, 64, 64)
+    described = [data.item(0, 0, False, variant)[1] for variant in range(8)]
+    assert {features.provenance.gray for features in described} == {"gamma", "luma"}
     other.batch()
     other.generator.set_state(one.generator.get_state())
     assert torch.equal(one.batch()[1], other.batch()[1])

@@ -22,26 +22,27 @@ class UNetConfig:
     """Size of a `UNet`.
 
     Attributes:
-        inputs: Number of channels of the field.
+        inputs: Number of channels of the field that it uses, the first ones; 4 of `network_input`
+            are the field without the gray mode.
         width: Number of channels at full resolution; each lower level has twice as many, up to 8 x
             width.
         depth: Number of lower levels, each of half the resolution.
         upscale: Pixels of the picture per sample of the field: 1, 2 or 4.
     """
 
-    inputs: int = 4
+    inputs: int = 5
     width: int = 24
     depth: int = 4
     upscale: int = 2
 
 
 class UNet(nn.Module):
-    """Network from a field (B, inputs, h, w) to a picture (B, 3, upscale * h, upscale * w).
+    """Network from a field (B, C, h, w) to a picture (B, 3, upscale * h, upscale * w).
 
     The picture is in [0, 1]. The network is fully convolutional; any size is padded and cropped
     inside.
 
-    >>> UNet(UNetConfig(width=4, depth=2))(torch.zeros(1, 4, 9, 13)).shape
+    >>> UNet(UNetConfig(width=4, depth=2))(torch.zeros(1, 5, 9, 13)).shape
     torch.Size([1, 3, 18, 26])
 
     Source: Ronneberger et al. 2015 for the form.
@@ -68,6 +69,7 @@ class UNet(nn.Module):
 
     def forward(self, field: Tensor) -> Tensor:
         """Return the picture; see the class."""
+        field = field[:, : self.config.inputs]
         height, width = field.shape[-2:]
         if torch.is_grad_enabled() or self.training or height * width <= AT_ONCE:
             return self._run(field)

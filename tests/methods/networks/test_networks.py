@@ -104,7 +104,7 @@ def test_refiner_has_nine_blocks_with_dropout_and_two_steps_each_way() -> None:
 def test_refined_gives_both_pictures_and_trains_both_networks() -> None:
     network = Refined(UNet(UNetConfig(width=4, depth=1)), RefinerConfig(width=4, blocks=1))
     nn.init.normal_(network.refiner.layers[-1].weight)
-    refined, coarse = network(torch.rand(2, 4, 8, 8))
+    refined, coarse = network(torch.rand(2, 5, 8, 8))
     assert refined.shape == coarse.shape == (2, 3, 16, 16)
     assert picture_of((refined, coarse)) is refined
     assert picture_of(coarse) is coarse
@@ -199,7 +199,7 @@ def test_unet_in_tiles_is_the_unet(
     network = UNet(UNetConfig(width=4, depth=depth, upscale=upscale)).eval()
     for weights in network.parameters():
         torch.nn.init.normal_(weights, 0, 0.3, generator=draw)
-    field = torch.randn(2, 4, 33 + 2 * network.reach, 39 + 2 * network.reach, generator=draw)
+    field = torch.randn(2, 5, 33 + 2 * network.reach, 39 + 2 * network.reach, generator=draw)
     with torch.no_grad():
         whole = network(field)
         monkeypatch.setattr("invertdesc.methods.networks.unet.AT_ONCE", 100)
@@ -211,6 +211,13 @@ def test_unet_in_tiles_is_the_unet(
     assert len(runs) > 4
     assert max(max(shape[2:]) for shape in runs) == 16 + 2 * network.reach
     torch.testing.assert_close(in_tiles, whole, rtol=0, atol=1e-6)
+
+
+def test_unet_uses_the_first_channels() -> None:
+    network = UNet(UNetConfig(inputs=4, width=2, depth=1)).eval()
+    field = torch.randn(1, 5, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(network(field), network(field[:, :4]))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
