@@ -88,7 +88,7 @@ def recognise_folder(folder: Path) -> bool:
 
 
 class KaptureStore(Store):
-    """Read a folder of kapture; of several types of descriptors, the first known one."""
+    """Read a folder of kapture; of several types, the first that can be reconstructed."""
 
     kind: ClassVar[str] = "kapture"
 
@@ -150,7 +150,7 @@ class KaptureStore(Store):
 
     @cached_property
     def _pairs(self) -> list[tuple[_Kind, _Kind]]:
-        """All types of keypoints with their descriptors, known ones first."""
+        """All types of keypoints with their descriptors, first those that have an unfolding."""
         place = self.path / "reconstruction"
         found = {
             file.parent.relative_to(place / "keypoints"): file
@@ -175,7 +175,9 @@ class KaptureStore(Store):
                 f"Expected descriptors for the keypoints {', '.join(map(str, found))} in {place}, "
                 "found none."
             )
-        return sorted(pairs, key=lambda pair: adapter_of(pair[1].descriptor or "sift") is None)
+        if len(pairs) > 1:
+            pairs.sort(key=lambda pair: _doubt(pair[1].descriptor or "sift"))
+        return pairs
 
     def _size(self, name: str) -> tuple[int, int] | None:
         """Return the size of an image; if there are files with sizes, they must contain it."""
@@ -206,6 +208,17 @@ class KaptureStore(Store):
                 good = len(size) == 2 and min(size) > 0
                 sizes[row[0]] = (size[1], size[0]) if good else None
         return sizes
+
+
+def _doubt(name: str) -> int:
+    """Return 0 if a descriptor can be reconstructed, 1 if it has no unfolding, 2 if no adapter."""
+    adapter = adapter_of(name)
+    if adapter is None:
+        return 2
+    try:
+        return 0 if adapter.unfolding is not None else 1
+    except (FileError, InputError, AttributeError):
+        return 1
 
 
 def _kind(file: Path) -> _Kind:

@@ -68,6 +68,23 @@ def test_type_that_can_be_read_is_taken_and_the_other_named(
     assert told == "Also found, not read: descriptors of the types d2net."
 
 
+@pytest.mark.parametrize("first", ["r2d2", "superpoint"])
+def test_type_that_can_be_reconstructed_is_taken_before_one_that_cannot(
+    first: str, tmp_path: Path, some: LocalFeatures
+) -> None:
+    """The network's folder comes first, and has an adapter, but no unfolding ships for it."""
+    write_kapture(tmp_path, {"a": some})
+    width = {"r2d2": 128, "superpoint": 256}[first]
+    other = tmp_path / "reconstruction/descriptors/A_first"
+    other.mkdir()
+    (other / "descriptors.txt").write_text(f"{first}, float32, {width}, SIFT, L2\n")
+    (other / "a.desc").write_bytes(np.ones((len(some), width), "<f4").tobytes())
+    with open_store(tmp_path) as store:
+        assert_alike(store.load("a"), some)
+        (found,) = store.description.left_out
+    assert found == f"Also found, not read: descriptors of the types {first}."
+
+
 @pytest.mark.parametrize(("name", "expected"), [("orb", "orb"), ("kaze", "unknown")])
 def test_name_of_a_type_is_taken_where_the_width_fits(
     name: str, expected: str, tmp_path: Path, some: LocalFeatures
