@@ -16,6 +16,7 @@ from invertdesc.descriptors.base import encoding_of
 from invertdesc.errors import FileError, InputError
 from invertdesc.image import GrayMode
 from invertdesc.methods.base import Method, Needs
+from invertdesc.methods.networks.prepared import prepare
 from invertdesc.methods.networks.refiner import picture_of
 from invertdesc.methods.recipe import TrainConfig
 from invertdesc.methods.registry import methods
@@ -53,6 +54,9 @@ class NetworkMethod(Method, ABC):
     in a cell does not mirror, so features of the mirrored picture are extracted."""
     base: ClassVar[type[NetworkMethod] | None] = None
     """The method whose network is in front of the refiner."""
+    exact: bool = False
+    """Whether to compute in the type of the weights also where bfloat16 is faster; see `prepare`.
+    It may be set on a method."""
 
     def __init__(
         self,
@@ -170,7 +174,7 @@ class NetworkMethod(Method, ABC):
                 x.to(like.dtype).contiguous(memory_format=torch.channels_last)
                 for x in self.inputs(batch.to(like.device))
             )
-            picture = picture_of(self.network(*inputs))
+            picture = picture_of(prepare(self.network, exact=self.exact)(*inputs))
         height, width = batch.image_size
         return picture[..., :height, :width].float()
 

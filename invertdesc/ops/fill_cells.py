@@ -11,6 +11,7 @@ from torch import Tensor
 
 from invertdesc.errors import InputError
 from invertdesc.features.bits import unpack_bits
+from invertdesc.ops._define import define_fake, define_op
 
 GEOMETRY = ("dx", "dy", "sin", "cos", "log scale")
 _AT_ONCE = 128  # rows; keeps the additional memory small compared with the map
@@ -65,7 +66,7 @@ def fill_cells(
     return filled
 
 
-@torch.library.custom_op("invertdesc::fill_cells", mutates_args=(), device_types="cpu")
+@define_op("fill_cells", "cpu")
 def _fill(
     rows: Tensor,
     owners: Tensor,
@@ -104,7 +105,7 @@ def _zeros(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
     return torch.from_numpy(raw).view(dtype).view(rows, columns)
 
 
-@_fill.register_fake
+@define_fake("fill_cells")
 def _(
     rows: Tensor,
     owners: Tensor,
@@ -117,7 +118,7 @@ def _(
     return rows.new_empty(*owners.shape, channels, dtype=dtype).permute(0, 3, 1, 2)
 
 
-@_fill.register_kernel("cuda")
+@torch.library.impl("invertdesc::fill_cells", "cuda")
 def _(
     rows: Tensor,
     owners: Tensor,
@@ -131,7 +132,7 @@ def _(
     return _kernels.fill(rows, owners, geometry, cell_size, length, dtype)
 
 
-@torch.library.custom_op("invertdesc::gather_cells", mutates_args=())
+@define_op("gather_cells")
 def _gather(values: Tensor, owners: Tensor, total: int) -> Tensor:
     """Return (total, C): the cell of a map (B, C, h, w) that each keypoint owns, or zeros.
 
@@ -150,7 +151,7 @@ def _gather(values: Tensor, owners: Tensor, total: int) -> Tensor:
     return torch.where(cell[:, None] < 0, 0, values.permute(0, 2, 3, 1)[image, row, column])
 
 
-@_gather.register_fake
+@define_fake("gather_cells")
 def _(values: Tensor, owners: Tensor, total: int) -> Tensor:
     return values.new_empty(total, values.shape[1])
 
@@ -173,7 +174,7 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     return rows, None, geometry, None, None, None
 
 
-_fill.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd("invertdesc::fill_cells", _backward, setup_context=_remember)
 
 
 def _unpacked(raw: Tensor, length: int) -> Tensor:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from invertdesc.ops._define import define_fake, define_op
+
 _SPANS_AT_ONCE = 1 << 18  # limits the working memory: about 100 bytes per span
 _PIECES_AT_ONCE = 1 << 15  # also limits it: about 3 kB per piece of 3 x 8 x 8 values
 _SUMS_AT_ONCE = 1 << 20
@@ -58,7 +60,7 @@ def paint_pieces(
     return painted
 
 
-@torch.library.custom_op("invertdesc::paint_pieces", mutates_args=())
+@define_op("paint_pieces")
 def _paint(
     pieces: Tensor,
     centers: Tensor,
@@ -112,7 +114,7 @@ def _paint_kernel(values: Tensor, frames: Tensor, image: Tensor, canvas: Tensor)
     paint(values, torch.stack([x - _EDGE, y - _EDGE, side, cos, sin]), rows, image, canvas)
 
 
-@_paint.register_fake
+@define_fake("paint_pieces")
 def _(
     pieces: Tensor,
     centers: Tensor,

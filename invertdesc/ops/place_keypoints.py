@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invertdesc.errors import InputError
+from invertdesc.ops._define import define_fake, define_op
 from invertdesc.ops._rule import candidates, map_sizes
 
 Whole: TypeAlias = NDArray[np.int64]
@@ -102,7 +103,7 @@ def place_at_sizes(
     ]
 
 
-@torch.library.custom_op("invertdesc::place_keypoints", mutates_args=(), device_types="cpu")
+@define_op("place_keypoints", "cpu")
 def _place(
     keypoints: Tensor,
     offsets: Tensor,
@@ -135,7 +136,7 @@ def _place(
     return torch.from_numpy(owners), moved, dropped
 
 
-@_place.register_fake
+@define_fake("place_keypoints")
 def _(
     keypoints: Tensor,
     offsets: Tensor,
@@ -150,7 +151,7 @@ def _(
     return keypoints.new_empty(count * cells, dtype=torch.int32), counts, torch.empty_like(counts)
 
 
-@_place.register_kernel("cuda")
+@torch.library.impl("invertdesc::place_keypoints", "cuda")
 def _(
     keypoints: Tensor,
     offsets: Tensor,

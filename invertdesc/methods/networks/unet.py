@@ -75,6 +75,16 @@ class UNet(nn.Module):
             return self._run(field)
         return self._run_in_tiles(field)
 
+    def shorten(self, dtype: torch.dtype) -> None:
+        """Compute in a shorter type of floats, but for the last convolution and what follows.
+
+        Its result is rounded to the picture's values, so that its error would be seen most.
+        """
+        last = self.head[-1]
+        kept = _dtype(last)
+        self.to(dtype)
+        last.to(kept)
+
     @property
     def reach(self) -> int:
         """Largest distance in samples at which the field has effect; a multiple of 2^depth."""
@@ -110,15 +120,22 @@ class UNet(nn.Module):
         whole = 2**self.config.depth
         below, right = -height % whole, -width % whole
         # Replication, because reflection cannot pad by more than the size of the field.
-        x = self.stem(F.pad(field, (0, right, 0, below), mode="replicate"))
+        field = F.pad(field, (0, right, 0, below), mode="replicate")
+        x = self.stem(field.to(_dtype(self.stem)))
         skips = [x]
         for down in self.down:
             skips.append(down(skips[-1]))
         x = skips.pop()
         for up in self.up:
             x = up(torch.cat([F.interpolate(x, scale_factor=2.0), skips.pop()], 1))
-        picture: Tensor = torch.sigmoid(self.head(x))
+        x = self.head[:-1](x)
+        last = self.head[-1]
+        picture: Tensor = torch.sigmoid(last(x.to(_dtype(last))))
         return picture[..., : height * self.config.upscale, : width * self.config.upscale]
+
+
+def _dtype(layer: nn.Module) -> torch.dtype:
+    return next(layer.parameters()).dtype
 
 
 def _up_to(length: int, depth: int) -> int:
@@ -126,7 +143,7 @@ def _up_to(length: int, depth: int) -> int:
     return -(-length // (1 << depth)) * (1 << depth)
 
 
-def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
+def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
         BatchNorm(outputs),
