@@ -39,6 +39,7 @@ def train(
     device: str | torch.device = "cpu",
     cache: Path | None = None,
     workers: int = 2,
+    in_memory: bool = False,
     held_out: int = 8,
     tensorboard: bool = False,
     progress: bool = True,
@@ -62,6 +63,9 @@ def train(
         device: Device to train on.
         cache: Folder for extracted features; None for one inside `out`.
         workers: Number of extracting processes; 0 if the main module cannot be imported again.
+        in_memory: Whether to keep changed copies of pictures and their features in memory, which
+            needs `variants`; without an augmentation they always are. On a CUDA device with enough
+            memory they are then kept there.
         held_out: Number of pictures that are not used for training.
         tensorboard: Whether to write losses and sheets for TensorBoard into `out` too.
         progress: Show progress bars.
@@ -81,6 +85,7 @@ def train(
     """
     state = _found(paths, out, held_out, resume)
     load = {"cache": cache or out / "cache", "workers": workers, "progress": progress}
+    load["in_memory"] = in_memory
     with team(device) as members:
         run, shown = _prepare(members, paths, config, start, vgg16, held_out, load)
         if state is not None:
@@ -129,9 +134,10 @@ def _prepare(
     if members.rank > 0:
         members.wait()
     load = {**load, "crop": config.crop}
-    shown = FeatureData(kept, config.descriptors, **load)
+    shown = FeatureData(kept, config.descriptors, **load | {"in_memory": False})
     load |= {"augmentation": config.augmentation, "variants": config.variants}
     data = FeatureData(rest, config.descriptors, mirrored=not method.mirrors, **load)
+    data.move(members.device)
     if members.rank == 0:
         members.wait()
     torch.manual_seed(config.seed + members.rank)  # dropout differs between processes
