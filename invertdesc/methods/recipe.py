@@ -135,8 +135,9 @@ class TrainConfig:
         batch: Number of pictures per step, over all processes.
         rate: Learning rate after the warm-up.
         warmup: Number of steps over which the learning rate rises from 0; 0 for none.
-        schedule: `"cosine"` lets the rate fall to 0. `"constant"` keeps it, so a run can be resumed
-            for more steps.
+        schedule: `"cosine"` lets the rate fall to 0 over the steps, `"minutes"` over the time that
+            `train` is given, whose results cannot be repeated exactly. `"constant"` keeps it, so a
+            run can be resumed for more steps.
         average: Decay per step of a moving average of the weights, which is then shown and saved; 0
             for no average. Use 0.999 with a constant rate.
         drop: Share of pictures that lose keypoints; these pictures keep 10 to 100 % of them.
@@ -163,7 +164,7 @@ class TrainConfig:
     batch: int = 8
     rate: float = 2e-3
     warmup: int = 100
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "minutes"] = "cosine"
     average: float = 0.0
     drop: float = 0.3
     augmentation: Augmentation | None = None
@@ -182,7 +183,7 @@ class TrainConfig:
             check_range(name, getattr(self, name), 1, most)
         for name in ("variants", "warmup"):
             check_range(name, getattr(self, name), 0)
-        check_choice("schedule", self.schedule, ("cosine", "constant"))
+        check_choice("schedule", self.schedule, ("cosine", "constant", "minutes"))
         check_range("average", self.average, 0, below=1)
         if not any(getattr(self.losses, one.name) for one in fields(self.losses)):
             raise InputError("Expected a loss with a weight above 0, got none.")

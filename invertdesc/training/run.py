@@ -57,6 +57,7 @@ class Run:
             team: The processes that train together.
         """
         self.config, self.team, self.step = config, team, 0
+        self.elapsed: Callable[[], float] = lambda: 0.0  # share of the time given
         self._ahead: tuple[tuple[Tensor, ...], Tensor] | None = None
         self._drawn_from = torch.empty(0)
         share = config.batch // team.size
@@ -159,8 +160,11 @@ class Run:
 
     def _set_rate(self) -> None:
         rate = self.config.rate * min(1.0, (self.step + 1) / max(1, self.config.warmup))
-        if self.config.schedule == "cosine":
-            rate *= 0.5 * (1 + math.cos(math.pi * self.step / self.config.steps))
+        share = self.step / self.config.steps
+        if self.config.schedule == "minutes":
+            share = max(share, self.elapsed())
+        if self.config.schedule != "constant":
+            rate *= 0.5 * (1 + math.cos(math.pi * min(share, 1)))
         optimizers = [self.optimizer] + ([self.critic_optimizer] if self.critic else [])
         for group in (group for one in optimizers for group in one.param_groups):
             group["lr"] = rate
@@ -272,7 +276,7 @@ class Run:
         Options that are newer than the run have their defaults.
         """
         options = asdict(TrainConfig()) | options
-        if self.config.schedule == "constant":
+        if self.config.schedule != "cosine":
             options = options | {"steps": None}
         return json.dumps(options)
 
