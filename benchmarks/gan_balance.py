@@ -63,6 +63,7 @@ def weighted(**weights: float) -> dict[str, Any]:
 
 
 WAYS = {
+    "without D": Way(weighted(adversarial=0.0)),
     "paper: 5 updates of D, weight 1": Way(),
     "5 updates on one batch": Way(same_batch=True),
     "1 update of D": Way({"discriminator_steps": 1}),
@@ -134,7 +135,8 @@ def trained(
     torch.manual_seed(0)
     method, config = make_method(replace(config, **way.changes), options.start)
     vgg = load_vgg16(options.vgg16)
-    run = Balanced(config, data, method, vgg, Team(torch.device("cpu")))
+    data.move(torch.device(options.device))
+    run = Balanced(config, data, method, vgg, Team(torch.device(options.device)))
     run.way, run.notes = way, []
     start, critic = time.monotonic(), run.critic
     with smoothed(way.real):
@@ -143,6 +145,7 @@ def trained(
             run.advance()
     run.critic = critic
     run.settle()
+    run.network.cpu()
     return run, run.step
 
 
@@ -171,20 +174,28 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--held-out", type=int, default=24)
     parser.add_argument("--only", action="append", help="Name of a way. Repeatable.")
+    parser.add_argument("--patch", type=int, help="Train on squares of this side.")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--width", type=int, default=16, help="Of G and D.")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
 
     config = replace(
         preset("coarse+cgan"),
-        patch=64,
-        batch=4,
+        patch=options.patch,
+        batch=options.batch,
         rate=2e-4,
         warmup=20,
-        discriminator=PatchGANConfig(width=16),
+        discriminator=PatchGANConfig(width=options.width),
     )
-    config = replace(config, network=replace(config.network, refiner=RefinerConfig(width=16)))
+    refiner = RefinerConfig(width=options.width)
+    config = replace(config, network=replace(config.network, refiner=refiner))
     paths = sorted(options.data.iterdir())
     some = paths[:: len(paths) // (options.images + options.held_out)]
-    load = {"crop": 256, "cache": options.output / "cache", "workers": 1}
+    cache = options.cache or options.output / "cache"
+    load = {"crop": 256, "cache": cache, "workers": options.workers}
     shown = FeatureData(some[: options.held_out], ["sift"], **load)
     data = FeatureData(some[options.held_out :], ["sift"], mirrored=True, **load)
     distance = vgg_distance(load_vgg16(options.vgg16))

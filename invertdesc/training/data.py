@@ -173,6 +173,12 @@ class FeatureData:
             some = self.pictures[mirrored][index]
         return some.permute(0, 3, 1, 2).float() / 255
 
+    @staticmethod
+    def file_of(path: Path, descriptor: str, crop: int, cache: Path) -> Path:
+        """Return the file for features of an unchanged picture in a cache."""
+        key = _key(create_descriptor(descriptor), crop, False, None)
+        return cache / key / f"{_digest(path)}.npz"
+
     def _job(self, path: Path, name: str, mirrored: bool, variant: int) -> _Job:
         plain = self.augmentation is None
         key = _key(create_descriptor(name), self.crop, mirrored, self.augmentation)
@@ -181,7 +187,7 @@ class FeatureData:
         return _Job(path, name, self.crop, mirrored, target, self.augmentation, variant)
 
 
-def _cut(path: Path, crop: int) -> NDArray[np.uint8]:
+def cut_square(path: Path, crop: int) -> NDArray[np.uint8]:
     """Read an image and return its centre square, scaled to (crop, crop, 3) uint8."""
     image = read_image(path)
     height, width = image.shape[1:]
@@ -240,7 +246,7 @@ def _read_pictures(jobs: Sequence[_Job], workers: int) -> Tensor:
 
 
 def _read_picture(job: _Job) -> NDArray[np.uint8]:
-    pixels = _cut(job.path, job.crop)
+    pixels = cut_square(job.path, job.crop)
     return pixels if job.augmentation is None else to_uint8(_shown(job, pixels).picture)
 
 
@@ -261,7 +267,7 @@ def _set_up(limits: Limits) -> None:
 
 
 def _extract(job: _Job) -> None:
-    _described(job, _cut(job.path, job.crop))[1].save(job.target)
+    _described(job, cut_square(job.path, job.crop))[1].save(job.target)
 
 
 def _described(job: _Job, pixels: NDArray[np.uint8]) -> tuple[Tensor, LocalFeatures]:
