@@ -1,178 +1,273 @@
-"""Train variants of a recipe for the same number of steps, and measure each on other pictures.
+"""Repeat the experiments of figures 4 to 8 of Wu et al. 2019, with standard errors.
 
-    python benchmarks/ablations.py paper --data FACES --vgg16 FILE -o runs/ --steps 1200 python
-    benchmarks/ablations.py unfold --data FACES --vgg16 FILE -o runs/ --steps 500
+    python benchmarks/ablations.py figure5 --test FACES --vgg16 FILE --images 200 -o runs/figures
+    python benchmarks/ablations.py figure8 --test FACES --test PHOTOS --groups 8 ...
+    python benchmarks/ablations.py figure4 --data FACES --test FACES --vgg16 FILE --minutes 30 ...
 
-`paper` compares the variants of figures 4 to 6 of Wu et al. 2019; `unfold` compares small networks
-and losses on the unfolded field. An interrupted run is resumed; a finished one is only measured
-again.
+| | question | compares |
+| --- | --- | --- |
+| figure4 | does the joint loss help? | `coarse`, trained with it and with squared error |
+| figure5 | is it better than other methods, such as `upconv`? | the shipped weights |
+| figure6 | do two cell sizes help? | `coarse`, trained on both, on 4 x 4, and on 2 x 2 pixels |
+| figure7 | is something of a hole without keypoints recovered? | all keypoints, those around it |
+| figure8 | how good is it on other kinds of pictures? | folders, or groups by appearance |
+| unfold | which network and loss for `unfold`? | small variants |
+
+Figures 4, 6 and `unfold` are trained here, each variant for the same minutes; a run that was
+stopped goes on. The measures are those of `evaluate`, the KID in VGG16's features, and, with
+`--identity`, the share of faces that dlib accepts as the same person at 1 % false accepts.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 import torch
+from measuring import Meter, as_markdown, as_record
 from torch import Tensor
+from unfold_variants import unfold_variants
 
+from invertdesc import create_descriptor, create_method, read_image
 from invertdesc._files import atomic_write
-from invertdesc.descriptors import resolve_descriptor
-from invertdesc.evaluation.evaluate import evaluate, format_table
-from invertdesc.evaluation.metrics import vgg_distance
+from invertdesc.evaluation.baselines import MeanPicture, flat_picture, shuffled
+from invertdesc.evaluation.dlib_faces import DlibRecogniser
+from invertdesc.evaluation.kid import pooled
 from invertdesc.evaluation.vgg16 import load_vgg16
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.methods.network import network_input, network_method, preset
+from invertdesc.features.local import LocalFeatures
+from invertdesc.methods.database import collect_database
+from invertdesc.methods.network import network_method, preset
 from invertdesc.methods.networks.coarse import CoarseConfig
-from invertdesc.methods.networks.unet import UNetConfig
-from invertdesc.methods.networks.upconv import UpconvConfig
 from invertdesc.methods.recipe import LossWeights, TrainConfig
-from invertdesc.methods.registry import register_method
-from invertdesc.methods.unfold import Unfold
+from invertdesc.sources import spread
+from invertdesc.training.checkpoint import list_checkpoints
 from invertdesc.training.loop import train
 
-OCTAVES = (4.0, 8.0)  # widths of cells in pixels that separate the keypoints of octaves
+HOLE = (80, 80, 176, 176)
+SHIPPED = ("coarse", "coarse+cgan", "upconv", "poisson", "unfold", "unfold+cgan")
+Maker = Callable[[LocalFeatures], Tensor]
 
 
-class Channels(Unfold):
-    """`unfold` that sees some channels of the field."""
-
-    seen: ClassVar[slice] = slice(None)
-    signs: ClassVar[tuple[int, ...]] = (1, 1, -1, 1, 1)  # gx changes its sign in mirrored pictures
-
-    def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
-        return (super().inputs(batch)[0][:, self.seen],)
-
-    def mirror(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        (field,) = inputs
-        signs = torch.tensor(self.signs).to(field)[self.seen]
-        return (field.flip(-1) * signs[:, None, None],)
-
-
-class PictureAlone(Channels):
-    name = "unfold, picture and coverage"
-    seen = slice(0, 2)
+def makers(names: Sequence[str], options: argparse.Namespace) -> dict[str, Maker]:
+    """Return functions from features to a picture, for methods with the package's weights."""
+    found = {}
+    for name in names:
+        given = {}
+        if name == "ridge":
+            given["database"] = options.output / "ridge-sift.safetensors"
+            if not given["database"].is_file():
+                some = spread(sorted(options.data[0].iterdir()), 300)
+                print(collect_database("ridge", some, given["database"], descriptor="sift"))
+        found[name] = maker(create_method(name, descriptor="sift", **given), options.device)
+    return found
 
 
-class GradientsAlone(Channels):
-    name = "unfold, gradients and coverage"
-    seen = slice(1, 4)
+def maker(method: torch.nn.Module, device: str) -> Maker:
+    method = method.to(device)
+
+    def make(features: LocalFeatures) -> Tensor:
+        batch = FeatureBatch.collate([replace(features, scores=None)]).to(device)
+        with torch.no_grad():
+            return method(batch)[0].cpu()
+
+    return make
 
 
-class Octaves(Channels):
-    """`unfold` that sees the field of all keypoints, and one field for each octave."""
-
-    name = "unfold, octaves"
-    signs = Channels.signs * (len(OCTAVES) + 2)
-
-    def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
-        adapter = resolve_descriptor(self.descriptor or batch.descriptor)
-        cells = adapter.unfolding.frame.sides(batch) / adapter.unfolding.grid
-        octaves = torch.bucketize(cells, cells.new_tensor(OCTAVES))
-        parts = [batch]
-        for octave in range(len(OCTAVES) + 1):
-            kept = octaves == octave
-            each = [batch[image][kept[batch.images == image]] for image in range(len(batch))]
-            parts.append(FeatureBatch.collate(each))
-        modes = [provenance.gray_mode for provenance in batch.provenances]
-        return (torch.cat([network_input(self.rasterizer(part), modes) for part in parts], 1),)
+def described(paths: Sequence[Path]) -> Iterator[tuple[Path, Tensor, LocalFeatures]]:
+    """Return pictures with their features of SIFT."""
+    adapter = create_descriptor("sift")
+    for path in paths:
+        image = read_image(path)
+        yield path, image, adapter.extract(image)
 
 
-def paper_variants(width: int = 24) -> dict[str, TrainConfig]:
-    common = {"rate": 1e-3, "schedule": "cosine", "vgg_patch": 96}
-    joint = replace(preset("coarse"), network=CoarseConfig(width=width), **common)
-    return {
-        "coarse": joint,
-        "coarse, l2": replace(joint, losses=LossWeights(l2=1.0)),
-        "coarse, d = 4 alone": replace(joint, network=CoarseConfig(width=width, cells=(4,))),
-        "upconv": replace(preset("upconv"), network=UpconvConfig(width=width), **common),
-    }
+def meter(options: argparse.Namespace, hole: tuple[int, int, int, int] | None = None) -> Meter:
+    vgg = None if options.vgg16 is None else load_vgg16(options.vgg16)
+    return Meter(vgg, DlibRecogniser() if options.identity else None, hole, options.device)
 
 
-def unfold_variants() -> dict[str, TrainConfig]:
-    base = replace(preset("unfold"), vgg_patch=96)
-    sizes = {
-        "width 16": UNetConfig(width=16),
-        "width 32": UNetConfig(width=32),
-        "depth 3": UNetConfig(depth=3),
-        "depth 5": UNetConfig(depth=5),
-        "stride 4": UNetConfig(upscale=4),
-    }
-    losses = {
-        "l1": LossWeights(l1=1.0),
-        "l2": LossWeights(l2=1.0),
-        "l1, l2, ssim": LossWeights(l1=0.5, l2=2.0, ssim=0.2),
-        "l1, ssim, perceptual": LossWeights(l1=1.0, ssim=0.2, perceptual=5.0),
-    }
-    for one in (PictureAlone, GradientsAlone, Octaves):
-        register_method(one.name)(one)
-    channels = {
-        one.name.removeprefix("unfold, "): replace(
-            base, method=one.name, network=UNetConfig(inputs=len(one.signs[one.seen]))
+def chosen(options: argparse.Namespace) -> list[Path]:
+    return [
+        path for folder in options.test for path in spread(sorted(folder.iterdir()), options.images)
+    ]
+
+
+def figure5(options: argparse.Namespace) -> None:
+    """Compare methods on the same pictures."""
+    names = [*SHIPPED, *(["ridge"] if options.data else [])]
+    made, seen = makers(options.method or names, options), meter(options)
+    for _, image, features in described(chosen(options)):
+        pictures = {name: make(features) for name, make in made.items()}
+        seen.add(features, image, pictures | {"flat": flat_picture(features.image_size)})
+    report(seen, options, reference=next(iter(made)))
+
+
+def figure7(options: argparse.Namespace) -> None:
+    """Measure inside a hole, with all keypoints, and with those around it."""
+    made, seen = makers(options.method or SHIPPED[:5], options), meter(options, HOLE)
+    paths = chosen(options)
+    mean = MeanPicture.of(read_image(path) for path in paths)
+    for _, image, features in described(paths):
+        around, pictures = features.outside(HOLE), {}
+        for name, make in made.items():
+            pictures[f"{name}, all keypoints"] = make(features)
+            pictures[f"{name}, around the hole"] = make(around)
+            pictures[f"{name}, around it, shuffled"] = make(shuffled(around))
+        if mean is not None:
+            pictures["mean of the other pictures"] = mean.without(image)
+        seen.add(features, image, pictures)
+    first = next(iter(made))
+    report(seen, options, reference=f"{first}, around it, shuffled")
+
+
+def figure8(options: argparse.Namespace) -> None:
+    """Compare kinds of pictures: folders, or groups by appearance inside of them."""
+    made = makers(options.method or ("coarse", "unfold", "poisson"), options)
+    groups: dict[str, list[Path]] = {}
+    for folder in options.test:
+        paths = spread(sorted(folder.iterdir()), options.images)
+        title = folder.parent.name if folder.name in ("test", "train") else folder.name
+        numbers = _groups(paths, options) if options.groups > 1 else [0] * len(paths)
+        for path, number in zip(paths, numbers, strict=True):
+            name = f"{title} {number + 1}" if options.groups > 1 else title
+            groups.setdefault(name, []).append(path)
+    whole = Meter(None, None, None, options.device)
+    for title, paths in sorted(groups.items()):
+        print(f"{title}: {len(paths)} pictures, such as {paths[0].name}", flush=True)
+        for _, image, features in described(paths):
+            pictures = {f"{title}, {name}": make(features) for name, make in made.items()}
+            pictures[f"{title}, flat"] = flat_picture(features.image_size)
+            whole.add(features, image, pictures)
+    report(whole, options)
+
+
+def _groups(paths: Sequence[Path], options: argparse.Namespace) -> list[int]:
+    """Divide pictures into groups by their mean features in VGG16, by k-means."""
+    vgg = load_vgg16(options.vgg16).to(options.device)
+    rows = pooled(vgg, (read_image(path).to(options.device) for path in paths))
+    rows = (rows - rows.mean(0)) / rows.std(0).clamp(min=1e-9)
+    draw = torch.Generator().manual_seed(0)
+    centres = rows[torch.randperm(len(rows), generator=draw)[: options.groups]]
+    for _ in range(50):
+        nearest = torch.cdist(rows, centres).argmin(1)
+        centres = torch.stack(
+            [
+                rows[nearest == n].mean(0) if bool((nearest == n).any()) else centres[n]
+                for n in range(len(centres))
+            ]
         )
-        for one in (PictureAlone, GradientsAlone, Octaves)
+    return nearest.tolist()
+
+
+def coarse_variants(options: argparse.Namespace) -> dict[str, dict[str, TrainConfig]]:
+    """Return the recipes of figures 4 and 6."""
+    common = {"rate": options.rate, "schedule": "minutes", "average": 0.0, "steps": 10**6}
+    joint = replace(preset("coarse"), network=CoarseConfig(width=options.width), **common)
+
+    def cells(*sizes: int) -> TrainConfig:
+        return replace(joint, network=CoarseConfig(width=options.width, cells=sizes))
+
+    return {
+        "figure4": {
+            "joint loss": joint,
+            "squared error": replace(joint, losses=LossWeights(l2=1.0)),
+        },
+        "figure6": {"4 and 2": joint, "4 alone": cells(4), "2 alone": cells(2)},
     }
-    return (
-        {"width 24, depth 4, stride 2; l1, ssim": base}
-        | {name: replace(base, network=network) for name, network in sizes.items()}
-        | channels
-        | {name: replace(base, losses=one) for name, one in losses.items()}
-    )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("group", choices=["paper", "unfold"])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--vgg16", type=Path, required=True)
-    parser.add_argument("--output", "-o", type=Path, required=True)
-    parser.add_argument("--cache", type=Path)
-    parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--images", type=int, default=4000, help="Number of training images.")
-    parser.add_argument("--held-out", type=int, default=200, help="Number of images to measure on.")
-    parser.add_argument("--patch", type=int, help="Train on squares of this side.")
-    parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--only", action="append", help="Name of a variant. Repeatable.")
-    options = parser.parse_args()
-
-    paths = sorted(options.data.iterdir())
-    held_out = paths[1 :: len(paths) // options.held_out][: options.held_out]
-    rest = [path for path in paths if path not in set(held_out)]
-    given = rest[:: max(1, len(rest) // options.images)][: options.images]
-    variants = paper_variants() if options.group == "paper" else unfold_variants()
-    distances = {"vgg": vgg_distance(load_vgg16(options.vgg16))}
-    rows = []
+def trained(options: argparse.Namespace) -> None:
+    """Train the variants of a figure, and compare them."""
+    figure = options.figure
+    variants = unfold_variants() if figure == "unfold" else coarse_variants(options)[figure]
+    given = spread(sorted(p for folder in options.data for p in folder.iterdir()), options.train)
+    made: dict[str, Maker] = {}
     for name, recipe in variants.items():
         if options.only and name not in options.only:
             continue
-        out = options.output / options.group / name.replace(" ", "-").replace(",", "")
+        out = options.output / figure / name.replace(" ", "-").replace(",", "").replace(";", "")
         config = replace(
             recipe,
-            steps=options.steps,
+            batch=options.batch,
             patch=options.patch,
-            vgg_patch=None if options.patch else recipe.vgg_patch,
+            vgg_patch=options.vgg_patch,
             threads=options.threads,
+            schedule="minutes",
         )
-        weights = train(
-            given,
-            out,
-            config,
-            vgg16=options.vgg16,
-            cache=options.cache or options.output / "cache",
-            resume=True,
-        )
-        method = network_method(recipe.method)("sift", weights=weights)
-        parameters = sum(p.numel() for p in method.network.parameters())
-        (row,) = evaluate(held_out, method=method, data=name, floors=False, distances=distances)
-        rows.append(row)
-        with atomic_write(out / "result.json") as file:
-            record = asdict(row) | {"steps": options.steps, "parameters": parameters}
-            record["torch"] = torch.__version__
-            file.write(json.dumps(record, indent=2).encode())
-        print(format_table(rows), flush=True)
+        weights = out / f"{config.method}.safetensors"
+        if not weights.is_file() or options.again:
+            weights = train(
+                given,
+                out,
+                config,
+                vgg16=options.vgg16,
+                cache=options.cache or options.output / "cache",
+                workers=options.workers,
+                device=options.device,
+                minutes=options.minutes,
+                resume=bool(list_checkpoints(out)),
+            )
+        method = network_method(config.method)("sift", weights=weights)
+        print(f"{name}: {method.trained.card.get('steps')} steps", flush=True)
+        made[name] = maker(method, options.device)
+    seen = meter(options)
+    for _, image, features in described(chosen(options)):
+        seen.add(features, image, {name: make(features) for name, make in made.items()})
+    report(seen, options, reference=next(iter(made)))
+
+
+def report(seen: Meter, options: argparse.Namespace, reference: str | None = None) -> None:
+    """Print the table and write it as JSON."""
+    table = seen.table(reference)
+    print(as_markdown(table))
+    record = {
+        "command": {key: str(value) for key, value in vars(options).items()},
+        "images": max(len(row.values["ncc"]) for row in seen.rows.values()),
+        "reference": reference,
+        "torch": torch.__version__,
+        "rows": as_record(table),
+    }
+    with atomic_write(options.output / f"{options.figure}.json") as file:
+        file.write(json.dumps(record, indent=1).encode())
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    figures = ["figure4", "figure5", "figure6", "figure7", "figure8", "unfold"]
+    parser.add_argument("figure", choices=figures)
+    parser.add_argument("--test", type=Path, action="append", required=True, help="To measure on.")
+    parser.add_argument("--data", type=Path, action="append", default=[], help="To train on.")
+    parser.add_argument("--vgg16", type=Path)
+    parser.add_argument("--output", "-o", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=200, help="Of each folder, to measure on.")
+    parser.add_argument("--method", "-m", action="append")
+    parser.add_argument("--identity", action="store_true", help="Recognise faces, by dlib.")
+    parser.add_argument("--groups", type=int, default=1, help="Groups of each folder, figure 8.")
+    parser.add_argument("--minutes", type=float, default=20, help="Training of each variant.")
+    parser.add_argument("--train", type=int, default=8000, help="Pictures to train on.")
+    parser.add_argument("--width", type=int, default=24)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--patch", type=int, help="Train on squares of this side.")
+    parser.add_argument("--vgg-patch", type=int, help="VGG16 sees squares of this side.")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--only", action="append", help="Name of a variant. Repeatable.")
+    parser.add_argument("--again", action="store_true", help="Train finished variants on.")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parsed()
+    options.output.mkdir(parents=True, exist_ok=True)
+    run = {"figure5": figure5, "figure7": figure7, "figure8": figure8}.get(options.figure, trained)
+    run(options)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """`invertdesc train`."""
 
-import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -42,9 +41,8 @@ def train(
     changes = {one.name: given[one.name] for one in fields(TrainConfig) if one.name in given}
     changes["descriptors"] = tuple(descriptor or ["sift"])
     config = call(context, adjusted_recipe, losses=loss, changes=changes)
-    end = time.monotonic() + 60 * (minutes or float("inf"))
     known: dict[str, Any] = {"paths": find_images(data, images), "out": output, "config": config}
-    known["until"] = lambda: time.monotonic() > end
+    known["minutes"] = minutes
     try:
         weights = call(context, invertdesc.train, **known)
     except KeyboardInterrupt:

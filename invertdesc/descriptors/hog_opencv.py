@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from invertdesc.descriptors._hog import DenseHog
+from invertdesc.descriptors._opencv import find_class
 from invertdesc.features.local import LocalFeatures
 from invertdesc.image import to_gray, to_uint8
 
@@ -62,7 +63,12 @@ class HogOpenCV(DenseHog):
         return 0.4 / self.cells_per_block**2
 
     def extract(self, image: Tensor) -> LocalFeatures:
-        """Describe an image of shape (3, H, W), RGB in [0, 1], at all blocks of its grid."""
+        """Describe an image of shape (3, H, W), RGB in [0, 1], at all blocks of its grid.
+
+        Raises:
+            MissingDependencyError: The installed OpenCV has no HOG; OpenCV 5 has it among its extra
+                modules.
+        """
         import cv2
 
         height, width = image.shape[-2:]
@@ -70,7 +76,7 @@ class HogOpenCV(DenseHog):
         cell, block = self.pixels_per_cell, self.pixels_per_cell * self.cells_per_block
         if all(self._blocks((height, width))):
             # All twelve: the default of gammaCorrection changed in OpenCV 5.
-            tool = cv2.HOGDescriptor(
+            tool = find_class("HOGDescriptor")(
                 (width // cell * cell, height // cell * cell),
                 (block, block),
                 (cell, cell),

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
-from invertdesc._options import check_options
-from invertdesc.methods.network import preset
-from invertdesc.methods.recipe import Augmentation, LossWeights, PatchGANConfig, TrainConfig
+from invertdesc._options import check_choice, check_options
+from invertdesc.methods.network import preset as recipe_of
+from invertdesc.methods.recipe import (
+    Augmentation,
+    LossWeights,
+    PatchGANConfig,
+    TrainConfig,
+    quick,
+)
 
 
 def adjusted_recipe(
     method: str,
     *,
+    preset: Literal["paper", "quick"] = "paper",
     losses: str | None = None,
     width: int | None = None,
     refiner_width: int | None = None,
@@ -25,6 +32,8 @@ def adjusted_recipe(
 
     Args:
         method: Registry name of a method with a network.
+        preset: `"paper"` for the method's own recipe, for methods of Wu et al. 2019 that of the
+            paper with its 200 epochs; `"quick"` for at most 5,000 steps at a higher rate.
         losses: Losses and their weights as text, such as `"l1=1,ssim=0.2"`.
         width: Channels of the network's first level, of a method without a refiner.
         refiner_width: Channels of the refiner's first level, of a method with one.
@@ -40,7 +49,8 @@ def adjusted_recipe(
     >>> adjusted_recipe("coarse", width=8, changes={"steps": 100, "rate": None}).rate
     0.0001
     """
-    config = preset(method)
+    check_choice("preset", preset, ("paper", "quick"))
+    config = recipe_of(method) if preset == "paper" else quick(recipe_of(method))
     network = config.network
     if refiner_width is not None and hasattr(network, "refiner"):
         network = replace(network, refiner=replace(network.refiner, width=refiner_width))

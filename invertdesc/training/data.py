@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, is_dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -27,9 +27,15 @@ from invertdesc.image import read_image, to_image, to_uint8
 from invertdesc.limits import Limits, get_limits, set_limits
 from invertdesc.methods.recipe import Augmentation
 from invertdesc.training.augmentation import Variant, configured, vary
+from invertdesc.training.tables import FeatureTable, Rows
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
+
+
+T = TypeVar("T")
+PARALLEL = 500  # files, from which on several processes read them
+SHARE = 0.4  # of a device's free memory that pictures and features may take
 
 
 class FeatureData:
@@ -45,6 +51,7 @@ class FeatureData:
         mirrored: bool = False,
         augmentation: Augmentation | None = None,
         variants: int = 0,
+        in_memory: bool = False,
         workers: int = 1,
         progress: bool = False,
     ) -> None:
@@ -62,33 +69,72 @@ class FeatureData:
             augmentation: Random changes of pictures; None for no changes.
             variants: Number of changed copies of each picture to keep in the cache; 0 to change the
                 picture and extract its features in each call of `item`.
+            in_memory: Whether to keep all changed copies and their features in memory too.
             workers: Number of processes that extract; 0 to use this process.
             progress: Show bars.
 
         Raises:
-            InputError: There are no images.
+            InputError: There are no images, or changed copies are to be kept in memory, but their
+                number is not given.
         """
         if not paths:
             raise InputError("Expected images to train on, got none.")
+        if in_memory and augmentation is not None and not variants:
+            raise InputError("Expected a number of variants to keep in memory, got 0.")
         self.paths = list(paths)
         self.descriptors = list(descriptors)
         self.crop, self.cache = crop, cache
         self.augmentation, self.variants = augmentation, variants
-        todo = [
-            self._job(path, name, flip, variant)
-            for variant in range(1 if augmentation is None else variants)
-            for flip in (False, True)[: 1 + mirrored]
-            for name in descriptors
-            for path in paths
-        ]
+        self.in_memory = in_memory or augmentation is None
+        self.device = torch.device("cpu")
+        sides = (False, True)[: 1 + mirrored]
+        groups = {
+            (name, flip): [
+                self._job(path, name, flip, copy)
+                for copy in range(1 if augmentation is None else variants)
+                for path in paths
+            ]
+            for flip in sides
+            for name in dict.fromkeys(descriptors)
+        }
         with show_progress(progress):
-            _extract_missing(todo, workers)
-            self.features = [] if augmentation is not None else _load_all(todo)
-            # One array, since a list of arrays took four times as much memory: the heap was
-            # fragmented by the temporary arrays of reading.
-            self.pictures = np.empty((len(paths), crop, crop, 3), np.uint8)
-            for number, path in enumerate(watch(paths, "read")):
-                self.pictures[number] = _cut(path, crop)
+            _extract_missing([job for jobs in groups.values() for job in jobs], workers)
+            self.tables = (
+                {key: _load(jobs, workers) for key, jobs in groups.items()}
+                if self.in_memory
+                else {}
+            )
+            if self.in_memory and augmentation is not None:
+                first = self.descriptors[0]
+                pictures = {flip: _read_pictures(groups[first, flip], workers) for flip in sides}
+            else:
+                plain = [_Job(path, "", crop, False, path, None, 0) for path in paths]
+                pictures = {False: _read_pictures(plain, workers)}
+            self.pictures = pictures
+
+    @property
+    def bytes(self) -> int:
+        """Size of the pictures and features in memory."""
+        return sum(map(torch.numel, self.pictures.values())) + sum(
+            table.bytes for table in self.tables.values()
+        )
+
+    def move(self, device: torch.device) -> None:
+        """Move pictures and features to a device, if they take less than 40 % of its free memory.
+
+        Batches are then gathered there, and only indices are copied.
+        """
+        if not self.in_memory or device.type != "cuda":
+            return
+        if self.bytes > SHARE * torch.cuda.mem_get_info(device)[0]:
+            return
+        self.device = device
+        self.pictures = {key: pictures.to(device) for key, pictures in self.pictures.items()}
+        self.tables = {key: table.to(device) for key, table in self.tables.items()}
+
+    def number(self, picture: int, variant: int) -> int:
+        """Return the place of a picture, or of a changed copy of it, in the tables."""
+        return picture + (0 if self.augmentation is None else variant * len(self.paths))
 
     def item(
         self, picture: int, descriptor: int = 0, mirrored: bool = False, variant: int = 0
@@ -102,16 +148,36 @@ class FeatureData:
             variant: Number of the changed copy, if there is an augmentation; below `variants`,
                 unless that is 0.
         """
-        if self.augmentation is not None:
-            name = self.descriptors[descriptor]
+        name = self.descriptors[descriptor]
+        if not self.in_memory:
             job = self._job(self.paths[picture], name, mirrored, variant)
+            pixels = self.pictures[False][picture].numpy()
             if not self.variants:
-                return _described(job, self.pictures[picture])
-            return _shown(job, self.pictures[picture]).picture, LocalFeatures.load(job.target)
-        image = torch.from_numpy(self.pictures[picture]).permute(2, 0, 1).float() / 255
-        place = descriptor + len(self.descriptors) * mirrored
-        features = self.features[picture + len(self.paths) * place]
-        return (image.flip(-1) if mirrored else image), features
+                return _described(job, pixels)
+            return _shown(job, pixels).picture, LocalFeatures.load(job.target)
+        number = self.number(picture, variant)
+        image = self.images([number], mirrored)[0].cpu()
+        return image, self.tables[name, mirrored].of(number)
+
+    def images(self, numbers: Sequence[int], mirrored: bool) -> Tensor:
+        """Return pictures (B, 3, crop, crop) in [0, 1], on the device of the data.
+
+        Args:
+            numbers: Places of the pictures, as `number` returns them.
+            mirrored: Whether to return mirrored pictures.
+        """
+        index = torch.tensor(numbers).to(self.device, non_blocking=True)
+        if mirrored and True not in self.pictures:
+            some = self.pictures[False][index].flip(2)
+        else:
+            some = self.pictures[mirrored][index]
+        return some.permute(0, 3, 1, 2).float() / 255
+
+    @staticmethod
+    def file_of(path: Path, descriptor: str, crop: int, cache: Path) -> Path:
+        """Return the file for features of an unchanged picture in a cache."""
+        key = _key(create_descriptor(descriptor), crop, False, None)
+        return cache / key / f"{_digest(path)}.npz"
 
     def _job(self, path: Path, name: str, mirrored: bool, variant: int) -> _Job:
         plain = self.augmentation is None
@@ -121,7 +187,7 @@ class FeatureData:
         return _Job(path, name, self.crop, mirrored, target, self.augmentation, variant)
 
 
-def _cut(path: Path, crop: int) -> NDArray[np.uint8]:
+def cut_square(path: Path, crop: int) -> NDArray[np.uint8]:
     """Read an image and return its centre square, scaled to (crop, crop, 3) uint8."""
     image = read_image(path)
     height, width = image.shape[1:]
@@ -159,9 +225,36 @@ def _extract_missing(todo: Sequence[_Job], workers: int) -> None:
             pass
 
 
-def _load_all(todo: Sequence[_Job]) -> list[LocalFeatures]:
-    loaded = watch(todo, "load")
-    return [replace(LocalFeatures.load(job.target), scores=None) for job in loaded]
+def _load(jobs: Sequence[_Job], workers: int) -> FeatureTable:
+    """Read the features of jobs into one table."""
+    rows = watch(_mapped(_read_rows, jobs, workers), "load", total=len(jobs))
+    return FeatureTable.pack(rows, LocalFeatures.load(jobs[0].target).provenance)
+
+
+def _read_rows(job: _Job) -> Rows:
+    return Rows.of(LocalFeatures.load(job.target))
+
+
+def _read_pictures(jobs: Sequence[_Job], workers: int) -> Tensor:
+    """Return the pictures of jobs, (P, crop, crop, 3) uint8."""
+    crop = jobs[0].crop
+    pictures = np.empty((len(jobs), crop, crop, 3), np.uint8)
+    read = watch(_mapped(_read_picture, jobs, workers), "read", total=len(jobs))
+    for number, picture in enumerate(read):
+        pictures[number] = picture
+    return torch.from_numpy(pictures)
+
+
+def _read_picture(job: _Job) -> NDArray[np.uint8]:
+    pixels = cut_square(job.path, job.crop)
+    return pixels if job.augmentation is None else to_uint8(_shown(job, pixels).picture)
+
+
+def _mapped(function: Callable[[_Job], T], jobs: Sequence[_Job], workers: int) -> Iterable[T]:
+    """Call a function on each job, in several processes if there are many jobs."""
+    if workers < 2 or len(jobs) < PARALLEL:
+        return map(function, jobs)
+    return map_in_processes(function, jobs, workers, partial(_set_up, get_limits()))
 
 
 def _set_up(limits: Limits) -> None:
@@ -174,7 +267,7 @@ def _set_up(limits: Limits) -> None:
 
 
 def _extract(job: _Job) -> None:
-    _described(job, _cut(job.path, job.crop))[1].save(job.target)
+    _described(job, cut_square(job.path, job.crop))[1].save(job.target)
 
 
 def _described(job: _Job, pixels: NDArray[np.uint8]) -> tuple[Tensor, LocalFeatures]:

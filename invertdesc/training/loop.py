@@ -39,9 +39,11 @@ def train(
     device: str | torch.device = "cpu",
     cache: Path | None = None,
     workers: int = 2,
+    in_memory: bool = False,
     held_out: int = 8,
     tensorboard: bool = False,
     progress: bool = True,
+    minutes: float | None = None,
     until: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Train a method's network on a folder of pictures.
@@ -62,9 +64,14 @@ def train(
         device: Device to train on.
         cache: Folder for extracted features; None for one inside `out`.
         workers: Number of extracting processes; 0 if the main module cannot be imported again.
+        in_memory: Whether to keep changed copies of pictures and their features in memory, which
+            needs `variants`; without an augmentation they always are. On a CUDA device with enough
+            memory they are then kept there.
         held_out: Number of pictures that are not used for training.
         tensorboard: Whether to write losses and sheets for TensorBoard into `out` too.
         progress: Show progress bars.
+        minutes: Time after which the run is saved and ends, from its first step on; None for no
+            limit. The schedule `"minutes"` needs it.
         until: Function that is called after each step; the run is saved and ends if it returns
             True.
 
@@ -79,12 +86,17 @@ def train(
     Traceback (most recent call last):
     invertdesc.errors.InputError: Expected more than 8 images to train on, got 1.
     """
+    if config.schedule == "minutes" and minutes is None:
+        raise InputError("Expected minutes for the schedule 'minutes', got none.")
     state = _found(paths, out, held_out, resume)
     load = {"cache": cache or out / "cache", "workers": workers, "progress": progress}
+    load["in_memory"] = in_memory
     with team(device) as members:
         run, shown = _prepare(members, paths, config, start, vgg16, held_out, load)
         if state is not None:
             run.restore(state)
+        if minutes is not None:
+            run.elapsed = _clock(60 * minutes)
         with Journal(out, run, shown, tensorboard=tensorboard) as journal:
             _steps(run, journal, progress and members.rank == 0, until)
         return _finish(run, out, start)
@@ -129,9 +141,10 @@ def _prepare(
     if members.rank > 0:
         members.wait()
     load = {**load, "crop": config.crop}
-    shown = FeatureData(kept, config.descriptors, **load)
+    shown = FeatureData(kept, config.descriptors, **load | {"in_memory": False})
     load |= {"augmentation": config.augmentation, "variants": config.variants}
     data = FeatureData(rest, config.descriptors, mirrored=not method.mirrors, **load)
+    data.move(members.device)
     if members.rank == 0:
         members.wait()
     torch.manual_seed(config.seed + members.rank)  # dropout differs between processes
@@ -148,7 +161,7 @@ def _steps(run: Run, journal: Journal, progress: bool, until: Callable[[], bool]
         start, ended = time.perf_counter(), run.step >= total
         while not ended:
             losses = run.advance()
-            asked = until() or interruption.signal is not None
+            asked = until() or run.elapsed() >= 1 or interruption.signal is not None
             ended = run.step >= total or run.team.agree(asked)
             images = run.config.batch / max(time.perf_counter() - start, 1e-9)
             start = time.perf_counter()
@@ -156,6 +169,12 @@ def _steps(run: Run, journal: Journal, progress: bool, until: Callable[[], bool]
             bar.set_postfix(words | {"images/s": f"{images:.0f}"})
             bar.update()
             journal.write(losses, ended)
+
+
+def _clock(seconds: float) -> Callable[[], float]:
+    """Return a function: the share of some seconds, from now on, that has passed."""
+    start = time.monotonic()
+    return lambda: (time.monotonic() - start) / seconds
 
 
 def _finish(run: Run, out: Path, start: Path | None) -> Path:

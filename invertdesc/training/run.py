@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from invertdesc.errors import InputError
+from invertdesc.methods.recipe import TrainConfig
 from invertdesc.training import losses as loss
 from invertdesc.training.patchgan import PatchGAN
 from invertdesc.training.sampling import Sampler
@@ -22,12 +23,10 @@ from invertdesc.training.sampling import Sampler
 if TYPE_CHECKING:
     from invertdesc.evaluation.vgg16 import VGG16
     from invertdesc.methods.network import NetworkMethod
-    from invertdesc.methods.recipe import TrainConfig
     from invertdesc.training.data import FeatureData
     from invertdesc.training.distributed import Team
 
 M = TypeVar("M", bound=nn.Module)
-WARM = 100  # steps over which the learning rate rises
 MEASURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": loss.l1,
     "l2": loss.l2,
@@ -58,6 +57,9 @@ class Run:
             team: The processes that train together.
         """
         self.config, self.team, self.step = config, team, 0
+        self.elapsed: Callable[[], float] = lambda: 0.0  # share of the time given
+        self._ahead: tuple[tuple[Tensor, ...], Tensor] | None = None
+        self._drawn_from = torch.empty(0)
         share = config.batch // team.size
         self.method, self.part = method, slice(team.rank * share, (team.rank + 1) * share)
         self.sampler = Sampler(config, data, method, team.device, self.part)
@@ -81,16 +83,11 @@ class Run:
     def advance(self) -> dict[str, float]:
         """Do one step and return the losses, averaged over all processes."""
         self._set_rate()
-        inputs, truth = self.sampler.batch()
+        inputs, truth = self._batch()
         self.network.train()
-        with self._autocast():
-            output = self.forward(*inputs)
-        made, coarse = output if isinstance(output, tuple) else (output, None)
-        # The network pads its input; values outside the picture are not part of the loss.
-        made = made[..., : truth.shape[-2], : truth.shape[-1]].float()
+        made, coarse = self._made(inputs, truth)
         parts: dict[str, Tensor] = {}
         if self.critic is not None and coarse is not None:
-            coarse = coarse[..., : truth.shape[-2], : truth.shape[-1]]
             parts["discriminator"] = self._train_critic(coarse.detach(), truth, made.detach())
         parts |= self._losses(made, truth, coarse)
         total = torch.stack(
@@ -103,7 +100,30 @@ class Run:
             self.average.update_parameters(self.network)
         self.step += 1
         values = self.team.mean(torch.stack([value.detach() for value in parts.values()]))
+        self._draw_ahead()
         return dict(zip(parts, values.tolist(), strict=True))
+
+    def _batch(self) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Return the next batch, which may be drawn already."""
+        batch, self._ahead = self._ahead, None
+        return self.sampler.batch() if batch is None else batch
+
+    def _draw_ahead(self) -> None:
+        """Draw the next batch while a CUDA device still computes this step."""
+        if self.team.device.type == "cuda":
+            self._drawn_from = self.sampler.generator.get_state()
+            self._ahead = self.sampler.batch()
+
+    def _made(self, inputs: tuple[Tensor, ...], truth: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the picture, and the one before the refiner if there is one."""
+        with self._autocast():
+            output = self.forward(*inputs)
+        made, coarse = output if isinstance(output, tuple) else (output, None)
+        # The network pads its input; values outside the picture are not part of the loss.
+        height, width = truth.shape[-2:]
+        if coarse is not None:
+            coarse = coarse[..., :height, :width]
+        return made[..., :height, :width].float(), coarse
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -139,9 +159,12 @@ class Run:
             one.momentum = momentum
 
     def _set_rate(self) -> None:
-        rate = self.config.rate * min(1.0, (self.step + 1) / WARM)
-        if self.config.schedule == "cosine":
-            rate *= 0.5 * (1 + math.cos(math.pi * self.step / self.config.steps))
+        rate = self.config.rate * min(1.0, (self.step + 1) / max(1, self.config.warmup))
+        share = self.step / self.config.steps
+        if self.config.schedule == "minutes":
+            share = max(share, self.elapsed())
+        if self.config.schedule != "constant":
+            rate *= 0.5 * (1 + math.cos(math.pi * min(share, 1)))
         optimizers = [self.optimizer] + ([self.critic_optimizer] if self.critic else [])
         for group in (group for one in optimizers for group in one.param_groups):
             group["lr"] = rate
@@ -186,9 +209,17 @@ class Run:
         return made, truth
 
     def _train_critic(self, coarse: Tensor, real: Tensor, fake: Tensor) -> Tensor:
-        """Update D and return its last loss."""
+        """Update D and return its last loss.
+
+        The first update is on the batch of the step, each further one on a batch of its own.
+        """
         value = torch.zeros((), device=real.device)
-        for _ in range(self.config.discriminator_steps):
+        for number in range(self.config.discriminator_steps):
+            if number:
+                inputs, real = self.sampler.batch()
+                with torch.no_grad():
+                    fake, before = self._made(inputs, real)
+                coarse = fake if before is None else before
             with self._autocast():
                 logits = self.critic_forward(coarse, real, fake)
             value = loss.discrimination(*logits)
@@ -204,7 +235,9 @@ class Run:
             "config": json.dumps(asdict(self.config)),
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "generator": self.sampler.generator.get_state(),
+            "generator": (
+                self.sampler.generator.get_state() if self._ahead is None else self._drawn_from
+            ),
             "dropout": torch.get_rng_state(),
         }
         if self.average is not None:
@@ -230,6 +263,7 @@ class Run:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.sampler.generator.set_state(state["generator"])
+        self._ahead = None
         torch.set_rng_state(state["dropout"])
         if self.critic is not None:
             self.critic.load_state_dict(state["critic"])
@@ -237,8 +271,12 @@ class Run:
         self.step = state["step"]
 
     def _recipe(self, options: dict[str, Any]) -> str:
-        """Return the options that must be equal to resume a run."""
-        if self.config.schedule == "constant":
+        """Return the options that must be equal to resume a run.
+
+        Options that are newer than the run have their defaults.
+        """
+        options = asdict(TrainConfig()) | options
+        if self.config.schedule != "cosine":
             options = options | {"steps": None}
         return json.dumps(options)
 

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.features.changes import count_of, keep_random, keep_strongest
 from invertdesc.features.local import LocalFeatures
 from invertdesc.training.data import FeatureData
 
@@ -49,18 +48,33 @@ class Draw:
 
 
 def keep_part(features: LocalFeatures, draw: Draw) -> LocalFeatures:
-    """Keep a share of the keypoints as a draw says.
+    """Keep a share of the keypoints as a draw says."""
+    return features[kept_rows(features.keypoints, features.scores, draw)]
+
+
+def kept_rows(keypoints: Tensor, scores: Tensor | None, draw: Draw) -> Tensor:
+    """Return which keypoints a draw keeps, as int64 indices.
 
     A hole is a disc around a random keypoint. Without scores, `"strongest"` keeps random keypoints.
+
+    Args:
+        keypoints: (N, 2) of one picture.
+        scores: (N,), or None.
+        draw: The draw.
     """
+    total = len(keypoints)
+    count = max(1, round(draw.keep * total))
     generator = torch.Generator().manual_seed(draw.seed)
-    if draw.part == "strongest" and features.scores is not None:
-        return keep_strongest(features, draw.keep)
-    if draw.part == "hole" and len(features):
-        center = features.keypoints[int(torch.randint(len(features), (), generator=generator))]
-        far = (features.keypoints - center).norm(dim=1).argsort(descending=True, stable=True)
-        return features[far[: count_of(features, draw.keep)].sort().values]
-    return keep_random(features, draw.keep, generator, ordered=False)
+    if draw.part == "strongest" and scores is not None:
+        best: Tensor = scores.argsort(descending=True, stable=True)[:count].sort().values
+        return best
+    if draw.part == "hole" and total:
+        center = keypoints[int(torch.randint(total, (), generator=generator))]
+        far = (keypoints - center).norm(dim=1).argsort(descending=True, stable=True)
+        outside: Tensor = far[:count].sort().values
+        return outside
+    some: Tensor = torch.randperm(total, generator=generator)[:count]
+    return some
 
 
 class Sampler:
@@ -81,24 +95,48 @@ class Sampler:
     def batch(self) -> tuple[tuple[Tensor, ...], Tensor]:
         """Return the network's inputs and the truth (B, 3, H, W) of the next batch."""
         draws = [self._draw() for _ in range(self.config.batch)][self.part]
-        groups: dict[tuple[int, bool], list[tuple[Draw, Tensor, LocalFeatures]]] = {}
+        groups: dict[tuple[int, bool], list[Draw]] = {}
         for draw in draws:
-            # If inputs cannot be mirrored, the features of the mirrored picture are used.
-            later = draw.mirrored and self.method.mirrors
-            item = self._make(draw, draw.mirrored and not later)
-            groups.setdefault((draw.descriptor, later), []).append((draw, *item))
-        parts = []
-        for (_, later), items in groups.items():
-            batch = FeatureBatch.collate([features for _, _, features in items]).to(self.device)
-            with torch.no_grad():
-                inputs = self.method.inputs(batch)
-            truth = torch.stack([picture for _, picture, _ in items]).to(self.device)
-            if later:
-                inputs, truth = self.method.mirror(inputs), truth.flip(-1)
-            for number, (draw, *_) in enumerate(items):
-                parts.append(self._cut([x[number] for x in (*inputs, truth)], draw.corner))
-        *cut, truth = (torch.stack(part) for part in zip(*parts, strict=True))
-        return tuple(x.contiguous(memory_format=torch.channels_last) for x in cut), truth
+            groups.setdefault((draw.descriptor, draw.mirrored), []).append(draw)
+        made = [self._group(group) for group in groups.values()]
+        *inputs, truth = (torch.cat(part) for part in zip(*made, strict=True))
+        ordered = tuple(x.contiguous(memory_format=torch.channels_last) for x in inputs)
+        return ordered, truth
+
+    def _group(self, draws: Sequence[Draw]) -> tuple[Tensor, ...]:
+        """Return inputs and truth of draws of one descriptor, all mirrored or none."""
+        # If inputs cannot be mirrored, the features of the mirrored picture are used.
+        mirrored = draws[0].mirrored
+        later = mirrored and self.method.mirrors
+        batch, truth = self._described(draws, mirrored and not later)
+        batch, truth = batch.to(self.device), truth.to(self.device)
+        with torch.no_grad():
+            inputs = self.method.inputs(batch)
+        if later:
+            inputs, truth = self.method.mirror(inputs), truth.flip(-1)
+        whole = (*inputs, truth)
+        if self.config.patch is None:
+            return whole
+        parts = [
+            self._cut([x[number] for x in whole], draw.corner, self.config.patch)
+            for number, draw in enumerate(draws)
+        ]
+        return tuple(torch.stack(part) for part in zip(*parts, strict=True))
+
+    def _described(self, draws: Sequence[Draw], mirrored: bool) -> tuple[FeatureBatch, Tensor]:
+        """Return the features of draws and the pictures, on the device of the data."""
+        data = self.data
+        if not data.in_memory:
+            items = [self._make(draw, mirrored) for draw in draws]
+            batch = FeatureBatch.collate([features for _, features in items])
+            return batch, torch.stack([picture for picture, _ in items])
+        numbers = [data.number(draw.picture, draw.variant) for draw in draws]
+        table = data.tables[data.descriptors[draws[0].descriptor], mirrored]
+        kept = [
+            None if draw.keep == 1 else kept_rows(*table.places(number), draw)
+            for number, draw in zip(numbers, draws, strict=True)
+        ]
+        return table.gather(numbers, kept), data.images(numbers, mirrored)
 
     def _draw(self) -> Draw:
         config = self.config
@@ -122,15 +160,15 @@ class Sampler:
             features = keep_part(features, draw)
         return picture, replace(features, scores=None)
 
-    def _cut(self, tensors: Sequence[Tensor], corner: tuple[float, float]) -> list[Tensor]:
+    def _cut(
+        self, tensors: Sequence[Tensor], corner: tuple[float, float], side: int
+    ) -> list[Tensor]:
         """Cut the same square from the inputs and the picture (C, h, w), each in its resolution.
 
         Inputs are computed from the whole picture, since the field of a part does not contain its
         brightness.
         """
-        side, crop = self.config.patch, self.config.crop
-        if side is None:
-            return list(tensors)
+        crop = self.config.crop
         strides = [-(-crop // x.shape[-1]) for x in tensors]
         if side % max(strides):
             raise InputError(f"Expected patch to be a multiple of {max(strides)}, got {side}.")

@@ -12,7 +12,12 @@ from torch.nn import functional as F
 import invertdesc
 from invertdesc import FeatureBatch, FieldRasterizer, LocalFeatures, create_descriptor, extract
 from invertdesc.descriptors._hog_signs import SignNet, _rebin, read_cells, signed_gradients
-from invertdesc.errors import InputError, MissingFieldError, NoKeypointsWarning
+from invertdesc.errors import (
+    InputError,
+    MissingDependencyError,
+    MissingFieldError,
+    NoKeypointsWarning,
+)
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image, to_uint8
 
@@ -43,6 +48,14 @@ def test_rows_are_the_blocks_of_scikit_image(cells: int, astronaut: torch.Tensor
     assert found.scales.unique().tolist() == [8.0]
     assert found.orientations is None
     assert found.scores is None
+
+
+def test_an_opencv_without_hog_is_named(
+    astronaut: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(cv2, "HOGDescriptor")  # as in OpenCV 5 without extra modules
+    with pytest.raises(MissingDependencyError, match=r"HOGDescriptor.*opencv-contrib-python"):
+        extract(astronaut, descriptor="hog-opencv")
 
 
 def test_flat_vector_of_scikit_image(astronaut: torch.Tensor) -> None:

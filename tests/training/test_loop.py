@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 from dataclasses import replace
@@ -16,6 +17,7 @@ from invertdesc.image import GrayMode, to_image
 from invertdesc.methods.network import mirror_field, network_input
 from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.methods.recipe import Augmentation, TrainConfig
+from invertdesc.training import loop
 from invertdesc.training.checkpoint import list_checkpoints
 from invertdesc.training.data import FeatureData
 from invertdesc.training.loop import train
@@ -60,6 +62,28 @@ def test_a_run_that_was_stopped_goes_on_to_the_last_bit(
             cache=cache,
             resume=True,
         )
+
+
+def test_the_rate_falls_over_the_minutes(
+    pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(CONFIG, schedule="minutes", warmup=0, steps=1000)
+    ticks = iter(range(100))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(ticks)))
+    rates: list[float] = []
+    advance = loop.Run.advance
+    monkeypatch.setattr(
+        loop.Run,
+        "advance",
+        lambda run: (advance(run), rates.append(run.optimizer.param_groups[0]["lr"]))[0],
+    )
+    train(pictures, tmp_path, config, held_out=1, workers=0, minutes=8 / 60)
+    # Every look at the clock takes a second: one for the rate, one at the end of the step.
+    shares = [1 / 8, 3 / 8, 5 / 8, 7 / 8]
+    wanted = [config.rate * 0.5 * (1 + math.cos(math.pi * share)) for share in shares]
+    assert rates == pytest.approx(wanted)
+    with pytest.raises(InputError, match="minutes for the schedule"):
+        train(pictures, tmp_path, config)
 
 
 def test_too_few_images_are_told(pictures: list[Path], tmp_path: Path) -> None:

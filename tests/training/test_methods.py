@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,7 +24,11 @@ from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.methods.networks.upconv import UpconvConfig
 from invertdesc.methods.recipe import JOINT, LossWeights, PatchGANConfig, TrainConfig
 from invertdesc.training import loop
+from invertdesc.training.adjust import adjusted_recipe
+from invertdesc.training.data import FeatureData
+from invertdesc.training.distributed import Team
 from invertdesc.training.loop import make_method, train
+from invertdesc.training.run import Run
 
 PART = data.astronaut()[30:160, 160:290]
 SMALL = {"crop": 64, "steps": 4, "batch": 2}
@@ -52,6 +57,44 @@ def tiny_vgg(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _log(out: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_the_paper_has_200_epochs_and_quick_has_less() -> None:
+    paper = adjusted_recipe("coarse")
+    assert paper.steps * paper.batch == 200 * 8000
+    assert (paper.rate, paper.schedule) == (1e-4, "constant")
+    quick = adjusted_recipe("coarse", preset="quick")
+    assert (quick.steps, quick.rate, quick.schedule) == (5000, 1e-3, "cosine")
+    assert quick.losses == paper.losses
+    assert adjusted_recipe("unfold", preset="quick").rate == preset("unfold").rate
+    with pytest.raises(InputError, match="preset"):
+        adjusted_recipe("coarse", preset="slow")
+
+
+def test_each_update_of_the_discriminator_has_a_batch_of_its_own(
+    stage_one: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    config = replace(GAN, discriminator_steps=3)
+    method, config = make_method(config, stage_one)
+    data = FeatureData(pictures, ["sift"], crop=64, cache=tmp_path, mirrored=True, workers=0)
+    run = Run(config, data, method, None, Team(torch.device("cpu")))
+    assert run.critic is not None
+    seen: list[torch.Tensor] = []
+    run.critic.register_forward_pre_hook(lambda _, x: seen.append(x[1].clone()))
+    run.advance()
+    assert len(seen) == 3
+    assert not any(torch.equal(a, b) for a, b in combinations(seen, 2))
+
+
+def test_without_a_warm_up_the_first_step_has_the_whole_rate(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    data = FeatureData(pictures, ["sift"], crop=64, cache=tmp_path, mirrored=True, workers=0)
+    for warmup, share in ((0, 1), (4, 0.25)):
+        config = replace(COARSE, warmup=warmup)
+        run = Run(config, data, make_method(config, None)[0], None, Team(torch.device("cpu")))
+        run.advance()
+        assert run.optimizer.param_groups[0]["lr"] == pytest.approx(share * config.rate)
 
 
 def test_presets_are_the_seeds() -> None:
