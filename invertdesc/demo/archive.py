@@ -36,11 +36,13 @@ class Archive:
         path: Its file or folder.
         kind: Whether it is a store or a map.
         names: The first of its images.
+        words: A summary of it.
     """
 
     path: Path
     kind: Kind
     names: tuple[str, ...]
+    words: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +77,14 @@ def open_archive(
     try:
         for file in files:
             answers.check_readable(file)
-        return *_opened(gather(files, answers.folder), kind), False
+        archive = _opened(gather(files, answers.folder), kind)
     except InvertDescError as error:
         return None, answers.without_folders(error), True
+    return archive, archive.words, False
 
 
-def open_examples(answers: Answers) -> tuple[Archive, str]:
-    """Make a store of the examples, as an app would, and open it; return it and a message."""
+def open_examples(answers: Answers) -> Archive:
+    """Make a store of the examples, as an app would, and open it."""
     folder = Path(tempfile.mkdtemp(dir=answers.folder))
     for name in EXAMPLES:
         extract(example_path(name), max_side=answers.side).save(folder / f"{name}.npz")
@@ -121,7 +124,7 @@ def look(
         return Sight(answers.without_folders(error), bad=True)
     zoom = zoom_of(features.image_size)
     return Sight(
-        f"{len(features):,} keypoints with {features.descriptor} descriptors; no picture.",
+        f"{archive.words} Used here: {len(features):,} keypoints with their descriptors.",
         keypoints=to_uint8(draw_keypoints(features, zoom=zoom)),
         picture=to_uint8(enlarge(picture, zoom)),
     )
@@ -150,7 +153,7 @@ def gather(files: Sequence[str], folder: Path) -> Path:
     return place / Path(files[0]).name if len(files) == 1 else place
 
 
-def _opened(path: Path, kind: Kind) -> tuple[Archive, str]:
+def _opened(path: Path, kind: Kind) -> Archive:
     if kind == "map":
         with open_map(path) as source:
             if source.store is None:
@@ -161,7 +164,7 @@ def _opened(path: Path, kind: Kind) -> tuple[Archive, str]:
             summary = inspect_map(source)
             names = tuple(image.name for image in source.images[:MOST])
             words = f"A map of {summary.images:,} images and {summary.points:,} points."
-        return Archive(path, kind, names), words
+        return Archive(path, kind, names, words)
     with open_store(path) as store:
         check_readable(store)
         names = tuple(islice(store.names(), MOST))
@@ -174,7 +177,7 @@ def _opened(path: Path, kind: Kind) -> tuple[Archive, str]:
         f"{printable(description.kind)}: {found.images:,} images, described by "
         f"{printable(description.descriptor)}. Missing: {missing}."
     )
-    return Archive(path, kind, names), words
+    return Archive(path, kind, names, words)
 
 
 def _stored(archive: Archive, name: str) -> LocalFeatures:

@@ -55,19 +55,7 @@ def build_tab(answers: Answers, kind: Kind) -> None:
                 filterable=False,
                 elem_id=f"{kind}-method",
             )
-    words = gr.HTML("<p>Choose a file.</p>", elem_id=f"{kind}-words", elem_classes="words")
-    with gr.Row():
-        pictures = [
-            gr.Image(
-                label=label,
-                min_width=280,
-                interactive=False,
-                format="png",
-                buttons=["fullscreen"],
-                elem_id=f"{kind}-{label.lower()}",
-            )
-            for label in ("Keypoints", "Reconstruction")
-        ]
+    words, *pictures = _build_pictures(kind)
 
     def take(old: Archive | None, files: list[str] | None) -> list[Any]:
         close(old)
@@ -75,7 +63,8 @@ def build_tab(answers: Answers, kind: Kind) -> None:
 
     def take_examples(old: Archive | None) -> list[Any]:
         close(old)
-        return _listed(*open_examples(answers), False)
+        archive = open_examples(answers)
+        return _listed(archive, archive.words, False)
 
     def show(
         archive: Archive | None, name: str | None, until: str | None, step: int, method: str
@@ -97,6 +86,23 @@ def build_tab(answers: Answers, kind: Kind) -> None:
     upload.change(take, [opened, upload], listed, **private).success(**chosen)
     example.click(take_examples, [opened], listed, **private).success(**chosen)
     gr.on([name.input, until.input, step.release, method.input], **chosen)
+
+
+def _build_pictures(kind: Kind) -> list[Any]:
+    words = gr.HTML("<p>Choose a file.</p>", elem_id=f"{kind}-words", elem_classes="words")
+    with gr.Row():
+        pictures = [
+            gr.Image(
+                label=label,
+                min_width=280,
+                interactive=False,
+                format="png",
+                buttons=["fullscreen"],
+                elem_id=f"{kind}-{label.lower()}",
+            )
+            for label in ("Keypoints", "Reconstruction")
+        ]
+    return [words, *pictures]
 
 
 def close(archive: Archive | None) -> None:

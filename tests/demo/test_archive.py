@@ -47,9 +47,9 @@ def test_a_store_is_described_and_shown(answers: Answers, sent: str) -> None:
 
 
 def test_the_examples_are_a_store_without_pictures(answers: Answers) -> None:
-    archive, words = open_examples(answers)
+    archive = open_examples(answers)
     assert len(archive.names) == 5
-    assert "5 images" in words
+    assert "5 images" in archive.words
     assert {file.suffix for file in archive.path.iterdir()} == {".npz"}
 
 
