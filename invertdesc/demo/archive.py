@@ -17,7 +17,7 @@ from invertdesc.drawing import draw_keypoints, enlarge
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.image import fit_size, to_uint8
-from invertdesc.maps import inspect_map, open_map, own_viewpoints, viewpoints_between
+from invertdesc.maps import inspect_map, open_map, viewpoints_between
 from invertdesc.sources import EXAMPLES, example_path
 from invertdesc.stores.open import open_store
 from invertdesc.stores.summary import check_readable, inspect_store
@@ -189,12 +189,10 @@ def _viewed(archive: Archive, name: str, until: str | None, step: int, side: int
     with open_map(archive.path) as source:
         if until is None or until == name or step in (0, STEPS):
             own = name if until is None or step < STEPS else until
-            (view,) = [one for one in own_viewpoints(source, hold_out=True) if one.name == own] or [
-                None
-            ]
-            if view is None:
-                raise InputError(f"Expected an image of the map, got {own!r}.")
+            image = source.image(own)
+            camera, pose, left_out = image.camera, image.pose, [own]
         else:
             view = viewpoints_between(source, name, until, STEPS + 1)[step]
-        camera = view.camera.resized(fit_size(view.camera.image_size, side))
-        return source.view(camera, view.pose, leave_out=view.leave_out)
+            camera, pose, left_out = view.camera, view.pose, []
+        camera = camera.resized(fit_size(camera.image_size, side))
+        return source.view(camera, pose, leave_out=left_out)

@@ -62,6 +62,7 @@ def _build_photograph(answers: Answers) -> gr.ImageEditor:
     seen = gr.State(None, delete_callback=forget)
     path = gr.State(None)
     upload, gallery, *choices = _build_controls()
+    drawing: gr.ImageEditor
     drawing, *shown = _build_pictures()
 
     def answer(seen: Seen | None, path: str | None, drawing: Any, *chosen: Any) -> list[Any]:

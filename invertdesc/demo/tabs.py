@@ -71,8 +71,7 @@ def build_tab(answers: Answers, kind: Kind) -> None:
     ) -> list[Any]:
         if archive is None or name is None:
             return [gr.skip()] * 3
-        moved = {"until": until, "step": step} if kind == "map" else {}
-        return _seen(look(answers, archive, name, method=method, **moved))
+        return _seen(look(answers, archive, name, until=until, step=step, method=method))
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 1}
     chosen: dict[str, Any] = private | {
