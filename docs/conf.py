@@ -1,6 +1,11 @@
 """How the documentation is built: `sphinx-build -W docs docs/_build`."""
 
+import sys
+from pathlib import Path
+
 from invertdesc import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "invertdesc"
 author = "The invertdesc authors"
@@ -9,18 +14,24 @@ release = version = __version__
 
 extensions = [
     "myst_parser",
+    "mathml",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx_autodoc_typehints",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
+    "zoo",
 ]
-exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "auto_examples/**/*.py"]
+exclude_patterns = ["_build", "_ext", "auto_examples/**/*.ipynb", "auto_examples/**/*.py"]
 html_theme = "furo"
 html_title = "invertdesc"
-html_static_path: list[str] = []
-myst_enable_extensions = ["dollarmath"]
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_math_renderer = "mathml"
+autosummary_generate = False
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 bibtex_bibfiles = ["references.bib"]
 copybutton_prompt_text = r">>> |\$ "
@@ -39,6 +50,7 @@ suppress_warnings = [
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
+    "within_subsection_order": "FileNameSortKey",
     "filename_pattern": r"/plot_",
     "download_all_examples": False,
     "remove_config_comments": True,

@@ -12,6 +12,11 @@ from typing import Any
 from invertdesc.errors import InputError
 
 NONE: Mapping[str, str] = MappingProxyType({})
+RESPONSIBLE = (  # in every report
+    "Responsible use: share this only with those who may see the originals, and show a picture of "
+    "a person only if that person agrees. A reconstruction is a guess. It is no evidence of who or "
+    "what was in a picture, and a bad one is no proof that the data is safe."
+)
 
 
 def printable(value: object) -> str:

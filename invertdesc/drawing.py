@@ -70,7 +70,7 @@ def draw_keypoints(
 def side_by_side(
     features: LocalFeatures, picture: Tensor, image: Tensor | None, method: str
 ) -> Tensor:
-    """Draw the original if there is one, the keypoints, and the reconstruction.
+    """Draw the original if there is one, the keypoints on black, and the reconstruction.
 
     Args:
         features: Features that the picture was made from.
@@ -89,7 +89,7 @@ def side_by_side(
     """
     zoom = max(1, round(_SMALLEST / max(features.image_size)))
     count = f"{len(features)} keypoints, {features.descriptor}"
-    panels = [(count, draw_keypoints(features, image, zoom=zoom))]
+    panels = [(count, draw_keypoints(features, zoom=zoom))]
     panels.append((f"reconstructed by {method}", enlarge(picture.cpu(), zoom)))
     if image is not None:
         panels.insert(0, ("original", enlarge(image, zoom)))

@@ -8,7 +8,27 @@ import numpy as np
 from PIL.Image import Image
 from torch import Tensor
 
-from invertdesc import LocalFeatures, extract, open_store, reconstruct, show
+from invertdesc import (
+    FeatureBatch,
+    LocalFeatures,
+    audit,
+    check,
+    create_descriptor,
+    create_method,
+    draw_keypoints,
+    evaluate,
+    extract,
+    inspect_store,
+    list_methods,
+    open_map,
+    open_store,
+    read_image,
+    reconstruct,
+    recover_frames,
+    show,
+    side_by_side,
+    write_image,
+)
 
 
 def use(
@@ -38,3 +58,26 @@ def use(
     assert_type(extract(path, max_side=512), LocalFeatures)
     assert_type(reconstruct(names, max_side=512, batch_size=2), list[Tensor])
     assert_type(show(path, tensor, array, extract(path)), Image)
+
+
+def use_more(path: Path, mask: Tensor) -> None:
+    features = extract(path, descriptor=create_descriptor("sift", contrast_threshold=0.03))
+    assert_type(features.without("orientations").outside((90, 60, 170, 200)), LocalFeatures)
+    assert_type(features[mask].assume(orientations=0.0), LocalFeatures)
+    assert_type(recover_frames(features), LocalFeatures)
+    assert_type(check(features).mend(features), LocalFeatures)
+    picture = create_method("poisson")(FeatureBatch.collate([features]))
+    assert_type(picture, Tensor)
+    assert_type(read_image(path), Tensor)
+    assert_type(draw_keypoints(features), Tensor)
+    assert_type(side_by_side(features, picture[0], None, "poisson"), Tensor)
+    assert_type(write_image(picture[0], path), None)
+    assert_type(list_methods(descriptor="orb", ready=True), list[str])
+    with open_store(path) as store:
+        assert_type([(name, one) for name, one in store], list[tuple[str, LocalFeatures]])
+    with open_map(path) as source:
+        image = source.images[0]
+        assert_type(source.view(image.camera, image.pose), LocalFeatures)
+    assert_type(inspect_store(path).images, int)
+    assert_type(audit(path).save("report.html"), Path)
+    assert_type(evaluate([path], descriptor="sift")[0].method, str)

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from torch import Tensor
 
+from invertdesc._text import RESPONSIBLE
 from invertdesc.auditing.scenario import Group, Value
 from invertdesc.evaluation.recognition import Bounds
 from invertdesc.evaluation.scores import Scores
@@ -248,6 +249,7 @@ class Audit:
             "notes": list(self.notes),
             "means": asdict(self.means),
             "versions": dict(self.versions),
+            "use": RESPONSIBLE,
         }
 
 

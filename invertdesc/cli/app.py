@@ -30,7 +30,6 @@ from invertdesc.limits import Limits, use_limits
 app = typer.Typer(
     name="invertdesc",
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )

@@ -8,6 +8,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from invertdesc.cli.completing import COMPLETIONS
+
 TEXTS: dict[str, dict[str, Any]] = tomllib.loads(
     Path(__file__).with_name("options.toml").read_text(encoding="utf-8")
 )
@@ -39,6 +41,7 @@ def describe(command: Callable[..., None], name: str) -> dict[str, Any]:
         hint, default = TYPES.get(line.pop("type", "")), line.pop("default", None)
         if option in named:
             hint, default = hints[option], named[option].default
+        line["autocompletion"] = COMPLETIONS.get(option)
         about = (typer.Argument if kind else typer.Option)(*flags, **line)
         annotation: Any = Annotated[hint, about]
         found.append(_KEYWORD.replace(name=option, default=default, annotation=annotation))

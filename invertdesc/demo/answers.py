@@ -185,13 +185,18 @@ def mask_of(drawing: Mapping[str, Any] | None) -> Tensor | None:
     return torch.from_numpy(np.logical_or.reduce(layers)) if layers else None
 
 
+def zoom_of(image_size: tuple[int, int]) -> int:
+    """Return the whole factor by which the page enlarges a small picture."""
+    return max(1, round(SHOWN / max(image_size)))
+
+
 def _view(stored: Stored, made: Attack, files: tuple[Path, ...], new: bool) -> View:
-    zoom = max(1, round(SHOWN / max(stored.image.shape[1:])))
+    zoom = zoom_of(made.features.image_size)
     return View(
         made.words,
         new=new,
         photo=to_uint8(enlarge(stored.image, zoom)) if new else None,
-        keypoints=to_uint8(draw_keypoints(made.features, stored.image, zoom=zoom)),
+        keypoints=to_uint8(draw_keypoints(made.features, zoom=zoom)),
         picture=to_uint8(enlarge(made.picture, zoom)),
         files=files,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from html import escape
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,26 @@ from PIL import Image
 
 from invertdesc.demo.answers import Answers, Seen, View, example_at, forget, mask_of
 from invertdesc.demo.attack import offered_descriptors, offered_methods
+from invertdesc.demo.tabs import build_tab, said
 from invertdesc.errors import InvertDescError
 from invertdesc.image import open_checked
 from invertdesc.sources import EXAMPLES, example_path
 
 ABOUT = """# What do local descriptors give away?
-On the left a photograph. In the middle what an app would store of it: keypoints, each with a
-descriptor. On the right what an attacker makes of those alone. **Draw over the photograph** to
-erase the keypoints there. Nothing leaves this machine."""
+Use pictures of yourself, pictures of people who agreed, or data that you are responsible for.
+Nothing leaves this machine. A reconstruction is a guess: never use it as evidence."""
+PHOTO = """First a photograph. Then what an app would store of it: keypoints, each with a
+descriptor. Last what an attacker makes of those alone. **Draw over the photograph** to erase the
+keypoints there."""
 FILES = ("Features (.npz)", "Reconstruction (.png)", "Side by side (.png)")
 THUMBNAIL = 96  # pixels
 # Fonts of the reader's system; others would have to be downloaded.
 FONTS, MONOSPACE = ["ui-sans-serif", "system-ui", "sans-serif"], ["ui-monospace", "monospace"]
 CSS = """
 #examples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) }
-#words p { margin: 0; min-height: 1.5em }
-#words .bad { color: #b3261e; font-weight: 600 }
-.dark #words .bad { color: #ff8a80 }
+.words p { margin: 0; min-height: 1.5em }
+.words .bad { color: #b3261e; font-weight: 600 }
+.dark .words .bad { color: #ff8a80 }
 """
 
 
@@ -44,42 +46,55 @@ def build_page(answers: Answers) -> gr.Blocks:
     page = gr.Blocks(title="invertdesc", analytics_enabled=False, delete_cache=(600, 3600))
     with page:
         gr.Markdown(ABOUT)
-        seen = gr.State(None, delete_callback=forget)
-        path = gr.State(None)
-        upload, gallery, *choices = _build_controls()
-        drawing, *shown = _build_pictures()
-
-        def answer(seen: Seen | None, path: str | None, drawing: Any, *chosen: Any) -> list[Any]:
-            descriptor, method, percent, hidden = chosen
-            seen, view = answers(
-                seen,
-                path,
-                mask_of(drawing),
-                descriptor=descriptor,
-                method=method,
-                percent=percent,
-                hidden=hidden,
-            )
-            return [seen, *_laid_out(view)]
-
-        common: dict[str, Any] = {
-            "fn": answer,
-            "inputs": [seen, path, drawing, *choices],
-            "outputs": [seen, drawing, *shown],
-            "show_progress_on": shown[1],
-            "trigger_mode": "always_last",
-            "concurrency_limit": 1,  # for all browsers together: there is one processor
-            "api_visibility": "private",
-        }
-        gr.on([drawing.input, *(choice.input for choice in choices)], **common)
-        for event in (
-            upload.upload(lambda file: file, upload, path, api_visibility="private"),
-            upload.clear(lambda: None, None, path, api_visibility="private"),
-            gallery.select(_example, None, [path, upload], api_visibility="private"),
-        ):
-            event.success(**common)
+        with gr.Tab("A photograph"):
+            drawing = _build_photograph(answers)
+        with gr.Tab("A store"):
+            build_tab(answers, "store")
+        with gr.Tab("A map"):
+            build_tab(answers, "map")
     _hold_to_uploads(page, drawing, answers)
     return page
+
+
+def _build_photograph(answers: Answers) -> gr.ImageEditor:
+    """Lay out the tab for a photograph, and return what one draws on."""
+    gr.Markdown(PHOTO)
+    seen = gr.State(None, delete_callback=forget)
+    path = gr.State(None)
+    upload, gallery, *choices = _build_controls()
+    drawing: gr.ImageEditor
+    drawing, *shown = _build_pictures()
+
+    def answer(seen: Seen | None, path: str | None, drawing: Any, *chosen: Any) -> list[Any]:
+        descriptor, method, percent, hidden = chosen
+        seen, view = answers(
+            seen,
+            path,
+            mask_of(drawing),
+            descriptor=descriptor,
+            method=method,
+            percent=percent,
+            hidden=hidden,
+        )
+        return [seen, *_laid_out(view)]
+
+    common: dict[str, Any] = {
+        "fn": answer,
+        "inputs": [seen, path, drawing, *choices],
+        "outputs": [seen, drawing, *shown],
+        "show_progress_on": shown[1],
+        "trigger_mode": "always_last",
+        "concurrency_limit": 1,  # for all browsers together: there is one processor
+        "api_visibility": "private",
+    }
+    gr.on([drawing.input, *(choice.input for choice in choices)], **common)
+    for event in (
+        upload.upload(lambda file: file, upload, path, api_visibility="private"),
+        upload.clear(lambda: None, None, path, api_visibility="private"),
+        gallery.select(_example, None, [path, upload], api_visibility="private"),
+    ):
+        event.success(**common)
+    return drawing
 
 
 def _hold_to_uploads(page: Any, drawing: gr.ImageEditor, answers: Answers) -> None:
@@ -155,10 +170,18 @@ def _build_controls() -> Sequence[Any]:
             )
         with gr.Column(min_width=200):
             descriptor = gr.Dropdown(
-                offered_descriptors(), value="sift", label="Descriptor", elem_id="descriptor"
+                offered_descriptors(),
+                value="sift",
+                label="Descriptor",
+                filterable=False,
+                elem_id="descriptor",
             )
             method = gr.Dropdown(
-                offered_methods(), value="unfold", label="Method", elem_id="method"
+                offered_methods(),
+                value="unfold",
+                label="Method",
+                filterable=False,
+                elem_id="method",
             )
         with gr.Column(min_width=200):
             share = gr.Slider(1, 100, 100, step=1, label="% of keypoints", elem_id="share")
@@ -172,7 +195,7 @@ def _build_controls() -> Sequence[Any]:
 
 
 def _build_pictures() -> Sequence[Any]:
-    words = gr.HTML("<p>Choose a picture.</p>", elem_id="words")
+    words = gr.HTML("<p>Choose a picture.</p>", elem_id="words", elem_classes="words")
     with gr.Row():
         drawing = gr.ImageEditor(
             label="Photograph",
@@ -209,7 +232,7 @@ def _laid_out(view: View | None) -> list[Any]:
     photo = gr.skip()
     if view.new:
         photo = {"background": view.photo, "layers": [], "composite": None}
-    words = f'<p role="status" class="{"bad" if view.bad else "good"}">{escape(view.words)}</p>'
+    words = said(view.words, view.bad)
     files = [gr.update(value=str(file), interactive=True) for file in view.files]
     none = [gr.update(value=None, interactive=False)] * (len(FILES) - len(files))
     return [photo, view.keypoints, view.picture, words, *files, *none]

@@ -53,6 +53,14 @@ class FeatureBatch:
     colors: Tensor | None = None
     provenances: tuple[Provenance, ...] = ()
 
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        return (
+            f"FeatureBatch({len(self.offsets) - 1} images of {width} x {height}, "
+            f"{len(self.keypoints)} x {self.descriptor!r} of {self.descriptors.shape[1]} "
+            f"{str(self.descriptors.dtype).removeprefix('torch.')})"
+        )
+
     @classmethod
     def collate(cls, features: Sequence[LocalFeatures]) -> Self:
         """Pack the features of several images.

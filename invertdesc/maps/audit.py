@@ -17,6 +17,7 @@ from torch import Tensor
 
 from invertdesc._files import atomic_write
 from invertdesc._options import check_range
+from invertdesc._text import RESPONSIBLE
 from invertdesc.api import reconstruct
 from invertdesc.bulk.places import check_inside
 from invertdesc.drawing import comparison_sheet
@@ -127,8 +128,8 @@ class MapAudit:
         place = Path(folder)
         write_image(self.sheet, place / "sheet.png")
         for name, text in (
-            ("audit.txt", str(self)),
-            ("audit.json", json.dumps(self.as_json(), indent=2)),
+            ("audit.txt", f"{self}\n\n{RESPONSIBLE}"),
+            ("audit.json", json.dumps(self.as_json() | {"use": RESPONSIBLE}, indent=2)),
         ):
             with atomic_write(place / name) as file:
                 file.write(f"{text}\n".encode())

@@ -70,6 +70,11 @@ class Method(nn.Module):
         super().__init__()
         self.eval()
 
+    if TYPE_CHECKING:  # PyTorch's own returns anything
+
+        def __call__(self, batch: FeatureBatch) -> Tensor:
+            """See `forward`."""
+
     def forward(self, batch: FeatureBatch) -> Tensor:
         """Reconstruct pictures of shape (B, 3, H, W), RGB in [0, 1]."""
         raise NotImplementedError

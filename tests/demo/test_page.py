@@ -82,14 +82,14 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def open_page(chromium: Any, address: str) -> Iterator[Callable[[], Any]]:
+def open_page(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
     """Open the page in a browser of its own; at the end, see that it asked nobody else."""
     asked: list[str] = []
     wrong: list[str] = []
     contexts = []
 
-    def make() -> Any:
-        context = chromium.new_context(viewport={"width": 1280, "height": 860})
+    def make(width: int = 1280) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": 860})
         contexts.append(context)
         context.set_default_timeout(WAIT)
         context.on("request", lambda request: asked.append(request.url))
@@ -126,13 +126,13 @@ def choose(page: Any, what: str, name: str) -> None:
     page.get_by_role("option", name=name, exact=True).click()
 
 
-def words(page: Any, pattern: str) -> re.Match[str]:
+def words(page: Any, pattern: str, where: str = "words") -> re.Match[str]:
     """Wait until the page says something."""
     page.wait_for_function(
-        "pattern => new RegExp(pattern).test(document.querySelector('#words')?.innerText)",
-        arg=pattern,
+        "([place, text]) => new RegExp(text).test(document.querySelector(place)?.innerText)",
+        arg=[f"#{where}", pattern],
     )
-    found = re.search(pattern, page.locator("#words").inner_text())
+    found = re.search(pattern, page.locator(f"#{where}").inner_text())
     assert found
     return found
 
@@ -162,7 +162,7 @@ def draw_over_right_half(page: Any, width: float = 3 * 192, height: float = 3 * 
 
 
 def test_upload_choose_reconstruct_erase_download(
-    open_page: Callable[[], Any], photo: Path, tmp_path: Path
+    open_page: Callable[..., Any], photo: Path, tmp_path: Path
 ) -> None:
     page = open_page()
     choose(page, "method", "poisson")
@@ -190,7 +190,7 @@ def test_upload_choose_reconstruct_erase_download(
 
 
 def test_what_is_shown_is_what_is_downloaded(
-    open_page: Callable[[], Any], photo: Path, tmp_path: Path
+    open_page: Callable[..., Any], photo: Path, tmp_path: Path
 ) -> None:
     page = open_page()
     upload(page, photo)
@@ -204,7 +204,7 @@ def test_what_is_shown_is_what_is_downloaded(
 
 
 def test_two_browsers_at_once_do_not_mix(
-    open_page: Callable[[], Any], photo: Path, tmp_path: Path
+    open_page: Callable[..., Any], photo: Path, tmp_path: Path
 ) -> None:
     one, two = open_page(), open_page()
     for page in (one, two):
@@ -221,13 +221,13 @@ def test_two_browsers_at_once_do_not_mix(
 
 
 def test_errors_are_told_in_words(
-    open_page: Callable[[], Any], photo: Path, tmp_path: Path
+    open_page: Callable[..., Any], photo: Path, tmp_path: Path
 ) -> None:
     page = open_page()
     bad = tmp_path / "bad.png"
     bad.write_text("this is no image")
     upload(page, bad)
-    words(page, "Expected an image file such as PNG")
+    words(page, "Expected an image file of the format")
     page.locator("#upload").get_by_label("Clear").click()
     words(page, "Choose a picture")
     choose(page, "descriptor", "orb")
@@ -239,3 +239,41 @@ def test_errors_are_told_in_words(
     choose(page, "method", "poisson")
     words(page, r"^\d+ of \d+ keypoints\.")
     assert page.locator("#words .bad").count() == 0
+
+
+@pytest.mark.parametrize("width", [1280, 390], ids=["desktop", "phone"])
+def test_a_store_is_looked_at_image_by_image(
+    width: int, open_page: Callable[..., Any], astronaut_features: LocalFeatures, tmp_path: Path
+) -> None:
+    page = open_page(width)
+    assert "people who agreed" in page.inner_text("body")
+    page.get_by_role("tab", name="A store").click()
+    page.get_by_role("button", name="The examples").click()
+    words(page, r"5 images, described by sift.*Used here: 1,003 keypoints", "store-words")
+    page.get_by_label("Image", exact=True).first.click()
+    page.get_by_role("option", name="rocket", exact=True).click()
+    words(page, r"Used here: (?!1,003)[\d,]+ keypoints", "store-words")
+    assert page.locator("#store-reconstruction img").count() == 1
+
+    bad = tmp_path / "bad.db"
+    bad.write_bytes(b"SQLite format 3\0 and no more")
+    page.set_input_files("#store-upload input[type=file]", bad)
+    message = words(page, r"Expected|Cannot", "store-words").string
+    assert "/" not in message.replace("and/or", "")
+    page.locator("#store-upload").get_by_label("Clear").click()
+    words(page, "Choose a file", "store-words")
+    astronaut_features.save(tmp_path / "one.npz")
+    page.set_input_files("#store-upload input[type=file]", tmp_path / "one.npz")
+    words(page, rf"1 images.*Used here: {len(astronaut_features):,} keypoints", "store-words")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing sticks out
+
+
+def test_a_photograph_on_a_phone(open_page: Callable[..., Any], photo: Path) -> None:
+    page = open_page(390)
+    choose(page, "method", "poisson")
+    upload(page, photo)
+    words(page, r"keypoints\.")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    boxes = [page.locator(f"#{name}").bounding_box() for name in ("photo", "reconstruction")]
+    assert boxes[0]["y"] < boxes[1]["y"]  # one below the other
+    assert all(box["width"] > 300 for box in boxes)

@@ -205,6 +205,11 @@ def test_features_take_no_positional_arguments() -> None:
         LocalFeatures(torch.zeros(0, 2), torch.zeros(0, 8), (4, 4), "sift")
 
 
+def test_repr_of_a_batch_is_short() -> None:
+    batch = FeatureBatch.collate([make(), make()])
+    assert repr(batch) == "FeatureBatch(2 images of 64 x 48, 8 x 'sift' of 8 float32)"
+
+
 def test_repr_tells_counts_and_what_is_missing() -> None:
     assert repr(make()) == "LocalFeatures(4 x 'sift' of 8 float32, image 64 x 48)"
     packed = torch.zeros(4, 32, dtype=torch.uint8)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from invertdesc._text import RESPONSIBLE as RESPONSIBLE
+
 if TYPE_CHECKING:
     from invertdesc.auditing.result import Audit, Portrait
 
