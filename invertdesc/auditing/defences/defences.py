@@ -20,7 +20,7 @@ from invertdesc.auditing.defences.lifting import (
     read_back,
     seen_together,
 )
-from invertdesc.auditing.defences.privacy import privatise
+from invertdesc.auditing.defences.privacy import privatise, read_likely
 from invertdesc.auditing.kinds import Kind
 from invertdesc.auditing.surroundings import Surroundings
 from invertdesc.features import changes
@@ -193,7 +193,18 @@ _KINDS = (
         default=100.0,
         low=1e-3,
         high=1e9,
-        attacks=(REFIT,),
+        attacks=(
+            REFIT,
+            Attack(
+                "expected",
+                "expected values, map fitted anew",
+                "The attacker takes for each value what it is on average where such a value is "
+                "stored, by public vectors and the noise, and fits the map from vectors to "
+                "gradients anew to those.",
+                reading=read_likely,
+                refit=True,
+            ),
+        ),
     ),
     _lifted("lift", "Hide among {value} others", _HIDDEN, hybrid=False),
     Kind(
