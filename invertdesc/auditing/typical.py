@@ -44,6 +44,15 @@ class Typical:
         return self._of(DEFENDER)
 
     @property
+    def dictionary(self) -> Tensor:
+        """(K, D), all vectors of the defender's pictures, which everybody knows.
+
+        Raises:
+            InvertDescError: The adapter cannot extract.
+        """
+        return self._of(DEFENDER, most=None)
+
+    @property
     def attacker(self) -> Tensor:
         """(N, D), the vectors that an attacker knows, from other pictures than the defender's.
 
@@ -79,22 +88,26 @@ class Typical:
         """
         return values.clamp(min=0) if bool((to_values(self.attacker) >= 0).all()) else values
 
-    def _of(self, names: Sequence[str]) -> Tensor:
+    def _of(self, names: Sequence[str], most: int | None = MOST) -> Tensor:
         if names not in self._found:
-            self._found[names] = _sample([self._extract(name) for name in names])
-        return self._found[names]
+            self._found[names] = _joined([self._extract(name) for name in names])
+        return self._found[names] if most is None else _sample(self._found[names], most)
 
     def _extract(self, name: str) -> Tensor:
         return self.adapter.extract(_picture(name)).descriptors
 
 
-def _sample(vectors: Sequence[Tensor]) -> Tensor:
-    """Return at most `MOST` rows, always the same ones."""
+def _joined(vectors: Sequence[Tensor]) -> Tensor:
     rows = torch.cat(list(vectors))
     if not len(rows):
         raise InvertDescError("Expected keypoints in scikit-image's pictures, found none.")
+    return rows
+
+
+def _sample(rows: Tensor, most: int) -> Tensor:
+    """Return at most so many rows, always the same ones."""
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
-    return rows[order[:MOST].sort().values]
+    return rows[order[:most].sort().values]
 
 
 @lru_cache(maxsize=len(DEFENDER + ATTACKER))

@@ -23,6 +23,9 @@ NEEDED_BY = "telling people apart"
 MARGIN = 0.3
 SMALL = 640  # pixels: pictures whose longer side is below are doubled, for faces below 80 pixels
 
+# The picture that was looked at last, and what was found: faces are counted, and then recognised.
+_last: list[tuple[Any, list[Detection]]] = [(np.zeros((0, 0, 3), np.uint8), [])]
+
 
 class Detection(NamedTuple):
     """A face as dlib holds it: where, and in which pixels.
@@ -45,7 +48,16 @@ def has_dlib() -> bool:
 
 def detect(picture: Tensor) -> list[Detection]:
     """Find frontal faces from about 40 pixels on in a picture (3, H, W) in [0, 1]."""
-    detector, pixels, margin = _detector(), to_uint8(picture), 0
+    pixels = to_uint8(picture)
+    before, found = _last[0]
+    if not np.array_equal(pixels, before):
+        found = _detect(pixels, picture)
+        _last[0] = pixels, found
+    return list(found)
+
+
+def _detect(pixels: Any, picture: Tensor) -> list[Detection]:
+    detector, margin = _detector(), 0
     height, width = pixels.shape[:2]
     doubled = int(max(height, width) < SMALL)
     found = detector(pixels, doubled)

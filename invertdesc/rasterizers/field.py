@@ -52,8 +52,9 @@ class FieldRasterizer(nn.Module):
     """Convert features to their picture's gradient field and its Poisson picture.
 
     Each keypoint's unfolded gradients are turned and scaled into the picture and averaged with
-    weight 1 / (cell width)^4, so coarse keypoints only fill the gaps between fine ones. See
-    `paint_pieces` for the algorithm and its precision.
+    weight 1 / (cell width)^4, so coarse keypoints only fill the gaps between fine ones. A smaller
+    power averages more of them, which serves vectors with much noise. See `paint_pieces` for the
+    algorithm and its precision.
 
     >>> from skimage.data import camera
     >>> from invertdesc import extract
@@ -69,6 +70,7 @@ class FieldRasterizer(nn.Module):
         stride: int = 1,
         screening: float = 1e-4,
         unfolding: Unfolding | None = None,
+        power: float = MERGE_POWER,
     ) -> None:
         """Create the rasterizer; it has no trained parameters.
 
@@ -77,16 +79,19 @@ class FieldRasterizer(nn.Module):
             stride: Distance in pixels between samples of the field, at least 1.
             screening: See `solve_poisson`; in 1 / pixel^2 for any stride.
             unfolding: Unfolding to use instead of the descriptor's own.
+            power: Of 1 / (cell width), the weight with which pieces are averaged.
 
         Raises:
-            InputError: The stride is below 1.
+            InputError: The stride is below 1, or the power is not above 0.
         """
         super().__init__()
         check_range("stride", stride, 1)
+        check_range("power", power, above=0)
         self.descriptor = descriptor
         self.stride = stride
         self.screening = screening
         self.unfolding = unfolding
+        self.power = power
 
     def forward(self, batch: FeatureBatch, pieces: Tensor | None = None) -> Field:
         """Compute the field of a batch.
@@ -156,11 +161,11 @@ class FieldRasterizer(nn.Module):
             faint = _cells(sides[some], part.shape[-1]) ** -falloff
             right, down = part.unbind(1)
             gradients = torch.stack(turned(right, down, turns[some]), 1) * faint
-            return _weighted(gradients, sides[some])
+            return _weighted(gradients, sides[some], self.power)
 
         values = _in_parts(weighted, len(batch.keypoints))
         field, weights = _merged(values, batch, sides, turns, self.stride)
-        coverage = weights.pow(1 / MERGE_POWER).float()
+        coverage = weights.pow(1 / self.power).float()
         del values, weights  # the largest tensors
         steps = between_pixels(field).mul_(self.stride)
         picture = solve_poisson(steps, self.screening * self.stride**2)
@@ -183,7 +188,7 @@ def merge_pieces(
     Returns:
         (B, C, h, w) float32, 0 where no piece reaches, and the weights' sums (B, 1, h, w) float64.
     """
-    return _merged(_weighted(pieces, sides), batch, sides, turns, stride)
+    return _merged(_weighted(pieces, sides, MERGE_POWER), batch, sides, turns, stride)
 
 
 def _in_parts(make: Callable[[slice], Tensor], count: int) -> Tensor:
@@ -199,9 +204,9 @@ def _in_parts(make: Callable[[slice], Tensor], count: int) -> Tensor:
     return values
 
 
-def _weighted(pieces: Tensor, sides: Tensor) -> Tensor:
+def _weighted(pieces: Tensor, sides: Tensor, power: float) -> Tensor:
     """Return (M, C + 1, G, G) float32: the pieces times their weights, and the weights."""
-    weight = _cells(sides, pieces.shape[-1]) ** -MERGE_POWER
+    weight = _cells(sides, pieces.shape[-1]) ** -power
     return torch.cat([pieces * weight, weight.expand_as(pieces[:, :1])], 1).float()
 
 

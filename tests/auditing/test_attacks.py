@@ -102,6 +102,14 @@ def test_a_map_fitted_anew_undoes_more(
     assert likeness[1] > likeness[0] + 0.02
 
 
+def test_pieces_are_averaged_more_where_noise_drowns_them(lab: Lab) -> None:
+    powers = [
+        lab.method_for(DEFENCES["ldp-noise"].at(epsilon), REFIT).rasterizer.power  # type: ignore[union-attr]
+        for epsilon in (20.0, 1e6)
+    ]
+    assert powers[0] < powers[1]
+
+
 def test_a_method_keeps_its_own_map(lab: Lab) -> None:
     scenario = DEFENCES["quantise"].at()
     fitted = lab.method_for(scenario, REFIT)

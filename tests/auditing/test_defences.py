@@ -15,7 +15,13 @@ from invertdesc.auditing.defences.lifting import (
     intersect,
     lift,
 )
-from invertdesc.auditing.defences.privacy import laplace_mechanism, privatise, randomised_response
+from invertdesc.auditing.defences.privacy import (
+    laplace_mechanism,
+    posterior_mean,
+    privatise,
+    randomised_response,
+    read_likely,
+)
 from invertdesc.auditing.surroundings import Surroundings
 from invertdesc.auditing.typical import Typical
 from invertdesc.descriptors import Descriptor
@@ -220,3 +226,23 @@ def test_packed_bits_go_there_and_back(picture: torch.Tensor, name: str) -> None
     assert torch.equal(from_values(values, raw), raw)
     encoded = create_descriptor(name).encode(raw)
     assert torch.equal(values[:, : encoded.shape[1]], encoded)
+
+
+def test_an_expected_value_is_nearer_than_a_noisy_one(
+    stored: LocalFeatures, around: Surroundings
+) -> None:
+    state = around.generator.get_state()
+    away = []
+    for read in (privatise, read_likely):
+        around.generator.set_state(state)  # the same noise for both
+        found = read(stored, 30.0, around).descriptors
+        away.append(float((found - stored.descriptors).square().mean()))
+    assert away[1] < 0.2 * away[0]
+
+
+def test_expected_values_by_hand() -> None:
+    known = torch.tensor([[0.0], [4.0]])
+    # Halfway both are as likely; beyond all known values, how far beyond tells nothing.
+    found = posterior_mean(torch.tensor([[2.0], [5.0], [500.0]]), known, 2.0)
+    sure = 4 / (1 + math.exp(-2.0))
+    torch.testing.assert_close(found, torch.tensor([[2.0], [sure], [sure]]))

@@ -17,11 +17,16 @@ from invertdesc.auditing.typical import Typical
 from invertdesc.descriptors.base import JointUnfolding
 from invertdesc.errors import NotApplicableError
 from invertdesc.evaluation.consistency import agreement
+from invertdesc.evaluation.metrics import ncc
+from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.local import LocalFeatures
+from invertdesc.image import to_gray
 from invertdesc.methods import create_method, list_methods
 from invertdesc.methods.backprojection import BackProjection
 from invertdesc.methods.base import MethodLike, name_of
-from invertdesc.rasterizers.field import FieldRasterizer
+from invertdesc.methods.poisson import Poisson
+from invertdesc.rasterizers.field import MERGE_POWER, FieldRasterizer
+from invertdesc.sources import spread
 from invertdesc.unfolding.fit import Patches, fit_patches
 from invertdesc.unfolding.unfolding import Unfolding
 
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
 
 JUDGED = 3  # images by which possible orders are compared
+POWERS = (4.0, 2.0, 1.0)  # with which pieces are averaged, see `FieldRasterizer`
+SHOWN = 6  # public pictures by which those are compared
 FIRST = 1_000_000  # number of the first public picture, whose draws differ from the audited ones'
 
 
@@ -65,7 +72,7 @@ class Lab:
             return self.method
         key = (scenario.key, attack.name)
         if key not in self._fitted:
-            self._fitted[key] = with_unfolding(self.method, self._refit(scenario, attack))
+            self._fitted[key] = self._refit(scenario, attack)
         return self._fitted[key]
 
     @cached_property
@@ -99,7 +106,8 @@ class Lab:
             raise NotApplicableError(f"No weights of {name!r} ship for {self.adapter.name!r}.")
         return create_method(name, descriptor=self.adapter)
 
-    def _refit(self, scenario: Scenario, attack: Attack) -> Unfolding:
+    def _refit(self, scenario: Scenario, attack: Attack) -> MethodLike:
+        """Return the method with the map fitted anew, and pieces averaged as serves it best."""
         if isinstance(self.adapter, JointUnfolding):
             raise NotApplicableError(
                 f"Vectors of {self.adapter.name!r} are unfolded together, by a map that is known."
@@ -110,7 +118,23 @@ class Lab:
         ]
         if any(len(one.features) != len(one.targets) for one in defended):
             raise NotApplicableError("Vectors that are left are as they were: nothing to fit anew.")
-        return fit_patches(self.adapter, defended)
+        unfolding = fit_patches(self.adapter, defended)
+        shown = spread([one.features for one in defended], SHOWN)
+        # With a noise that drowns single vectors, an average over many serves better.
+        power = max(POWERS, key=lambda one: self._shown_again(unfolding, one, shown))
+        return with_unfolding(self.method, unfolding, power)
+
+    def _shown_again(
+        self, unfolding: Unfolding, power: float, known: Sequence[LocalFeatures]
+    ) -> float:
+        """Return how like public pictures are to what a map makes of their defended features."""
+        poisson = with_unfolding(Poisson(self.adapter), unfolding, power)
+        truths = spread([one.gray for one in self.public.looks], SHOWN)
+        total = 0.0
+        for one, truth in zip(known, truths, strict=True):
+            picture = poisson(FeatureBatch.collate([one]))[0]
+            total += float(ncc(to_gray(picture, one.provenance.gray_mode), truth))
+        return total
 
     def _defended(
         self, scenario: Scenario, attack: Attack, features: LocalFeatures, number: int
@@ -120,8 +144,15 @@ class Lab:
         )
 
 
-def with_unfolding(method: MethodLike, unfolding: Unfolding) -> MethodLike:
+def with_unfolding(
+    method: MethodLike, unfolding: Unfolding, power: float = MERGE_POWER
+) -> MethodLike:
     """Return a method that unfolds by another map, and is the same otherwise.
+
+    Args:
+        method: The method.
+        unfolding: The map.
+        power: See `FieldRasterizer`.
 
     Raises:
         NotApplicableError: The method does not make its pictures of an unfolded field alone.
@@ -134,7 +165,7 @@ def with_unfolding(method: MethodLike, unfolding: Unfolding) -> MethodLike:
             f"The method {name_of(method)!r} takes no other unfolding: use 'unfold' or 'poisson'."
         )
     other = copy.copy(rasterizer)
-    other.unfolding = unfolding
+    other.unfolding, other.power = unfolding, power
     twin = copy.copy(method)
     twin._modules = method._modules | {"rasterizer": other}  # the method itself keeps its own
     return twin

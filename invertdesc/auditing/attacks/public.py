@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch import Tensor
 from invertdesc.errors import InputError, InvertDescError
 from invertdesc.evaluation.understanding import fingerprint
 from invertdesc.features.bits import to_values
-from invertdesc.image import read_image, shrink_image
+from invertdesc.image import read_image, shrink_image, to_gray
 from invertdesc.unfolding.fit import Patches, patches_of
 
 if TYPE_CHECKING:
@@ -37,9 +37,21 @@ SHIPPED = [
     "retina.jpg",
     "rocket.jpg",
 ]
-SIDES = (512, 256)  # pixels of the longer side; each picture is looked at in both sizes
+SIDES = (256, 512)  # pixels of the longer side: a large picture is looked at in both sizes
 MOST = 200  # pictures
 SAME = 0.9  # likeness of fingerprints from which on two pictures are the same
+
+
+class Look(NamedTuple):
+    """A public picture in one size.
+
+    Attributes:
+        gray: (H, W), of the gray that its features were made of.
+        patches: Its keypoints, and what is around them.
+    """
+
+    gray: Tensor
+    patches: Patches
 
 
 class Public:
@@ -66,7 +78,7 @@ class Public:
         pictures = [
             picture
             for name in SHIPPED
-            if not _among(picture := shrink_image(read_image(folder / name), SIDES[0]), known)
+            if not _among(picture := shrink_image(read_image(folder / name), SIDES[-1]), known)
         ]
         return cls(adapter, pictures, f"{len(pictures)} photographs that scikit-image ships")
 
@@ -79,22 +91,39 @@ class Public:
         """
         if not pictures:
             raise InputError("Expected public pictures to learn from, got none.")
-        some = [shrink_image(one, SIDES[0]) for one in pictures[:MOST]]
+        some = [shrink_image(one, SIDES[-1]) for one in pictures[:MOST]]
         return cls(adapter, some, f"{len(some)} pictures that were given as public")
 
     @cached_property
-    def patches(self) -> list[Patches]:
-        """Keypoints of each picture in each size, and what is around them.
+    def looks(self) -> list[Look]:
+        """Each picture in each size, described; those without a keypoint are left out.
 
         Raises:
             InvertDescError: The adapter cannot extract, or finds nothing.
         """
-        sized = [shrink_image(one, side) for one in self.pictures for side in SIDES]
-        described = ((one, self.adapter.extract(one)) for one in sized)
-        found = list(patches_of(self.adapter, described, self.adapter.frame))
+        found = []
+        for picture in self.pictures:
+            longest = max(picture.shape[1:])
+            for side in sorted({min(side, longest) for side in SIDES}):
+                small = shrink_image(picture, side)
+                features = self.adapter.extract(small)
+                if len(features):
+                    gray = to_gray(small, features.provenance.gray_mode)
+                    described = [(small, features)]
+                    patches = next(patches_of(self.adapter, described, self.adapter.frame))
+                    found.append(Look(gray, patches))
         if not found:
             raise InvertDescError("Expected keypoints in public pictures, found none.")
         return found
+
+    @property
+    def patches(self) -> list[Patches]:
+        """Keypoints of each look, and what is around them.
+
+        Raises:
+            InvertDescError: The adapter cannot extract, or finds nothing.
+        """
+        return [one.patches for one in self.looks]
 
     @property
     def values(self) -> Tensor:

@@ -20,7 +20,13 @@ from invertdesc.auditing.defences.lifting import (
     read_back,
     seen_together,
 )
-from invertdesc.auditing.defences.privacy import privatise
+from invertdesc.auditing.defences.privacy import privatise, read_likely
+from invertdesc.auditing.defences.subset import (
+    far_from_words,
+    read_first,
+    read_fitting,
+    read_mean,
+)
 from invertdesc.auditing.kinds import Kind
 from invertdesc.auditing.surroundings import Surroundings
 from invertdesc.features import changes
@@ -193,7 +199,49 @@ _KINDS = (
         default=100.0,
         low=1e-3,
         high=1e9,
-        attacks=(REFIT,),
+        attacks=(
+            REFIT,
+            Attack(
+                "expected",
+                "expected values, map fitted anew",
+                "The attacker takes for each value what it is on average where such a value is "
+                "stored, by public vectors and the noise, and fits the map from vectors to "
+                "gradients anew to those.",
+                reading=read_likely,
+                refit=True,
+            ),
+        ),
+    ),
+    Kind(
+        "ldp-feat",
+        "defence",
+        "Words of a dictionary, epsilon {value}",
+        "Each descriptor is replaced by a small set of words of a public dictionary, which has the "
+        "nearest one with some chance (LDP-Feat, Pittaluga and Zhuang 2023): each descriptor alone "
+        "is locally differentially private, epsilon {value}. Matched by the nearest word.",
+        read_first,
+        default=8.0,
+        low=4.0,
+        high=1e9,
+        attacks=(
+            Attack(
+                "mean",
+                "mean of the words, map fitted anew",
+                "The attacker takes the mean of all words, each as likely as it is after its set "
+                "was seen, and fits the map from vectors to gradients anew to such means.",
+                reading=read_mean,
+                refit=True,
+            ),
+            Attack(
+                "fitting",
+                "words that fit, map fitted anew",
+                "The attacker makes a picture of those means, takes the words that are nearest to "
+                "its description, and fits the map from vectors to gradients anew to those.",
+                reading=read_fitting,
+                refit=True,
+            ),
+        ),
+        distances=far_from_words,
     ),
     _lifted("lift", "Hide among {value} others", _HIDDEN, hybrid=False),
     Kind(

@@ -12,6 +12,8 @@ from invertdesc.features.bits import to_values
 from invertdesc.features.changes import with_values
 from invertdesc.features.local import LocalFeatures
 
+LEVELS = 24  # values that a place of a vector is thought to have, equally often
+
 
 def privatise(features: LocalFeatures, epsilon: float, around: Surroundings) -> LocalFeatures:
     """Make each descriptor epsilon-locally differentially private by itself, then read it back.
@@ -32,15 +34,54 @@ def privatise(features: LocalFeatures, epsilon: float, around: Surroundings) -> 
     return with_values(features, around.typical.floored(noised) * around.typical.length)
 
 
+def read_likely(features: LocalFeatures, epsilon: float, around: Surroundings) -> LocalFeatures:
+    """Make descriptors private, and read each value as its mean given what was stored.
+
+    The mean is over what the value is in public vectors. Laplace noise has heavy tails: a value far
+    above all public ones tells no more than one just above them, so that it is no longer a value
+    that draws. Bits are as `privatise` leaves them.
+    """
+    values = to_values(features.descriptors)
+    if features.descriptors.dtype == torch.uint8:
+        return privatise(features, epsilon, around)
+    noised = laplace_mechanism(values, epsilon, around.generator)
+    known = _unit(to_values(around.typical.attacker))
+    places = (torch.arange(LEVELS) + 0.5) / LEVELS
+    expected = posterior_mean(noised, known.quantile(places, 0), 2 / epsilon)
+    return with_values(features, expected * around.typical.length)
+
+
+def posterior_mean(noised: Tensor, known: Tensor, scale: float) -> Tensor:
+    """Return the means of values (N, D), given that Laplace noise was added to them.
+
+    Args:
+        noised: (N, D).
+        known: (Q, D), values that are equally likely in each place.
+        scale: Scale of the noise.
+
+    >>> posterior_mean(torch.tensor([[-9.0], [0.5], [9.0]]), torch.tensor([[0.0], [1.0]]), 0.5)
+    tensor([[0.1192],
+            [0.5000],
+            [0.8808]])
+    """
+    most = torch.full_like(noised, -torch.inf)  # of the logarithms of what speaks for each value
+    for value in known:
+        most = torch.maximum(most, -(noised - value).abs() / scale)
+    total, sums = torch.zeros_like(noised), torch.zeros_like(noised)
+    for value in known:
+        weight = (-(noised - value).abs() / scale - most).exp()
+        total, sums = total + weight, sums + weight * value
+    return sums / total
+
+
 def laplace_mechanism(values: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
     """Divide vectors (N, D) by their sums of absolute values; add Laplace noise of scale 2/epsilon.
 
     Two vectors of sum 1 are at most 2 apart in that norm, so each result is epsilon-private.
     """
-    unit = values / values.abs().sum(1, keepdim=True).clamp(min=1e-12)
     # A Laplace variable is the difference of two exponential ones.
     draws = -torch.rand((2, *values.shape), generator=generator).clamp(min=1e-30).log()
-    return unit + 2 / epsilon * (draws[0] - draws[1])
+    return _unit(values) + 2 / epsilon * (draws[0] - draws[1])
 
 
 def randomised_response(values: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
@@ -51,3 +92,8 @@ def randomised_response(values: Tensor, epsilon: float, generator: torch.Generat
     chance = 1 / (1 + math.exp(min(epsilon / max(values.shape[1], 1), 700.0)))
     turned = torch.rand(values.shape, generator=generator) < chance
     return torch.where(turned, -values, values)
+
+
+def _unit(values: Tensor) -> Tensor:
+    """Divide vectors (N, D) by the sums of their absolute values."""
+    return values / values.abs().sum(1, keepdim=True).clamp(min=1e-12)
