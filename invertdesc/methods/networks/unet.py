@@ -11,10 +11,10 @@ from torch.nn import functional as F
 from invertdesc.methods.networks.norm import BatchNorm
 
 # Maximum number of samples of the field that are processed at once without gradients, and samples
-# per side of the tiles of larger fields. The network of the package takes about 1.2 kB of memory
-# per sample.
+# per side of the tiles of larger fields, without their overlap. The network of the package takes
+# about 1.2 kB of memory per sample.
 AT_ONCE = 3 * 2**18
-TILE = 384
+TILE = 688
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,11 @@ class UNet(nn.Module):
 
     def forward(self, field: Tensor) -> Tensor:
         """Return the picture; see the class."""
-        height, width = field.shape[-2:]
-        if torch.is_grad_enabled() or self.training or height * width <= AT_ONCE:
+        samples = field.shape[-2] * field.shape[-1]
+        if torch.is_grad_enabled() or self.training or len(field) * samples <= AT_ONCE:
             return self._run(field)
-        return self._run_in_tiles(field)
+        run = self._run if samples <= AT_ONCE else self._run_in_tiles
+        return torch.cat([run(part) for part in torch.split(field, max(1, AT_ONCE // samples))])
 
     def shorten(self, dtype: torch.dtype) -> None:
         """Compute in a shorter type of floats, but for the last convolution and what follows.
@@ -93,25 +94,27 @@ class UNet(nn.Module):
         """Run on overlapping tiles, so that memory is proportional to the picture."""
         (count, _, height, width), scale = field.shape, self.config.upscale
         picture = field.new_empty(count, 3, height * scale, width * scale)
-        for top, y in self._starts(height):
-            for left, x in self._starts(width):
-                side = TILE + 2 * self.reach
-                made = self._run(field[..., y : y + side, x : x + side])
+        for top, bottom, y in self._tiles(height):
+            for left, right, x in self._tiles(width):
+                down, across = (one + 2 * self.reach for one in (bottom - top, right - left))
+                made = self._run(field[..., y : y + down, x : x + across])
                 made = made[..., (top - y) * scale :, (left - x) * scale :]
-                rows = slice(top * scale, (top + TILE) * scale)
-                columns = slice(left * scale, (left + TILE) * scale)
-                picture[..., rows, columns] = made[..., : TILE * scale, : TILE * scale]
+                rows, columns = (bottom - top) * scale, (right - left) * scale
+                there = picture[..., top * scale :, left * scale :][..., :rows, :columns]
+                there.copy_(made[..., : there.shape[-2], : there.shape[-1]])
         return picture
 
-    def _starts(self, length: int) -> Iterator[tuple[int, int]]:
-        """Yield the starts of tiles, and of their inputs.
+    def _tiles(self, length: int) -> Iterator[tuple[int, int, int]]:
+        """Yield starts and ends of tiles, and the starts of their inputs.
 
         An input starts at a pixel of the deepest level, so the result is the same as in one run.
-        All inputs have the same size, so memory is used again.
+        All inputs have the same size, so memory is used again. Their overlap is computed twice:
+        tiles are as few as `TILE` allows, and equally long.
         """
-        last = max(0, _up_to(length - TILE - 2 * self.reach, self.config.depth))
-        for start in range(0, length, TILE):
-            yield start, min(max(0, start - self.reach), last)
+        side = _up_to(-(-length // -(-length // TILE)), self.config.depth)
+        last = max(0, _up_to(length - side - 2 * self.reach, self.config.depth))
+        for start in range(0, length, side):
+            yield start, start + side, min(max(0, start - self.reach), last)
 
     def _run(self, field: Tensor) -> Tensor:
         height, width = field.shape[-2:]
