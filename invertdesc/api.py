@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
@@ -155,8 +155,7 @@ def reconstruct(
         device: Device to compute on, such as `"cuda"`; None for where the weights of a method that
             is given are, else where the features are.
         batch_size: Number of images of one size that are reconstructed together.
-        batch_pixels: Number of pixels that they may have together; a larger image is alone. The
-            default is 16 images of 512 x 512 pixels.
+        batch_pixels: Number of pixels that they may have together; a larger image is alone.
         max_side: Longest side in pixels: larger images are shrunk to it first, and their pictures
             have that size. Features are not changed. None for no limit.
         progress: Show progress bars, also those of the method.
@@ -188,9 +187,8 @@ def reconstruct(
     _check_names(features, descriptor)
     _warn_of_empty(features)
     with show_progress(progress):  # also for the method's own bars
-        parts = list(_batches(features, batch_size, batch_pixels))
-        groups = watch(parts, "reconstruct", shown=progress)
-        pictures = _pictures(features, groups, method, adapter, device)
+        parts = watch(_batches(features, batch_size, batch_pixels), "reconstruct", shown=progress)
+        pictures = _pictures(features, parts, method, adapter, device)
     return pictures[0] if many is None else pictures
 
 
@@ -293,18 +291,19 @@ def _check_options(
         raise InputError(f"Expected a device to compute on, got {device!r}: {reason}") from error
 
 
-def _batches(features: Sequence[LocalFeatures], most: int, pixels: int) -> Iterator[list[int]]:
-    """Yield the indices of features that fit in one batch, in order."""
+def _batches(features: Sequence[LocalFeatures], most: int, pixels: int) -> list[list[int]]:
+    """Return the indices of features of each batch, in order."""
     groups: dict[object, list[int]] = {}
     for number, one in enumerate(features):
         fields = tuple(getattr(one, name) is None for name in OPTIONAL_FIELDS)
         vector = (one.descriptor, one.descriptors.shape[1], one.descriptors.dtype)
         groups.setdefault((one.image_size, vector, fields, one.device), []).append(number)
+    parts: list[list[int]] = []
     for numbers in groups.values():
         height, width = features[numbers[0]].image_size
         size = max(1, min(most, pixels // (height * width)))
-        for start in range(0, len(numbers), size):
-            yield numbers[start : start + size]
+        parts += [numbers[start : start + size] for start in range(0, len(numbers), size)]
+    return parts
 
 
 def _warn_of_empty(features: Sequence[LocalFeatures]) -> None:

@@ -35,7 +35,7 @@ def tiles_of(
     if scales is None:
         raise MissingFieldError("Expected features with scales to find tiles for, got none.")
     groups = torch.bucketize(scales, scales.new_tensor(GROUPS))
-    for number in groups.unique().tolist():
+    for number in sorted(set(groups.tolist())):
         chosen = (groups == number).nonzero().flatten()
         largest = float(scales[chosen].max())
         step = 2 ** math.ceil(math.log2(max(largest, 1)) + 1)
