@@ -156,8 +156,7 @@ def reconstruct(
             is given are, else where the features are.
         batch_size: Number of images of one size that are reconstructed together.
         batch_pixels: Number of pixels that they may have together; a larger image is alone.
-        max_side: Longest side in pixels: larger images are shrunk to it first, and their pictures
-            have that size. Features are not changed. None for no limit.
+        max_side: Longest side in pixels: larger images are shrunk to it first; None for no limit.
         progress: Show progress bars, also those of the method.
 
     Returns:

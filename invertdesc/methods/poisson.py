@@ -129,7 +129,7 @@ def in_gray(
     Returns:
         (B, 3, H, W) in [0, 1].
     """
-    spread, middle = torch.std_mean(picture, (2, 3), correction=0, keepdim=True)
+    spread, middle = torch.std_mean(picture, (1, 2, 3), correction=0)
     pictures = []
     for one, low, factor, provenance in zip(
         picture, middle, 1 / spread.clamp(min=1e-9), batch.provenances, strict=True
