@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
@@ -20,11 +20,12 @@ from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import WHERE, placeholder
 from invertdesc.features.resize import resize_features
 from invertdesc.image import shrink_image
-from invertdesc.limits import get_limits
 from invertdesc.methods._kept import kept_method
-from invertdesc.methods.base import run_method
+from invertdesc.methods.base import Method, run_method
 from invertdesc.rasterizers.colors import paint_colors
 from invertdesc.recovery import with_frames
+
+BATCH_PIXELS = 2**22  # less than 1.5 GB with each method that ships
 
 if TYPE_CHECKING:
     from invertdesc._inputs import Source, Sources
@@ -108,6 +109,7 @@ def reconstruct(  # type: ignore[overload-overlap]
     method: str | MethodLike = ...,
     device: str | torch.device | None = ...,
     batch_size: int = ...,
+    batch_pixels: int = ...,
     max_side: int | None = ...,
     progress: bool = ...,
 ) -> Tensor: ...
@@ -121,6 +123,7 @@ def reconstruct(
     method: str | MethodLike = ...,
     device: str | torch.device | None = ...,
     batch_size: int = ...,
+    batch_pixels: int = ...,
     max_side: int | None = ...,
     progress: bool = ...,
 ) -> list[Tensor]: ...
@@ -133,6 +136,7 @@ def reconstruct(
     method: str | MethodLike = "auto",
     device: str | torch.device | None = None,
     batch_size: int = 16,
+    batch_pixels: int = BATCH_PIXELS,
     max_side: int | None = None,
     progress: bool = False,
 ) -> Tensor | list[Tensor]:
@@ -150,10 +154,9 @@ def reconstruct(
             created by name are kept, so their weights are loaded only once per process.
         device: Device to compute on, such as `"cuda"`; None for where the weights of a method that
             is given are, else where the features are.
-        batch_size: Number of images of one size that are reconstructed together. It is reduced if
-            they would have more pixels than `Limits` allows for one image.
-        max_side: Longest side in pixels: larger images are shrunk to it first, and their pictures
-            have that size. Features are not changed. None for no limit.
+        batch_size: Number of images of one size that are reconstructed together.
+        batch_pixels: Number of pixels that they may have together; a larger image is alone.
+        max_side: Longest side in pixels: larger images are shrunk to it first; None for no limit.
         progress: Show progress bars, also those of the method.
 
     Returns:
@@ -176,15 +179,15 @@ def reconstruct(
     >>> reconstruct(camera()[::2, ::2]).shape
     torch.Size([3, 256, 256])
     """
-    _check_options(method, device, batch_size)
+    _check_options(method, device, batch_size, batch_pixels)
     many = several(source)
     adapter = None if descriptor is None else resolve_descriptor(descriptor)
     features = _features([source] if many is None else many, adapter, max_side, progress, False)
     _check_names(features, descriptor)
     _warn_of_empty(features)
     with show_progress(progress):  # also for the method's own bars
-        groups = watch(list(_batches(features, batch_size)), "reconstruct", shown=progress)
-        pictures = _pictures(features, groups, method, adapter, device)
+        parts = watch(_batches(features, batch_size, batch_pixels), "reconstruct", shown=progress)
+        pictures = _pictures(features, parts, method, adapter, device)
     return pictures[0] if many is None else pictures
 
 
@@ -206,7 +209,10 @@ def _pictures(
                 place = torch.device(device) if device is not None else batch.device
                 run = kept_method(run, adapter or batch.descriptor, place)
             pictures = paint_colors(run_method(run, batch, place), batch)
-            copies = (picture.clone() for picture in pictures)
+            # The copy of a picture does not keep its batch in memory. A function may return a
+            # tensor that it keeps.
+            alone = len(numbers) == 1 and isinstance(run, Method)
+            copies = (picture if alone else picture.clone() for picture in pictures)
             found.update(zip(numbers, copies, strict=True))
     return [found[number] for number in range(len(features))]
 
@@ -266,9 +272,13 @@ def _check_names(features: Sequence[LocalFeatures], descriptor: str | Descriptor
 
 
 def _check_options(
-    method: str | MethodLike, device: str | torch.device | None, batch_size: int
+    method: str | MethodLike,
+    device: str | torch.device | None,
+    batch_size: int,
+    batch_pixels: int,
 ) -> None:
     check_range("batch_size", batch_size, 1)
+    check_range("batch_pixels", batch_pixels, 1)
     if not isinstance(method, str) and (isinstance(method, type) or not callable(method)):
         raise InputError(f"Expected a method or the name of one, got {method!r}.")
     try:
@@ -280,18 +290,19 @@ def _check_options(
         raise InputError(f"Expected a device to compute on, got {device!r}: {reason}") from error
 
 
-def _batches(features: Sequence[LocalFeatures], most: int) -> Iterator[list[int]]:
-    """Yield the indices of features that fit in one batch, in order."""
+def _batches(features: Sequence[LocalFeatures], most: int, pixels: int) -> list[list[int]]:
+    """Return the indices of features of each batch, in order."""
     groups: dict[object, list[int]] = {}
     for number, one in enumerate(features):
         fields = tuple(getattr(one, name) is None for name in OPTIONAL_FIELDS)
         vector = (one.descriptor, one.descriptors.shape[1], one.descriptors.dtype)
         groups.setdefault((one.image_size, vector, fields, one.device), []).append(number)
+    parts: list[list[int]] = []
     for numbers in groups.values():
         height, width = features[numbers[0]].image_size
-        size = max(1, min(most, get_limits().pixels // (height * width)))
-        for start in range(0, len(numbers), size):
-            yield numbers[start : start + size]
+        size = max(1, min(most, pixels // (height * width)))
+        parts += [numbers[start : start + size] for start in range(0, len(numbers), size)]
+    return parts
 
 
 def _warn_of_empty(features: Sequence[LocalFeatures]) -> None:

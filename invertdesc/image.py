@@ -174,7 +174,8 @@ def encode_image(image: Tensor, kind: str) -> bytes:
     """
     packed = BytesIO()
     picture = Image.fromarray(to_uint8(_from_tensor(image)))
-    picture.save(packed, format=kind, quality=95)  # for lossy formats
+    # For lossy formats, and for PNG: 5 ms for 256 x 256 pixels instead of 11, and 7 % more bytes.
+    picture.save(packed, format=kind, quality=95, compress_level=4)
     return packed.getvalue()
 
 

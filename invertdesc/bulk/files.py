@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from invertdesc._options import check_range
+from invertdesc.api import BATCH_PIXELS
 from invertdesc.bulk.jobs import Job, Loaded, StageTimes, Work, run_jobs
 from invertdesc.bulk.order import Recipe
 from invertdesc.bulk.places import Sources, plan_files
@@ -94,6 +96,7 @@ def reconstruct_files(
     method_options: Mapping[str, Any] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 16,
+    batch_pixels: int = BATCH_PIXELS,
     side_by_side: bool = False,
     on_outcome: OnOutcome | None = None,
     progress: bool = False,
@@ -107,6 +110,7 @@ def reconstruct_files(
         method_options: Options of a method that is given by its name.
         device: Where to compute, such as `"cuda"`; None for the CPU.
         batch_size: Images that are reconstructed together.
+        batch_pixels: Number of pixels that they may have together; a larger image is alone.
         side_by_side: Whether to draw original and keypoints beside each picture.
         on_outcome: Called with the `Outcome` of each image, in this thread.
         progress: Show a bar, where there is a terminal.
@@ -114,15 +118,15 @@ def reconstruct_files(
     Raises:
         InputError: A name is unknown, or the suffix of a picture is not that of an image format.
     """
-    if batch_size < 1:
-        raise InputError(f"Expected batch_size >= 1, got {batch_size}.")
+    check_range("batch_size", batch_size, 1)
+    check_range("batch_pixels", batch_pixels, 1)
     for target in plan.values():
         image_format(target)
     adapter = resolve_descriptor(descriptor)
     if isinstance(method, str):
         common = _common_descriptor(plan, adapter)
         method = create_method(method, descriptor=common, **(method_options or {}))
-    recipe = Recipe(method, device, batch_size, side_by_side)
+    recipe = Recipe(method, device, batch_size, side_by_side, batch_pixels=batch_pixels)
     jobs = _jobs(plan, adapter, originals=side_by_side)
     return _run(jobs, recipe.work(), plan, "reconstruct", on_outcome, progress, batch_size)
 

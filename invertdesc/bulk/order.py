@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from invertdesc.api import reconstruct
+from invertdesc.api import BATCH_PIXELS, reconstruct
 from invertdesc.bulk.jobs import Job, Loaded, Status, Work
 from invertdesc.bulk.log import log_path
 from invertdesc.bulk.places import Places, Shard, check_inside, is_there, plan_images
@@ -37,6 +37,8 @@ class Recipe:
         side_by_side: Whether to show the keypoints and the original next to the picture.
         consistency: Whether to measure how well the picture's own descriptors agree with the
             stored.
+        batch_pixels: Number of pixels that the images of a batch may have together; a larger image
+            is alone.
     """
 
     method: str | MethodLike
@@ -44,6 +46,7 @@ class Recipe:
     batch_size: int = 16
     side_by_side: bool = False
     consistency: bool = False
+    batch_pixels: int = BATCH_PIXELS
 
     def work(self) -> Work:
         """Return the work of a run: functions that make and write pictures.
@@ -56,7 +59,11 @@ class Recipe:
         def make(part: Sequence[Loaded]) -> list[Tensor]:
             features = [one for _, one, _ in part]
             return reconstruct(
-                features, method=method, device=self.device, batch_size=self.batch_size
+                features,
+                method=method,
+                device=self.device,
+                batch_size=self.batch_size,
+                batch_pixels=self.batch_pixels,
             )
 
         return Work(make, partial(self._write, name_of(method)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from invertdesc._options import check_range
+from invertdesc.api import BATCH_PIXELS
 from invertdesc.bulk.jobs import StageTimes, run_jobs
 from invertdesc.bulk.log import Log
 from invertdesc.bulk.order import Order, Recipe
@@ -38,6 +39,7 @@ def reconstruct_store(
     assume: Guesses | Mapping[str, float] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 16,
+    batch_pixels: int = BATCH_PIXELS,
     consistency: bool = False,
     side_by_side: bool = False,
     ray: str | None = None,
@@ -61,6 +63,7 @@ def reconstruct_store(
         assume: Guesses for scales or orientations that the store lacks.
         device: Device to compute on, such as `"cuda"`; None for the CPU.
         batch_size: Number of images that are reconstructed together.
+        batch_pixels: Number of pixels that they may have together; a larger image is alone.
         consistency: Whether to measure how well descriptors of the pictures agree with those given.
         side_by_side: Whether to show the keypoints next to each picture.
         ray: Address of a Ray cluster that shares the work, `"local"` to start one here, `"auto"` to
@@ -82,7 +85,9 @@ def reconstruct_store(
     1
     """
     check_range("batch_size", batch_size, 1)
-    recipe = Recipe(_made(method, method_options), device, batch_size, side_by_side, consistency)
+    check_range("batch_pixels", batch_pixels, 1)
+    made = _made(method, method_options)
+    recipe = Recipe(made, device, batch_size, side_by_side, consistency, batch_pixels)
     with opened(store, descriptor) as source:
         order = Order(opener(source), Path(folder), recipe, Guesses.of(assume), names, shard)
         return _carry_out(order, source, ray, on_outcome, progress)

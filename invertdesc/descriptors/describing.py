@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, cast
 
 import torch
 from torch import Tensor
 
+from invertdesc.descriptors._tiles import LARGE, tiles_of
 from invertdesc.descriptors.base import Descriptor
 from invertdesc.errors import InvertDescError
 from invertdesc.image import from_gray
@@ -105,12 +106,42 @@ def describe_gray(adapter: Describing, gray: Tensor, features: LocalFeatures) ->
         MissingFieldError: The features lack what the descriptor needs.
         MissingDependencyError: The extractor's library is not installed.
     """
-    level = (gray.clamp(0, 1) * 255).round() / 255  # so that the way back rounds to the same
-    found = adapter.describe(from_gray(level, getattr(adapter, "gray", "luma")), features)
+    reach: float | None = getattr(adapter, "reach", None)
+    if reach is None or gray.numel() <= LARGE or features.scales is None or not len(features):
+        found = _describe(adapter, gray, features)
+    else:
+        found = _describe_tiles(adapter, gray, features, reach)
     stored = _as_stored(found.features.descriptors, features.descriptors)
     if stored is found.features.descriptors:
         return found
     return Described(replace(found.features, descriptors=stored), found.rows)
+
+
+def _describe(adapter: Describing, gray: Tensor, features: LocalFeatures) -> Described:
+    level = (gray.clamp(0, 1) * 255).round() / 255  # so that the way back rounds to the same
+    return adapter.describe(from_gray(level, getattr(adapter, "gray", "luma")), features)
+
+
+def _describe_tiles(
+    adapter: Describing, gray: Tensor, features: LocalFeatures, reach: float
+) -> Described:
+    """Describe a picture tile by tile, which bounds the memory of the extractor."""
+    found = []
+    for some, (x0, y0, x1, y1) in tiles_of(features, reach):
+        part = features[some].crop((x0, y0, x1, y1))
+        own = _describe(adapter, gray[y0:y1, x0:x1], part)
+        found.append((some[own.rows], own.features))
+    rows = torch.cat([some for some, _ in found])
+    order = rows.argsort()
+    names = ("descriptors", "scales", "orientations")
+    values: dict[str, Any] = {
+        name: torch.cat([getattr(part, name) for _, part in found])[order]
+        for name in names
+        if getattr(found[0][1], name) is not None
+    }
+    rows = rows[order]
+    whole = replace(features[rows], provenance=found[0][1].provenance, **values)
+    return Described(whole, rows)
 
 
 def _as_stored(found: Tensor, given: Tensor) -> Tensor:

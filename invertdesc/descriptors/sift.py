@@ -52,6 +52,9 @@ class Sift(OpenCVDescriptor):
     dim: ClassVar[int] = 128
     width: ClassVar[int] = 128
     frame: ClassVar[Frame] = Frame(support=12.0)  # 4 cells of 3 sigma each
+    reach: ClassVar[float] = 16.0
+    """Distance, in scales, beyond which no pixel changes a vector: half the diagonal of 5 cells,
+    and the blur of the pyramid."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -129,12 +129,13 @@ def in_gray(
     Returns:
         (B, 3, H, W) in [0, 1].
     """
-    spread, middle = torch.std_mean(picture, (2, 3), correction=0, keepdim=True)
-    unit = (picture - middle) / spread.clamp(min=1e-9)
+    spread, middle = torch.std_mean(picture, (1, 2, 3), correction=0)
     pictures = []
-    for one, provenance in zip(unit, batch.provenances, strict=True):
+    for one, low, factor, provenance in zip(
+        picture, middle, 1 / spread.clamp(min=1e-9), batch.provenances, strict=True
+    ):
         usual, contrast = TONES[provenance.gray_mode]
-        gray = one[0] * (contrast if deviation is None else deviation)
-        gray = gray + (usual if mean is None else mean)
+        gray = (one[0] - low) * (factor * (contrast if deviation is None else deviation))
+        gray += usual if mean is None else mean
         pictures.append(from_gray(gray, provenance.gray_mode))
     return torch.stack(pictures)

@@ -40,34 +40,48 @@ def solve_poisson(field: Tensor, screening: float = 1e-4) -> Tensor:
     divergence[..., 1:] -= gx[..., :-1]
     divergence[..., :-1, :] += gy[..., :-1, :]
     divergence[..., 1:, :] -= gy[..., :-1, :]
+    del field, gx, gy  # the largest tensors, where the caller has no use for them
     height, width = divergence.shape[-2:]
     if max(height, width) > LONG:
         return _solve_long(divergence, screening)
-    rows, columns = (_cosines(n, field.dtype, field.device) for n in (height, width))
-    laplacian = _eigenvalues(height, field)[:, None] + _eigenvalues(width, field) - screening
+    rows, columns = (_cosines(n, divergence.dtype, divergence.device) for n in (height, width))
+    laplacian = (
+        _eigenvalues(height, divergence)[:, None] + _eigenvalues(width, divergence) - screening
+    )
     laplacian[0, 0] = math.inf  # the mean is free; it is set to 0
     return rows.T @ (rows @ divergence @ columns.T / laplacian) @ columns
 
 
 def _solve_long(divergence: Tensor, screening: float) -> Tensor:
-    """Solve for a divergence (B, H, W), with memory proportional to the number of pixels."""
+    """Solve for a divergence (B, H, W), which is overwritten, with one more tensor of its size."""
     height, width = divergence.shape[-2:]
-    waves = _by_rows(_waves, _by_rows(_waves, divergence).mT)  # (B, W, H)
-    laplacian = _eigenvalues(width, divergence)[:, None] + _eigenvalues(height, divergence)
-    laplacian -= screening
-    laplacian[0, 0] = math.inf
-    waves /= laplacian
-    return _by_rows(_unwaved, _by_rows(_unwaved, waves).mT)
+    waves = _by_rows(_waves, divergence, divergence)
+    waves = _by_rows(_waves, waves.mT)  # (B, W, H)
+    high = _eigenvalues(height, divergence) - screening
+    for column, low in enumerate(_eigenvalues(width, divergence)):
+        waves[:, column] /= low + high
+    waves[:, 0, 0] = 0  # the mean is free; it is set to 0
+    _by_rows(_unwaved, waves, waves)
+    return _by_rows(_unwaved, waves.mT, divergence)
 
 
-def _by_rows(transform: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
-    """Transform (B, H, W) along the last axis, some rows at a time to save memory."""
+def _by_rows(
+    transform: Callable[[Tensor], Tensor], values: Tensor, out: Tensor | None = None
+) -> Tensor:
+    """Transform (B, H, W) along the last axis, some rows at a time to save memory.
+
+    Args:
+        transform: Function of some rows.
+        values: (B, H, W).
+        out: Where to write the result, which may be the values; None for a new tensor.
+    """
     at_once = max(1, ROWS_AT_ONCE // (values.shape[0] * values.shape[2]))
-    done = torch.empty_like(values, memory_format=torch.contiguous_format)
+    if out is None:
+        out = torch.empty_like(values, memory_format=torch.contiguous_format)
     for start in range(0, values.shape[1], at_once):
         some = slice(start, start + at_once)
-        done[:, some] = transform(values[:, some])
-    return done
+        out[:, some] = transform(values[:, some])
+    return out
 
 
 def _waves(values: Tensor) -> Tensor:

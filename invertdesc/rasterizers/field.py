@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # `poisson` are, for 1 / cell^2, 0.895, 0.703 and 0.866, 0.609; for 1 / cell^4, 0.893, 0.710 and
 # 0.865, 0.621.
 MERGE_POWER = 4
+_SAMPLES_AT_ONCE = 1 << 22  # likewise: about 50 bytes each
 _KEYPOINTS_AT_ONCE = 1 << 15  # limits the working memory: about 5 kB each, for 8 x 8 cells
 
 
@@ -164,12 +165,11 @@ class FieldRasterizer(nn.Module):
             return _weighted(gradients, sides[some], self.power)
 
         values = _in_parts(weighted, len(batch.keypoints))
-        field, weights = _merged(values, batch, sides, turns, self.stride)
-        coverage = weights.pow(1 / self.power).float()
-        del values, weights  # the largest tensors
-        steps = between_pixels(field).mul_(self.stride)
-        picture = solve_poisson(steps, self.screening * self.stride**2)
-        del steps
+        field, coverage = _merged(values, batch, sides, turns, self.stride, power=self.power)
+        del values  # it is large
+        screening = self.screening * self.stride**2
+        # The only reference to the steps is the argument, so that they can be freed early.
+        picture = solve_poisson(between_pixels(field).mul_(self.stride), screening)
         return Field(picture[:, None], coverage, field)
 
 
@@ -211,15 +211,49 @@ def _weighted(pieces: Tensor, sides: Tensor, power: float) -> Tensor:
 
 
 def _merged(
-    values: Tensor, batch: FeatureBatch, sides: Tensor, turns: Tensor, stride: int
+    values: Tensor,
+    batch: FeatureBatch,
+    sides: Tensor,
+    turns: Tensor,
+    stride: int,
+    *,
+    power: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Merge pieces that are already weighted; see `merge_pieces`."""
+    """Merge pieces that are already weighted; see `merge_pieces`.
+
+    Large pictures are painted in bands of rows. With the `power` of the weights, 1 / (cell width)
+    of float32 comes in place of the weights' sums, which take twice the memory.
+    """
     height, width = (-(-side // stride) for side in batch.image_size)
-    centers = (batch.keypoints + 0.5) / stride - 0.5
-    sums = paint_pieces(values, centers, sides / stride, turns, batch.offsets, (height, width))
-    weights = sums[:, -1:].clone()  # a view would keep all sums in memory
-    sums[:, :-1].div_(torch.where(weights > 0, weights, 1))  # in place, since pictures are large
-    return sums[:, :-1].float(), weights
+    count, channels = batch.offsets.shape[0] - 1, values.shape[1] - 1
+    field = values.new_empty(count, channels, height, width)
+    kind = torch.float64 if power is None else torch.float32
+    weights = values.new_empty(count, 1, height, width, dtype=kind)
+    centers, sides = ((batch.keypoints + 0.5) / stride - 0.5).double(), sides / stride
+    rows = max(1, _SAMPLES_AT_ONCE // (count * width))
+    for top in range(0, height, rows):
+        band = slice(top, min(top + rows, height))
+        some, offsets = _touching(centers, sides, band, batch.offsets, whole=rows >= height)
+        below = centers[some] - centers.new_tensor([0, top])
+        frames = below, sides[some], turns[some], offsets
+        sums = paint_pieces(values[some], *frames, (band.stop - top, width))
+        weights[:, :, band] = sums[:, -1:] if power is None else sums[:, -1:].pow(1 / power)
+        # In place, since pictures are large.
+        sums[:, :-1].div_(torch.where(sums[:, -1:] > 0, sums[:, -1:], 1))
+        field[:, :, band] = sums[:, :-1]
+    return field, weights
+
+
+def _touching(
+    centers: Tensor, sides: Tensor, band: slice, offsets: Tensor, *, whole: bool
+) -> tuple[Tensor | slice, Tensor]:
+    """Return which pieces may touch a band of rows, all if it is whole, and their offsets."""
+    if whole:
+        return slice(None), offsets
+    reach, y = sides * 0.71 + 1, centers[:, 1]  # half the diagonal
+    near = (y + reach >= band.start) & (y - reach <= band.stop)
+    counts = torch.cat([offsets.new_zeros(1), near.long().cumsum(0)])
+    return near.nonzero().flatten(), counts[offsets]
 
 
 def _cells(sides: Tensor, grid: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -10,11 +11,9 @@ from torch.nn import functional as F
 
 from invertdesc.methods.networks.norm import BatchNorm
 
-# Maximum number of samples of the field that are processed at once without gradients, and samples
-# per side of the tiles of larger fields. The network of the package takes about 1.2 kB of memory
-# per sample.
+# Maximum number of samples of the field that are processed at once without gradients, in float32.
+# The network of the package takes about 1.2 kB of memory per sample.
 AT_ONCE = 3 * 2**18
-TILE = 384
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,12 @@ class UNet(nn.Module):
     def forward(self, field: Tensor) -> Tensor:
         """Return the picture; see the class."""
         field = field[:, : self.config.inputs]
-        height, width = field.shape[-2:]
-        if torch.is_grad_enabled() or self.training or height * width <= AT_ONCE:
+        samples = field.shape[-2] * field.shape[-1]
+        most = AT_ONCE * 4 // _dtype(self.stem).itemsize
+        if torch.is_grad_enabled() or self.training or len(field) * samples <= most:
             return self._run(field)
-        return self._run_in_tiles(field)
+        run = self._run if samples <= most else partial(self._run_in_tiles, most=most)
+        return torch.cat([run(part) for part in torch.split(field, max(1, most // samples))])
 
     def shorten(self, dtype: torch.dtype) -> None:
         """Compute in a shorter type of floats, but for the last convolution and what follows.
@@ -91,29 +92,50 @@ class UNet(nn.Module):
         blocks = sum(3 * 2**level for level in range(self.config.depth))  # down, or up
         return _up_to(2 * blocks + 3, self.config.depth)
 
-    def _run_in_tiles(self, field: Tensor) -> Tensor:
+    def _run_in_tiles(self, field: Tensor, most: int) -> Tensor:
         """Run on overlapping tiles, so that memory is proportional to the picture."""
         (count, _, height, width), scale = field.shape, self.config.upscale
         picture = field.new_empty(count, 3, height * scale, width * scale)
-        for top, y in self._starts(height):
-            for left, x in self._starts(width):
-                side = TILE + 2 * self.reach
-                made = self._run(field[..., y : y + side, x : x + side])
+        down, across = self._sides(height, width, most)
+        for y, top in self._starts(height, down):
+            for x, left in self._starts(width, across):
+                made = self._run(field[..., y : y + down, x : x + across])
                 made = made[..., (top - y) * scale :, (left - x) * scale :]
-                rows = slice(top * scale, (top + TILE) * scale)
-                columns = slice(left * scale, (left + TILE) * scale)
-                picture[..., rows, columns] = made[..., : TILE * scale, : TILE * scale]
+                there = picture[..., top * scale :, left * scale :]
+                rows, columns = map(min, made.shape[2:], there.shape[2:])
+                there[..., :rows, :columns] = made[..., :rows, :columns]
         return picture
 
-    def _starts(self, length: int) -> Iterator[tuple[int, int]]:
-        """Yield the starts of tiles, and of their inputs.
+    def _sides(self, height: int, width: int, most: int) -> tuple[int, int]:
+        """Return the sides of tiles of at most so many samples, for the least work.
 
-        An input starts at a pixel of the deepest level, so the result is the same as in one run.
-        All inputs have the same size, so memory is used again.
+        What overlaps is computed twice. All tiles have the same size, so memory is used again.
         """
-        last = max(0, _up_to(length - TILE - 2 * self.reach, self.config.depth))
-        for start in range(0, length, TILE):
-            yield start, min(max(0, start - self.reach), last)
+        overlap, whole = 2 * self.reach, 2**self.config.depth
+        sides = [
+            [_up_to(-(-(n * overlap + length) // (n + 1)), self.config.depth) for n in range(32)]
+            for length in (height, width)
+        ]
+        ways = [
+            (rows * columns * one * other, one, other)
+            for rows, one in enumerate(sides[0], 1)
+            for columns, other in enumerate(sides[1], 1)
+            if one * other <= most and min(one, other) > overlap
+        ]
+        _, one, other = min(ways, default=(0, overlap + whole, overlap + whole))
+        return one, other
+
+    def _starts(self, length: int, side: int) -> Iterator[tuple[int, int]]:
+        """Yield the starts of tiles, and of what each is for: it overwrites the one before.
+
+        A tile starts at a pixel of the deepest level, so the result is the same as in one run.
+        """
+        last = max(0, _up_to(length - side, self.config.depth))
+        for start in range(0, last + side - 2 * self.reach, side - 2 * self.reach):
+            here = min(start, last)
+            yield here, here + self.reach * (here > 0)
+            if here == last:
+                return
 
     def _run(self, field: Tensor) -> Tensor:
         height, width = field.shape[-2:]
