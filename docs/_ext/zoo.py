@@ -22,7 +22,7 @@ from invertdesc.methods import methods
 from invertdesc.methods.base import Method, Needs
 from invertdesc.weights import FOLDER
 
-LICENCE = "Apache-2.0; fitted or trained on data for research use ({doc}`model-cards`)"
+LICENCE = "Apache-2.0; fitted or trained on data for research use ({doc}`../model-cards`)"
 SAME_UNFOLDING = {"rootsift": "sift", "sift-dense": "sift"}  # whose files serve them
 FILES = {  # of methods with weights for some descriptors only
     "coarse": ("coarse-*",),
