@@ -153,15 +153,7 @@ def _facts_of_descriptor(
 ) -> Iterable[str]:
     adapter = create_descriptor(name)
     yield f"Vector: {_vector(adapter)}."
-    needed = [
-        word
-        for word, there in (
-            ("scales", adapter.frame.scaled),
-            ("orientations", adapter.frame.rotated),
-        )
-        if there
-    ]
-    yield f"Its frame uses: {', '.join(['positions', *needed])}."
+    yield f"Its frame needs: {', '.join(['positions', *adapter.frame.needs])}."
     can = sorted(ABILITIES[one] for one in abilities(adapter))
     yield f"Has: {'; '.join(can)}."
     if hasattr(adapter, "weights"):
