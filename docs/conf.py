@@ -55,6 +55,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
+    "write_computation_times": False,  # pages that ask other hosts for scripts
     "min_reported_time": 1000,
     "abort_on_example_error": True,
 }

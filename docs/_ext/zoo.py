@@ -22,7 +22,7 @@ from invertdesc.methods import methods
 from invertdesc.methods.base import Method, Needs
 from invertdesc.weights import FOLDER
 
-LICENCE = "Apache-2.0; fitted or trained on data for research use ({doc}`model-cards`)"
+LICENCE = "Apache-2.0; fitted or trained on data for research use ({doc}`../model-cards`)"
 SAME_UNFOLDING = {"rootsift": "sift", "sift-dense": "sift"}  # whose files serve them
 FILES = {  # of methods with weights for some descriptors only
     "coarse": ("coarse-*",),
@@ -153,15 +153,7 @@ def _facts_of_descriptor(
 ) -> Iterable[str]:
     adapter = create_descriptor(name)
     yield f"Vector: {_vector(adapter)}."
-    needed = [
-        word
-        for word, there in (
-            ("scales", adapter.frame.scaled),
-            ("orientations", adapter.frame.rotated),
-        )
-        if there
-    ]
-    yield f"Its frame uses: {', '.join(['positions', *needed])}."
+    yield f"Its frame needs: {', '.join(['positions', *adapter.frame.needs])}."
     can = sorted(ABILITIES[one] for one in abilities(adapter))
     yield f"Has: {'; '.join(can)}."
     if hasattr(adapter, "weights"):

@@ -17,7 +17,7 @@ from invertdesc.drawing import draw_keypoints, enlarge
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.features.local import LocalFeatures
 from invertdesc.image import fit_size, to_uint8
-from invertdesc.maps import inspect_map, open_map, viewpoints_between
+from invertdesc.maps import Map, inspect_map, open_map, viewpoints_between
 from invertdesc.sources import EXAMPLES, example_path
 from invertdesc.stores.open import open_store
 from invertdesc.stores.summary import check_readable, inspect_store
@@ -155,12 +155,7 @@ def gather(files: Sequence[str], folder: Path) -> Path:
 
 def _opened(path: Path, kind: Kind) -> Archive:
     if kind == "map":
-        with open_map(path) as source:
-            if source.store is None:
-                raise InputError(
-                    "Expected a map with the features of its images, got none. Upload COLMAP's "
-                    "database.db with the model."
-                )
+        with _open_map(path) as source:
             summary = inspect_map(source)
             names = tuple(image.name for image in source.images[:MOST])
             words = f"A map of {summary.images:,} images and {summary.points:,} points."
@@ -180,13 +175,26 @@ def _opened(path: Path, kind: Kind) -> Archive:
     return Archive(path, kind, names, words)
 
 
+def _open_map(path: Path) -> Map:
+    source = open_map(path)
+    if source.store is not None:
+        return source
+    try:
+        return open_map(path, features=path)
+    except FileError as error:
+        raise InputError(
+            "Expected a map with the features of its images, got none. Upload COLMAP's "
+            "database.db with the model."
+        ) from error
+
+
 def _stored(archive: Archive, name: str) -> LocalFeatures:
     with open_store(archive.path) as store:
         return store.load(name)
 
 
 def _viewed(archive: Archive, name: str, until: str | None, step: int, side: int) -> LocalFeatures:
-    with open_map(archive.path) as source:
+    with _open_map(archive.path) as source:
         if until is None or until == name or step in (0, STEPS):
             own = name if until is None or step < STEPS else until
             image = source.image(own)

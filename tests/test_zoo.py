@@ -1,0 +1,110 @@
+"""The parts of the docs that are made by code: pages from the registries, formulas, links."""
+
+import json
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from invertdesc import list_descriptors, list_methods
+from invertdesc.weights import FOLDER
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "docs/_ext").exists(), reason="the docs are not part of this distribution"
+)
+
+
+@pytest.fixture
+def zoo(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module that writes the pages; Sphinx is named in its types alone."""
+    if "sphinx.application" not in sys.modules:
+        stand_in = ModuleType("sphinx.application")
+        stand_in.Sphinx = object  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "sphinx", ModuleType("sphinx"))
+        monkeypatch.setitem(sys.modules, "sphinx.application", stand_in)
+    monkeypatch.syspath_prepend(ROOT / "docs/_ext")
+    return import_module("zoo")
+
+
+@pytest.fixture
+def links(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    return import_module("check_links")
+
+
+def test_every_descriptor_and_method_has_an_entry(zoo: Any) -> None:
+    for page, names in (
+        (zoo.descriptors_page({}, {}), list_descriptors()),
+        (zoo.methods_page({}, {}), list_methods()),
+    ):
+        assert re.findall(r"^## `(.+)`$", page, re.MULTILINE) == names
+        assert re.findall(r"^\| \[`(.+?)`\]", page, re.MULTILINE) == names
+
+
+def test_every_file_of_weights_is_named(zoo: Any) -> None:
+    pages = zoo.descriptors_page({}, {}) + zoo.methods_page({}, {})
+    files = {path.name for path in FOLDER.glob("*.safetensors")}
+    shared = {"habits.safetensors", "statistics.safetensors"}  # of the audit
+    assert files - shared == set(re.findall(r"`([\w+-]+\.safetensors)`", pages))
+
+
+def test_figures_are_those_that_were_measured(zoo: Any, tmp_path: Path) -> None:
+    row = {"data": "faces", "descriptor": "sift", "gray": "gamma", "method": "unfold"}
+    rows = [row | {"images": 50, "ncc": 0.9285, "ncc_error": 0.0044}]
+    rows.append(rows[0] | {"gray": "luma", "ncc": 0.1})
+    (tmp_path / "steps.json").write_text(json.dumps(rows))
+    figures = zoo.read_figures(tmp_path)
+    page = zoo.descriptors_page(figures, {"sift": "pictures/descriptor-sift.png"})
+    assert "- NCC of `unfold`: 0.928 ± 0.004 on 50 faces." in page
+    assert "](pictures/descriptor-sift.png)" in page
+    assert "0.100" not in page
+
+
+def test_table_of_the_docs_is_that_of_the_results() -> None:
+    page = (ROOT / "docs/performance.md").read_text()
+    results = json.loads((ROOT / "benchmarks/results/steps.json").read_text())
+    known = {(one["descriptor"], one["method"], one["data"]): one for one in results}
+    tables = page.split("## By descriptor")[1].split("### Learned")[0].split("**Photographs**")
+    for data, table in zip(("faces", "photos"), tables, strict=True):
+        rows = re.findall(r"^\| `([\w-]+)` \| (.+) \|$", table, re.MULTILINE)
+        assert len(rows) >= 20
+        for name, cells in rows:
+            for method, cell in zip(
+                ("poisson", "unfold", "backprojection"), cells.split(" | "), strict=False
+            ):
+                one = known[name, method, data]
+                assert cell == f"{one['ncc']:.3f} ± {one['ncc_error']:.3f}", (name, method)
+
+
+def test_formulas_need_no_script() -> None:
+    convert = pytest.importorskip("latex2mathml.converter").convert
+    page = (ROOT / "docs/how-it-works.md").read_text()
+    (formula,) = re.findall(r"\$\$(.+?)\$\$", page, re.DOTALL)
+    made = convert(formula, display="block")
+    assert made.startswith("<math")
+    assert "\\" not in made
+
+
+def test_dead_links_and_other_hosts_are_found(links: Any, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.html").write_text(
+        '<a href="sub/b.html#here"></a><a href="sub/b.html#gone"></a><a href="c.html"></a>'
+        '<a href="https://host/followed"></a><img src="https://host/picture.png">'
+        '<img src="data:image/png;base64,">'
+    )
+    (tmp_path / "sub/b.html").write_text(
+        '<p id="here"></p><a href="../a.html"></a><a href="#nowhere"></a>'
+        '<script src="//host/code.js"></script>'
+    )
+    assert list(links.check(tmp_path)) == [
+        "a.html links to sub/b.html#gone, which has no such anchor",
+        "a.html links to c.html, which is not there",
+        "a.html loads https://host/picture.png",
+        "sub/b.html links to #nowhere, which has no such anchor",
+        "sub/b.html loads //host/code.js",
+    ]
