@@ -10,6 +10,7 @@ from invertdesc import (
     CellRasterizer,
     FeatureBatch,
     FieldRasterizer,
+    LocalFeatures,
     create_descriptor,
     create_method,
     list_descriptors,
@@ -39,8 +40,8 @@ def test_cells_are_the_same_to_the_bit(batch: FeatureBatch, cell_size: int) -> N
     torch.testing.assert_close(here.values, there.values.cpu(), atol=1e-5, rtol=1e-5)  # sines
 
 
-def test_kernels_place_ten_thousand_cases_as_the_cpu_does(crowded_case) -> None:
-    for seed in range(10_000):
+def test_kernels_place_a_thousand_cases_as_the_cpu_does(crowded_case) -> None:
+    for seed in range(1_000):
         points, offsets, scores, size, cells, radius = crowded_case(seed)
         options = {"cell_sizes": cells, "radius": radius}
         here = place_at_sizes(points, offsets, size, scores=scores, **options)
@@ -186,7 +187,12 @@ def test_encoding_is_the_same(name: str, astronaut: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", list_methods())
-def test_pictures_agree(name: str, batch: FeatureBatch, database: Callable[[str], Path]) -> None:
+def test_pictures_agree(
+    name: str, astronaut_features: LocalFeatures, database: Callable[[str], Path]
+) -> None:
+    # Small pictures, since some methods take seconds for each on the CPU.
+    parts = [astronaut_features.crop((x, 0, x + 112, 112)) for x in (40, 120)]
+    batch = FeatureBatch.collate([*parts, parts[0][:0]])
     collected = isinstance(methods.get(name), Collector)
     try:
         method = create_method(name, **({"database": database(name)} if collected else {}))
