@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from skimage.data import astronaut as astronaut_picture
 
 from invertdesc import (
     CellRasterizer,
@@ -18,9 +19,14 @@ from invertdesc import (
     reconstruct,
 )
 from invertdesc.errors import InvertDescError
+from invertdesc.image import to_image, write_image
 from invertdesc.methods import methods
 from invertdesc.methods.database import Collector
 from invertdesc.ops import fill_cells, paint_pieces, place_at_sizes
+from invertdesc.training.adjust import adjusted_recipe
+from invertdesc.training.data import FeatureData
+from invertdesc.training.loop import make_method, train
+from invertdesc.training.sampling import Sampler
 
 pytestmark = pytest.mark.gpu
 
@@ -206,3 +212,30 @@ def test_pictures_agree(
 
 def test_reconstruct_takes_a_device(astronaut: torch.Tensor) -> None:
     assert reconstruct(astronaut, device="cuda").device.type == "cuda"
+
+
+@pytest.mark.parametrize("method", ["unfold", "coarse"])
+def test_training_gathers_its_batches_on_the_device(method: str, tmp_path: Path) -> None:
+    for number in range(10):
+        part = astronaut_picture()[:64, 8 * number : 8 * number + 64]
+        write_image(to_image(part), tmp_path / f"{number}.png")
+    config = adjusted_recipe(
+        method, width=4, losses="l2", changes={"crop": 64, "steps": 3, "batch": 4, "drop": 0.5}
+    )
+    paths, cache = sorted(tmp_path.glob("*.png")), tmp_path / "cache"
+    made, _ = make_method(config, None)
+    data = FeatureData(paths, ["sift"], crop=64, cache=cache, mirrored=True, workers=0)
+    batches = []
+    for device in ("cpu", "cuda"):
+        data.move(torch.device(device))
+        sampler = Sampler(config, data, made, torch.device(device))
+        batches.append(sampler.batch())
+        assert batches[-1][1].device.type == data.device.type == device
+    (inputs, truth), (moved, other) = batches
+    torch.testing.assert_close(other.cpu(), truth)
+    for here, there in zip(inputs, moved, strict=True):
+        assert float((here - there.cpu()).abs().mean()) < 1e-3
+    weights = train(
+        paths, tmp_path / "run", config, device="cuda", cache=cache, workers=0, held_out=2
+    )
+    assert create_method(method, descriptor="sift", weights=weights) is not None
