@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="Name of a way. Repeatable.")
     parser.add_argument("--patch", type=int, help="Train on squares of this side.")
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--width", type=int, default=16, help="Of G and D.")
+    parser.add_argument("--width", type=int, default=16, help="Channels of G and D.")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cache", type=Path)

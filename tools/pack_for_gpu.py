@@ -66,14 +66,15 @@ def squeezed(pixels: NDArray[np.uint8], quality: int) -> bytes:
     return file.getvalue()
 
 
-def fitting(pictures: Sequence[Picture], room: int) -> tuple[list[Picture], int]:
+def fitting(pictures: Sequence[Picture], room: int, least: int) -> tuple[list[Picture], int]:
     """Return the pictures to take and their quality, so that they take at most `room` bytes."""
     sample = [cut_square(one.path, SIDE) for one in spread(pictures, SAMPLE)]
-    for quality in QUALITIES:
+    allowed = [quality for quality in QUALITIES if quality >= least] or [QUALITIES[0]]
+    for quality in allowed:
         mean = sum(len(squeezed(pixels, quality)) + 120 for pixels in sample) / len(sample)
         if mean * len(pictures) <= room * REST:
             return list(pictures), quality
-    return spread(pictures, max(1, int(room * REST / mean))), QUALITIES[-1]
+    return spread(pictures, max(1, int(room * REST / mean))), allowed[-1]
 
 
 def packed_vgg16(path: Path) -> bytes:
@@ -105,7 +106,8 @@ def pack(options: argparse.Namespace) -> None:
     for name in options.features:
         others |= dict(described(wanted, name, options.feature_images))
     deflated = {name: _deflated(value) for name, value in others.items()}
-    taken, quality = fitting(wanted, int(options.most * MIB) - sum(deflated.values()))
+    room = int(options.most * MIB) - sum(deflated.values())
+    taken, quality = fitting(wanted, room, options.least_quality)
     with ThreadPoolExecutor() as pool, atomic_write(options.output) as target:
         squares = pool.map(lambda one: squeezed(cut_square(one.path, SIDE), quality), taken)
         with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
@@ -155,9 +157,12 @@ def main() -> None:
     parser.add_argument("--vgg16", type=Path)
     parser.add_argument("--features", action="append", default=[], help="Descriptor. Repeatable.")
     parser.add_argument("--feature-images", type=int, default=300)
-    parser.add_argument("--train-images", type=int, help="Of each folder.")
-    parser.add_argument("--test-images", type=int, default=200, help="Of each folder.")
+    parser.add_argument("--train-images", type=int, help="Pictures of each folder.")
+    parser.add_argument("--test-images", type=int, default=200, help="Pictures of each folder.")
     parser.add_argument("--most", type=float, default=40, help="MiB.")
+    parser.add_argument(
+        "--least-quality", type=int, default=QUALITIES[-1], help="Least quality of WebP."
+    )
     parser.add_argument("--unpack", type=Path)
     parser.add_argument("--output", "-o", type=Path, required=True)
     options = parser.parse_args()
