@@ -68,7 +68,7 @@ def everything(pack: Path | None, work: Path, *, dry: bool = False) -> list[Item
 def _shortened(item: Item) -> Item:
 
     # Python alone takes seconds to start, which do not become fewer.
-    seconds = max(100.0 if item.trains else 50.0, item.seconds / 10)
+    seconds = max(60.0 if item.trains else 50.0, item.seconds / 10)
     return replace(item, seconds=seconds, least=min(item.least, 5.0))
 
 
