@@ -243,7 +243,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, action="append", default=[], help="To train on.")
     parser.add_argument("--vgg16", type=Path)
     parser.add_argument("--output", "-o", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=200, help="Of each folder, to measure on.")
+    parser.add_argument("--images", type=int, default=200, help="Pictures to measure on.")
     parser.add_argument("--method", "-m", action="append")
     parser.add_argument("--identity", action="store_true", help="Recognise faces, by dlib.")
     parser.add_argument("--groups", type=int, default=1, help="Groups of each folder, figure 8.")

@@ -65,12 +65,6 @@ def operations(config: TrainConfig) -> float:
     return float(total)
 
 
-def _plain(network: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(network)
-
-
 def _inputs(network: Any, side: int) -> list[tuple[int, int]]:
     if isinstance(network, UNetConfig):
         return [(network.inputs, side // network.upscale)]

@@ -1,7 +1,7 @@
 """Find out why a discriminator wins, or does not: one GAN trained in several ways, equally long.
 
     python benchmarks/gan_balance.py --data FACES --vgg16 FILE --start coarse-sift.safetensors \
-        --minutes 2.5 -o runs/balance
+        --steps 200 -o runs/balance
 
 The table has D's loss and the share of its correct answers over the last steps (0.69 and 0.5 if it
 only guesses), the root mean square of two gradients at G's picture (that of the adversarial loss
@@ -131,7 +131,7 @@ def smoothed(real: float):
 def trained(
     way: Way, config: TrainConfig, data: FeatureData, options: argparse.Namespace
 ) -> tuple[Balanced, int]:
-    """Train in one way for the minutes given; return the run and its steps."""
+    """Train in one way for the steps or minutes given; return the run and its steps."""
     torch.manual_seed(0)
     method, config = make_method(replace(config, **way.changes), options.start)
     vgg = load_vgg16(options.vgg16)
@@ -139,8 +139,14 @@ def trained(
     run = Balanced(config, data, method, vgg, Team(torch.device(options.device)))
     run.way, run.notes = way, []
     start, critic = time.monotonic(), run.critic
+
+    def done() -> float:
+        if options.steps is not None:
+            return run.step / options.steps
+        return (time.monotonic() - start) / (60 * options.minutes)
+
     with smoothed(way.real):
-        while (share := (time.monotonic() - start) / (60 * options.minutes)) < 1:
+        while (share := done()) < 1:
             run.critic = None if share < way.alone else critic
             run.advance()
     run.critic = critic
@@ -171,12 +177,13 @@ def main() -> None:
     parser.add_argument("--start", type=Path, required=True, help="Weights of `coarse`.")
     parser.add_argument("--output", "-o", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=2.5, help="Time for each way.")
+    parser.add_argument("--steps", type=int, help="Steps of each way, in place of minutes.")
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--held-out", type=int, default=24)
     parser.add_argument("--only", action="append", help="Name of a way. Repeatable.")
     parser.add_argument("--patch", type=int, help="Train on squares of this side.")
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--width", type=int, default=16, help="Of G and D.")
+    parser.add_argument("--width", type=int, default=16, help="Channels of G and D.")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cache", type=Path)

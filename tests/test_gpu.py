@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from skimage.data import astronaut as astronaut_picture
 
 from invertdesc import (
     CellRasterizer,
     FeatureBatch,
     FieldRasterizer,
+    LocalFeatures,
     create_descriptor,
     create_method,
     list_descriptors,
@@ -17,9 +19,14 @@ from invertdesc import (
     reconstruct,
 )
 from invertdesc.errors import InvertDescError
+from invertdesc.image import to_image, write_image
 from invertdesc.methods import methods
 from invertdesc.methods.database import Collector
 from invertdesc.ops import fill_cells, paint_pieces, place_at_sizes
+from invertdesc.training.adjust import adjusted_recipe
+from invertdesc.training.data import FeatureData
+from invertdesc.training.loop import make_method, train
+from invertdesc.training.sampling import Sampler
 
 pytestmark = pytest.mark.gpu
 
@@ -39,8 +46,8 @@ def test_cells_are_the_same_to_the_bit(batch: FeatureBatch, cell_size: int) -> N
     torch.testing.assert_close(here.values, there.values.cpu(), atol=1e-5, rtol=1e-5)  # sines
 
 
-def test_kernels_place_ten_thousand_cases_as_the_cpu_does(crowded_case) -> None:
-    for seed in range(10_000):
+def test_kernels_place_a_thousand_cases_as_the_cpu_does(crowded_case) -> None:
+    for seed in range(1_000):
         points, offsets, scores, size, cells, radius = crowded_case(seed)
         options = {"cell_sizes": cells, "radius": radius}
         here = place_at_sizes(points, offsets, size, scores=scores, **options)
@@ -186,7 +193,12 @@ def test_encoding_is_the_same(name: str, astronaut: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", list_methods())
-def test_pictures_agree(name: str, batch: FeatureBatch, database: Callable[[str], Path]) -> None:
+def test_pictures_agree(
+    name: str, astronaut_features: LocalFeatures, database: Callable[[str], Path]
+) -> None:
+    # Small pictures, since some methods take seconds for each on the CPU.
+    parts = [astronaut_features.crop((x, 0, x + 112, 112)) for x in (40, 120)]
+    batch = FeatureBatch.collate([*parts, parts[0][:0]])
     collected = isinstance(methods.get(name), Collector)
     try:
         method = create_method(name, **({"database": database(name)} if collected else {}))
@@ -200,3 +212,30 @@ def test_pictures_agree(name: str, batch: FeatureBatch, database: Callable[[str]
 
 def test_reconstruct_takes_a_device(astronaut: torch.Tensor) -> None:
     assert reconstruct(astronaut, device="cuda").device.type == "cuda"
+
+
+@pytest.mark.parametrize("method", ["unfold", "coarse"])
+def test_training_gathers_its_batches_on_the_device(method: str, tmp_path: Path) -> None:
+    for number in range(10):
+        part = astronaut_picture()[:64, 8 * number : 8 * number + 64]
+        write_image(to_image(part), tmp_path / f"{number}.png")
+    config = adjusted_recipe(
+        method, width=4, losses="l2", changes={"crop": 64, "steps": 3, "batch": 4, "drop": 0.5}
+    )
+    paths, cache = sorted(tmp_path.glob("*.png")), tmp_path / "cache"
+    made, _ = make_method(config, None)
+    data = FeatureData(paths, ["sift"], crop=64, cache=cache, mirrored=True, workers=0)
+    batches = []
+    for device in ("cpu", "cuda"):
+        data.move(torch.device(device))
+        sampler = Sampler(config, data, made, torch.device(device))
+        batches.append(sampler.batch())
+        assert batches[-1][1].device.type == data.device.type == device
+    (inputs, truth), (moved, other) = batches
+    torch.testing.assert_close(other.cpu(), truth)
+    for here, there in zip(inputs, moved, strict=True):
+        assert float((here - there.cpu()).abs().mean()) < 1e-3
+    weights = train(
+        paths, tmp_path / "run", config, device="cuda", cache=cache, workers=0, held_out=2
+    )
+    assert create_method(method, descriptor="sift", weights=weights) is not None

@@ -98,6 +98,23 @@ def improve_arrangement(words: Tensor, places: Tensor, beside: Tensor, rounds: i
     return words
 
 
+def cost_of(words: Tensor, places: Tensor, beside: Tensor) -> float:
+    """Return the cost of an arrangement.
+
+    Args:
+        words: (ny, nx) int64.
+        places: (K, ny * nx) float64, cost of a word at a place.
+        beside: (2, K, K) float64, cost of a word with another one on its right, and below it.
+
+    >>> words = torch.tensor([[0, 1]])
+    >>> cost_of(words, torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.full((2, 2, 2), 0.5))
+    5.5
+    """
+    own = places.gather(0, words.flatten()[None]).sum()
+    pairs = zip(beside.unbind(), pairs_of(words), strict=True)
+    return float(own + sum(cost[one, other].sum() for cost, (one, other) in pairs))
+
+
 def _swaps(words: Tensor, places: Tensor, beside: Tensor) -> Tensor:
     """Return (n, n), the change of the cost when the words of two places are swapped."""
     flat = words.flatten()

@@ -17,6 +17,7 @@ from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import to_gray
 from invertdesc.methods._arrange import (
     Placement,
+    cost_of,
     improve_arrangement,
     pairs_of,
     score_arrangement,
@@ -64,6 +65,7 @@ class Bovw(PatchMethod):
         arrangement: Literal["learned", "random"] = "learned",
         alike: int = 20,
         alpha: float = 1.0,
+        starts: int = 1,
         seed: int = 0,
         merge: Literal["poisson", "average"] = "poisson",
         mean: float | None = None,
@@ -78,7 +80,9 @@ class Bovw(PatchMethod):
             alike: Number of collected pictures to learn places from, those with the most similar
                 bags.
             alpha: Weight of places relative to neighbours.
-            seed: Random seed of the random arrangement.
+            starts: Number of arrangements to start from, of which the one with the lowest cost in
+                the end is kept: the best matching of words and places, and random ones.
+            seed: Random seed of random arrangements.
             merge: `"poisson"`, or `"average"` of the patches.
             mean: Mean gray of the picture, in [0, 1]; None for the usual one, see `Poisson`.
             deviation: Standard deviation of the picture's gray values; None likewise.
@@ -92,6 +96,8 @@ class Bovw(PatchMethod):
         check_choice("arrangement", arrangement, ("learned", "random"))
         check_range("alike", alike, 1)
         check_range("alpha", alpha, 0)
+        check_range("starts", starts, 1)
+        self.starts = starts
         self.arrangement, self.alike, self.alpha, self.seed = arrangement, alike, alpha, seed
         self.pictures = _split(self.database)
         self.beside = _costs_beside(self.pictures, len(self.database.tensors["centroids"]))
@@ -162,8 +168,11 @@ class Bovw(PatchMethod):
             draw = torch.Generator().manual_seed(self.seed)
             return bag[torch.randperm(len(bag), generator=draw)].view(shape)
         places = self.alpha * self._costs_of_places(bag, shape)
-        start = start_arrangement(bag, places)
-        return improve_arrangement(start.view(shape), places, self.beside)
+        draw = torch.Generator().manual_seed(self.seed)
+        orders = (torch.randperm(len(bag), generator=draw) for _ in range(self.starts - 1))
+        first = [start_arrangement(bag, places), *(bag[order] for order in orders)]
+        ends = [improve_arrangement(one.view(shape), places, self.beside) for one in first]
+        return min(ends, key=lambda words: cost_of(words, places, self.beside))
 
     def measure(self, batch: FeatureBatch) -> list[Placement]:
         """Return the quality of the arrangement of each image."""

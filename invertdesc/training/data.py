@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from zlib import crc32
@@ -99,18 +100,7 @@ class FeatureData:
         }
         with show_progress(progress):
             _extract_missing([job for jobs in groups.values() for job in jobs], workers)
-            self.tables = (
-                {key: _load(jobs, workers) for key, jobs in groups.items()}
-                if self.in_memory
-                else {}
-            )
-            if self.in_memory and augmentation is not None:
-                first = self.descriptors[0]
-                pictures = {flip: _read_pictures(groups[first, flip], workers) for flip in sides}
-            else:
-                plain = [_Job(path, "", crop, False, path, None, 0) for path in paths]
-                pictures = {False: _read_pictures(plain, workers)}
-            self.pictures = pictures
+            self.pictures, self.tables = self._read(groups, sides, workers)
 
     @property
     def bytes(self) -> int:
@@ -173,6 +163,32 @@ class FeatureData:
             some = self.pictures[mirrored][index]
         return some.permute(0, 3, 1, 2).float() / 255
 
+    def _read(
+        self, groups: dict[tuple[str, bool], list[_Job]], sides: Sequence[bool], workers: int
+    ) -> tuple[dict[bool, Tensor], dict[tuple[str, bool], FeatureTable]]:
+        """Read pictures and tables, all by the same processes, since these take long to start."""
+        if self.augmentation is not None and self.in_memory:
+            shown = {flip: groups[self.descriptors[0], flip] for flip in sides}
+        else:
+            plain = [_Job(path, "", self.crop, False, path, None, 0) for path in self.paths]
+            shown = {False: plain}
+        wanted = groups if self.in_memory else {}
+        todo = [(job, True) for jobs in shown.values() for job in jobs]
+        todo += [(job, False) for jobs in wanted.values() for job in jobs]
+        results = iter(watch(_mapped(_read_one, todo, workers), "read", total=len(todo)))
+        pictures, tables = {}, {}
+        for flip, jobs in shown.items():
+            # One array, since a list of arrays took four times as much memory: the heap was
+            # fragmented by the temporary arrays of reading.
+            whole = np.empty((len(jobs), self.crop, self.crop, 3), np.uint8)
+            for number in range(len(jobs)):
+                whole[number] = next(results)
+            pictures[flip] = torch.from_numpy(whole)
+        for key, jobs in wanted.items():
+            origin = LocalFeatures.load(jobs[0].target).provenance
+            tables[key] = FeatureTable.pack(islice(results, len(jobs)), origin)
+        return pictures, tables
+
     @staticmethod
     def file_of(path: Path, descriptor: str, crop: int, cache: Path) -> Path:
         """Return the file for features of an unchanged picture in a cache."""
@@ -225,36 +241,20 @@ def _extract_missing(todo: Sequence[_Job], workers: int) -> None:
             pass
 
 
-def _load(jobs: Sequence[_Job], workers: int) -> FeatureTable:
-    """Read the features of jobs into one table."""
-    rows = watch(_mapped(_read_rows, jobs, workers), "load", total=len(jobs))
-    return FeatureTable.pack(rows, LocalFeatures.load(jobs[0].target).provenance)
-
-
-def _read_rows(job: _Job) -> Rows:
-    return Rows.of(LocalFeatures.load(job.target))
-
-
-def _read_pictures(jobs: Sequence[_Job], workers: int) -> Tensor:
-    """Return the pictures of jobs, (P, crop, crop, 3) uint8."""
-    crop = jobs[0].crop
-    pictures = np.empty((len(jobs), crop, crop, 3), np.uint8)
-    read = watch(_mapped(_read_picture, jobs, workers), "read", total=len(jobs))
-    for number, picture in enumerate(read):
-        pictures[number] = picture
-    return torch.from_numpy(pictures)
-
-
-def _read_picture(job: _Job) -> NDArray[np.uint8]:
+def _read_one(todo: tuple[_Job, bool]) -> Any:
+    """Return the picture of a job as (crop, crop, 3) uint8, or else its features as `Rows`."""
+    job, picture = todo
+    if not picture:
+        return Rows.of(LocalFeatures.load(job.target))
     pixels = cut_square(job.path, job.crop)
     return pixels if job.augmentation is None else to_uint8(_shown(job, pixels).picture)
 
 
-def _mapped(function: Callable[[_Job], T], jobs: Sequence[_Job], workers: int) -> Iterable[T]:
-    """Call a function on each job, in several processes if there are many jobs."""
-    if workers < 2 or len(jobs) < PARALLEL:
-        return map(function, jobs)
-    return map_in_processes(function, jobs, workers, partial(_set_up, get_limits()))
+def _mapped(function: Callable[[T], Any], todo: Sequence[T], workers: int) -> Iterable[Any]:
+    """Call a function on each item, in several processes if there are many items."""
+    if workers < 2 or len(todo) < PARALLEL:
+        return map(function, todo)
+    return map_in_processes(function, todo, workers, partial(_set_up, get_limits()))
 
 
 def _set_up(limits: Limits) -> None:

@@ -46,37 +46,29 @@ def train(
     minutes: float | None = None,
     until: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Train a method's network on a folder of pictures.
+    """Train a method's network on pictures; return its weights, `METHOD.safetensors` in `out`.
 
     Under `torchrun` all processes train together, each on a part of every batch. Ctrl-C and SIGTERM
     end the run after the current step, and its state is saved; a second signal ends it immediately.
 
     Args:
-        paths: Image files; `held_out` of them, evenly spaced, are not used for training but shown
-            in the contact sheet.
+        paths: Image files.
         out: Folder for checkpoints, `log.jsonl`, `sheet.png` and, at the end, the weights.
         config: Recipe; `preset` returns the recipe of a method.
-        start: Weights to start from: those of the method, or, for a method with a refiner, those of
-            the network in front, which are required.
+        start: Weights to start from; a method with a refiner needs those of the network in front.
         vgg16: Weights of VGG16; see `load_vgg16`.
-        resume: Whether to continue from the newest checkpoint in `out`, if there is one. On a CPU
-            the losses have the same bits as those of an uninterrupted run.
+        resume: Whether to continue from the newest checkpoint in `out`, if there is one; on a CPU
+            to the same bits.
         device: Device to train on.
         cache: Folder for extracted features; None for one inside `out`.
         workers: Number of extracting processes; 0 if the main module cannot be imported again.
-        in_memory: Whether to keep changed copies of pictures and their features in memory, which
-            needs `variants`; without an augmentation they always are. On a CUDA device with enough
-            memory they are then kept there.
-        held_out: Number of pictures that are not used for training.
+        in_memory: Whether to keep changed copies of pictures and features in memory (of the device,
+            if there is room); needs `variants`. Unchanged ones always are.
+        held_out: Number of pictures, evenly spaced, to show in the sheet and not to train on.
         tensorboard: Whether to write losses and sheets for TensorBoard into `out` too.
         progress: Show progress bars.
-        minutes: Time after which the run is saved and ends, from its first step on; None for no
-            limit. The schedule `"minutes"` needs it.
-        until: Function that is called after each step; the run is saved and ends if it returns
-            True.
-
-    Returns:
-        The file of weights, `METHOD.safetensors` in `out`.
+        minutes: Time from the first step to the saved end; the schedule `"minutes"` needs it.
+        until: Function that is called after each step; True saves and ends the run.
 
     Raises:
         InputError: There are too few images, options do not fit together, or `out` has another run.
@@ -86,19 +78,13 @@ def train(
     Traceback (most recent call last):
     invertdesc.errors.InputError: Expected more than 8 images to train on, got 1.
     """
-    if config.schedule == "minutes" and minutes is None:
-        raise InputError("Expected minutes for the schedule 'minutes', got none.")
     state = _found(paths, out, held_out, resume)
     load = {"cache": cache or out / "cache", "workers": workers, "progress": progress}
-    load["in_memory"] = in_memory
+    load |= {"in_memory": in_memory}
     with team(device) as members:
         run, shown = _prepare(members, paths, config, start, vgg16, held_out, load)
-        if state is not None:
-            run.restore(state)
-        if minutes is not None:
-            run.elapsed = _clock(60 * minutes)
-        with Journal(out, run, shown, tensorboard=tensorboard) as journal:
-            _steps(run, journal, progress and members.rank == 0, until)
+        run.elapsed = _clock(config, minutes)
+        _work(run, Journal(out, run, shown, tensorboard=tensorboard), state, progress, until)
         return _finish(run, out, start)
 
 
@@ -151,6 +137,20 @@ def _prepare(
     return Run(config, data, method, vgg, members), shown
 
 
+def _work(
+    run: Run,
+    journal: Journal,
+    state: dict[str, Any] | None,
+    progress: bool,
+    until: Callable[[], bool],
+) -> None:
+    """Restore a state if there is one, and do the steps."""
+    if state is not None:
+        run.restore(state)
+    with journal:
+        _steps(run, journal, progress and run.team.rank == 0, until)
+
+
 def _steps(run: Run, journal: Journal, progress: bool, until: Callable[[], bool]) -> None:
     """Do the remaining steps, unless the run ends before."""
     total = run.config.steps
@@ -171,10 +171,14 @@ def _steps(run: Run, journal: Journal, progress: bool, until: Callable[[], bool]
             journal.write(losses, ended)
 
 
-def _clock(seconds: float) -> Callable[[], float]:
-    """Return a function: the share of some seconds, from now on, that has passed."""
-    start = time.monotonic()
-    return lambda: (time.monotonic() - start) / seconds
+def _clock(config: TrainConfig, minutes: float | None) -> Callable[[], float]:
+    """Return a function: the share of some minutes, from now on, that has passed."""
+    if minutes is not None:
+        start = time.monotonic()
+        return lambda: (time.monotonic() - start) / (60 * minutes)
+    if config.schedule == "minutes":
+        raise InputError("Expected minutes for the schedule 'minutes', got none.")
+    return lambda: 0.0
 
 
 def _finish(run: Run, out: Path, start: Path | None) -> Path:

@@ -97,23 +97,27 @@ class Sampler:
         draws = [self._draw() for _ in range(self.config.batch)][self.part]
         groups: dict[tuple[int, bool], list[Draw]] = {}
         for draw in draws:
-            groups.setdefault((draw.descriptor, draw.mirrored), []).append(draw)
+            # If inputs cannot be mirrored, the features of the mirrored picture are used.
+            other = draw.mirrored and not self.method.mirrors
+            groups.setdefault((draw.descriptor, other), []).append(draw)
         made = [self._group(group) for group in groups.values()]
         *inputs, truth = (torch.cat(part) for part in zip(*made, strict=True))
         ordered = tuple(x.contiguous(memory_format=torch.channels_last) for x in inputs)
         return ordered, truth
 
     def _group(self, draws: Sequence[Draw]) -> tuple[Tensor, ...]:
-        """Return inputs and truth of draws of one descriptor, all mirrored or none."""
-        # If inputs cannot be mirrored, the features of the mirrored picture are used.
-        mirrored = draws[0].mirrored
-        later = mirrored and self.method.mirrors
-        batch, truth = self._described(draws, mirrored and not later)
+        """Return inputs and truth of draws of one descriptor."""
+        mirrored = [draw.mirrored for draw in draws]
+        later = self.method.mirrors and any(mirrored)
+        batch, truth = self._described(draws, mirrored[0] and not self.method.mirrors)
         batch, truth = batch.to(self.device), truth.to(self.device)
         with torch.no_grad():
             inputs = self.method.inputs(batch)
         if later:
-            inputs, truth = self.method.mirror(inputs), truth.flip(-1)
+            chosen = torch.tensor(mirrored).to(self.device, non_blocking=True)[:, None, None, None]
+            pairs = zip(self.method.mirror(inputs), inputs, strict=True)
+            inputs = tuple(torch.where(chosen, other, one) for other, one in pairs)
+            truth = torch.where(chosen, truth.flip(-1), truth)
         whole = (*inputs, truth)
         if self.config.patch is None:
             return whole

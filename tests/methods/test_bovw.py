@@ -13,6 +13,7 @@ from invertdesc.image import to_image, write_image
 from invertdesc.methods._arrange import (
     Placement,
     _swaps,
+    cost_of,
     improve_arrangement,
     pairs_of,
     score_arrangement,
@@ -24,6 +25,11 @@ from invertdesc.methods.database import collect_database
 
 def total_cost(words: torch.Tensor, places: torch.Tensor, beside: torch.Tensor) -> float:
     """Sum what an arrangement costs, term by term."""
+    assert cost_of(words, places, beside) == pytest.approx(_total(words, places, beside))
+    return _total(words, places, beside)
+
+
+def _total(words: torch.Tensor, places: torch.Tensor, beside: torch.Tensor) -> float:
     own = places.gather(0, words.flatten()[None]).sum()
     pairs = (
         cost[a, b].sum() for cost, (a, b) in zip(beside.unbind(), pairs_of(words), strict=True)
@@ -70,6 +76,25 @@ def test_places_and_pairs_are_counted() -> None:
     # A pair that is there once counts once.
     twice = torch.tensor([[0, 1], [0, 1]])
     assert score_arrangement(torch.tensor([[0, 1], [1, 0]]), twice).neighbours == 0.5 / 2
+
+
+def test_more_starts_cost_no_more_and_sometimes_less(
+    method: Bovw, database: Callable[[str], Path]
+) -> None:
+    many = Bovw("sift-dense", database=database("bovw"), starts=6)
+    less = 0
+    for seed in range(4):
+        draw = torch.Generator().manual_seed(seed)
+        bag = torch.randint(24, (48,), generator=draw).sort().values
+        places = method.alpha * method._costs_of_places(bag, (6, 8))
+        one, best = (
+            total_cost(made.arrange(bag, (6, 8)), places, method.beside) for made in (method, many)
+        )
+        assert best <= one
+        less += best < one - 1e-9
+    assert less
+    with pytest.raises(InputError, match="starts"):
+        Bovw("sift-dense", database=database("bovw"), starts=0)
 
 
 def test_the_start_has_the_least_cost_of_places() -> None:

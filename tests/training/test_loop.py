@@ -83,7 +83,7 @@ def test_the_rate_falls_over_the_minutes(
     wanted = [config.rate * 0.5 * (1 + math.cos(math.pi * share)) for share in shares]
     assert rates == pytest.approx(wanted)
     with pytest.raises(InputError, match="minutes for the schedule"):
-        train(pictures, tmp_path, config)
+        train(pictures, tmp_path / "other", config, held_out=1, workers=0)
 
 
 def test_too_few_images_are_told(pictures: list[Path], tmp_path: Path) -> None:
