@@ -1,5 +1,6 @@
 """The page and the JSON: what they hold, and what they must not."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -106,6 +107,13 @@ def found(subject: Subject, sift: Descriptor) -> Audit:
 
 def page_of(one: Audit) -> str:
     return render(one, source="<u>photos</u>", command="invertdesc audit '<x>' && echo")
+
+
+def test_a_notebook_shows_the_report_in_a_frame(found: Audit) -> None:
+    shown = found._repr_html_()
+    frame = re.fullmatch(r'<iframe title="[^"]*" style="[^"]*" srcdoc="([^"]*)"></iframe>', shown)
+    assert frame is not None
+    assert html.unescape(frame[1]) == render(found)
 
 
 def test_the_page_is_whole_and_loads_and_runs_nothing(found: Audit) -> None:

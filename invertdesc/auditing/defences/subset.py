@@ -82,7 +82,7 @@ def draw_sets(true: Tensor, count: int, epsilon: float, generator: torch.Generat
     """
     size = set_size(count, epsilon)
     found = [true.new_zeros(0, size)]
-    for part in true.split(AT_ONCE):
+    for part in torch.split(true, AT_ONCE):
         # The m smallest draws of each row; the right word's is the smallest or the largest.
         draws = torch.rand(len(part), count, generator=generator)
         kept = torch.rand(len(part), generator=generator) < chance_of(count, size, epsilon)
@@ -95,7 +95,7 @@ def replace_by_words(features: LocalFeatures, epsilon: float, around: Surroundin
     """Return what is stored of features: sets that may have the word nearest to each vector."""
     dictionary = to_values(around.typical.dictionary)
     values = to_values(features.descriptors)
-    parts = [torch.cdist(one, dictionary).argmin(1) for one in values.split(AT_ONCE)]
+    parts = [torch.cdist(one, dictionary).argmin(1) for one in torch.split(values, AT_ONCE)]
     nearest = torch.cat([torch.zeros(0, dtype=torch.int64), *parts])
     return Words(dictionary, draw_sets(nearest, len(dictionary), epsilon, around.generator))
 
@@ -156,5 +156,5 @@ def far_from_words(
     words = replace_by_words(features, epsilon, around)
     away = torch.cdist(words.dictionary, to_values(query.descriptors))  # (K, M)
     found = [away.new_zeros(0, len(query))]
-    found += [away[rows].amin(1) for rows in words.rows.split(AT_ONCE)]
+    found += [away[rows].amin(1) for rows in torch.split(words.rows, AT_ONCE)]
     return torch.cat(found)
