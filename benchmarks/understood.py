@@ -12,7 +12,8 @@ original's as that. `others` is the share of the gallery that is accepted in pla
 person, `first` the share of reconstructions that are nearer to the right person than to all people
 of the gallery. `text` is the share of characters that RapidOCR, or tesseract, reads in
 reconstructions of pages of known text, letters of 20 and of 14 pixels. NCC and features are those
-of the gray that `--gray` names. Runs that the file already has are skipped.
+of the gray that `--gray` names. Runs that the file already has are skipped; what dlib finds in the
+gallery is kept beside it.
 """
 
 from __future__ import annotations
@@ -59,10 +60,14 @@ class Gallery:
     strict: float
 
     @classmethod
-    def of(cls, model: DlibRecogniser, files: Sequence[Path]) -> Gallery:
-        """Look at the largest face of each picture."""
-        found = [face for path in files if (face := largest(model, read_image(path)))]
-        embeddings = torch.stack([face.embedding for face in found])
+    def of(cls, model: DlibRecogniser, files: Sequence[Path], kept: Path) -> Gallery:
+        """Look at the largest face of each picture, or take what was kept of them."""
+        if kept.is_file():
+            embeddings = torch.load(kept, weights_only=True)
+        else:
+            found = [face for path in files if (face := largest(model, read_image(path)))]
+            embeddings = torch.stack([face.embedding for face in found])
+            torch.save(embeddings, kept)
         loose, strict = torch.pdist(embeddings).quantile(torch.tensor(RATES)).tolist()
         return cls(embeddings, loose, strict)
 
@@ -165,7 +170,8 @@ def measure_all(given: argparse.Namespace) -> None:
     queries = spread(files, given.number)
     rest = [path for path in files if path not in set(queries)]
     model = DlibRecogniser()
-    gallery = Gallery.of(model, spread(rest, given.gallery))
+    kept = given.output.with_suffix(f".{given.number}-{given.gallery}.pt")
+    gallery = Gallery.of(model, spread(rest, given.gallery), kept)
     found = json.loads(given.output.read_text()) if given.output.is_file() else {"runs": []}
     if "originals" not in found:
         found["originals"] = read_pages(lambda page: page, given.pages)

@@ -233,6 +233,16 @@ class Audit:
 
         return save_report(self, path, source=source, command=command)
 
+    def _repr_html_(self) -> str:
+        """Show the report in a notebook, in a frame of its own so that styles do not mix."""
+        from html import escape
+
+        from invertdesc.auditing.report.report import render
+
+        page = escape(render(self), quote=True)
+        style = "width: 100%; height: 40rem; border: 1px solid #8888"
+        return f'<iframe title="Report of the audit" style="{style}" srcdoc="{page}"></iframe>'
+
     def as_json(self) -> dict[str, Any]:
         """Return all numbers, without pictures, as JSON values."""
         return {

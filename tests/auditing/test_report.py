@@ -1,5 +1,6 @@
 """The page and the JSON: what they hold, and what they must not."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -106,6 +107,13 @@ def found(subject: Subject, sift: Descriptor) -> Audit:
 
 def page_of(one: Audit) -> str:
     return render(one, source="<u>photos</u>", command="invertdesc audit '<x>' && echo")
+
+
+def test_a_notebook_shows_the_report_in_a_frame(found: Audit) -> None:
+    shown = found._repr_html_()
+    frame = re.fullmatch(r'<iframe title="[^"]*" style="[^"]*" srcdoc="([^"]*)"></iframe>', shown)
+    assert frame is not None
+    assert html.unescape(frame[1]) == render(found)
 
 
 def test_the_page_is_whole_and_loads_and_runs_nothing(found: Audit) -> None:
@@ -267,8 +275,10 @@ def with_scores(one: Audit, name: str, **scores: float | None) -> Audit:
 
 
 def test_words_follow_what_was_understood(found: Audit) -> None:
+    many = with_faces(found, 20)
+
     def verdict(**scores: float | None) -> str:
-        return findings.verdict(with_scores(found, "everything", **scores))
+        return findings.verdict(with_scores(many, "everything", **scores))
 
     said = [verdict(recognised=share) for share in (0.7, 0.3, 0.05)]
     assert said == [findings.VERDICTS["people", one] for one in ("high", "partial", "low")]
@@ -278,6 +288,20 @@ def test_words_follow_what_was_understood(found: Audit) -> None:
     assert verdict(picked=1.0, recognised=0.0) == findings.VERDICTS["people", "low"]
     assert "not measured" in verdict(picked=None)
     assert len({verdict(ncc=ncc) for ncc in (0.9, 0.1)}) == 1  # likeness calls no verdict
+
+
+def with_faces(one: Audit, count: int) -> Audit:
+    first, *rest = one.portraits
+    others = [replace(portrait, faces=0) for portrait in rest]
+    return replace(one, portraits=(replace(first, faces=count), *others))
+
+
+@pytest.mark.parametrize(
+    ("faces", "said"), [(1, "0 of 1 face was recognised"), (4, "0 of 4 faces were recognised")]
+)
+def test_few_faces_call_nobody_safe(found: Audit, faces: int, said: str) -> None:
+    few = with_faces(with_scores(found, "everything", recognised=0.0), faces)
+    assert findings.verdict(few) == f"{said}: too few faces to say that people are safe."
 
 
 def test_what_was_not_measured_is_said(found: Audit) -> None:

@@ -200,7 +200,6 @@ _KINDS = (
         low=1e-3,
         high=1e9,
         attacks=(
-            REFIT,
             Attack(
                 "expected",
                 "expected values, map fitted anew",
@@ -239,6 +238,7 @@ _KINDS = (
                 "its description, and fits the map from vectors to gradients anew to those.",
                 reading=read_fitting,
                 refit=True,
+                slow=True,
             ),
         ),
         distances=far_from_words,

@@ -81,6 +81,12 @@ def verdict(audit: Audit) -> str:
     found = finding(audit.row("everything"))
     if found is None:
         return "Whether anybody can be recognised was not measured."
+    if (found.what, found.level) == ("people", "low") and audit.faces < LEAST:
+        words = "face was" if audit.faces == 1 else "faces were"
+        return (
+            f"{found.share * audit.faces:.0f} of {audit.faces} {words} recognised: too few faces "
+            "to say that people are safe."
+        )
     return VERDICTS[found.what, found.level]
 
 

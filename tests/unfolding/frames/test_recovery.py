@@ -23,7 +23,7 @@ from invertdesc.image import to_gray
 from invertdesc.unfolding.frames.guess import METHOD, shipped_frame_network
 from invertdesc.weights import FOLDER
 
-RECOVERED = ["orb", "sift"]
+RECOVERED = ["akaze", "orb", "sift"]
 BOTH = ("orientations", "scales")
 
 
@@ -159,13 +159,14 @@ def test_every_network_loads(name: str) -> None:
     assert not network.training
 
 
-def test_bits_come_back(astronaut: Tensor) -> None:
-    orb = extract(astronaut, descriptor="orb")
-    found = recover_frames(orb[:300].without(*BOTH), rounds=1)
-    assert right(found, orb[:300]) > 0.75
+@pytest.mark.parametrize("name", ["akaze", "orb"])
+def test_bits_come_back(astronaut: Tensor, name: str) -> None:
+    true = extract(astronaut, descriptor=name)[:300]
+    found = recover_frames(true.without(*BOTH), rounds=1)
+    assert right(found, true) > 0.75
     assert found.scales is not None
-    assert orb.scales is not None
-    assert (found.scales / orb.scales[:300]).log2().abs().mean() < 0.4
+    assert true.scales is not None
+    assert (found.scales / true.scales).log2().abs().mean() < 0.4
 
 
 def test_rootsift_goes_through_sift(
