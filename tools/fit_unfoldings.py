@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from tqdm import tqdm
 
 from invertdesc import create_descriptor
 from invertdesc.descriptors import Descriptor
+from invertdesc.features.local import LocalFeatures
 from invertdesc.image import to_image
+from invertdesc.training.decoders import DecoderConfig
 from invertdesc.training.supports import fit_supports
-from invertdesc.unfolding.fit import fit_described, fit_unfolding, measure_unfolding
+from invertdesc.unfolding.fit import fit_unfolding, measure_unfolding
 from invertdesc.unfolding.unfolding import Unfolding
 from invertdesc.weights import FOLDER
 
@@ -93,6 +96,27 @@ def split(folder: Path, most: int) -> tuple[list[Path], list[Path]]:
     return fitted[::step], photos[::20]
 
 
+def shuffled(paths: list[Path]) -> list[Path]:
+    """Return paths in a random order, so that every so many-th is of either kind of picture."""
+    draw = torch.Generator().manual_seed(0)
+    return [paths[number] for number in torch.randperm(len(paths), generator=draw).tolist()]
+
+
+class Described(Sequence[tuple[torch.Tensor, LocalFeatures]]):
+    """Pictures with their features; pictures are read when they are asked for."""
+
+    def __init__(self, paths: list[Path], found: list[LocalFeatures]) -> None:
+        self.paths, self.found = paths, found
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        return to_image(self.paths[place]), self.found[place]
+
+
 def some_of(folder: Path, most: int) -> list[Path]:
     """Return so many pictures of a folder, evenly spaced, from the third on."""
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
@@ -124,14 +148,18 @@ def fit_learned(
 ) -> str:
     """Fit and write the unfolding of a learned descriptor, and return its row of the table."""
     recipe = LEARNED[name]
-    described = []
-    for path in tqdm([*photos, *faces], desc=f"fit {name}", unit="image", disable=None):
-        image = to_image(path)
-        described.append((image, descriptor.extract(image)))
-    if recipe.others:
-        unfolding = fit_supports(descriptor, described, recipe.others, ridge=recipe.ridge)
-    else:
-        unfolding = fit_described(descriptor, described, ridge=recipe.ridge)
+    paths = shuffled([*photos, *faces])
+    found = [
+        descriptor.extract(to_image(path))
+        for path in tqdm(paths, desc=f"extract {name}", unit="image", disable=None)
+    ]
+    unfolding = fit_supports(
+        descriptor,
+        Described(paths, found),
+        recipe.others,
+        ridge=recipe.ridge,
+        decoder=DecoderConfig(),
+    )
     about = {
         "weights": recipe.file,
         "options": recipe.options,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from invertdesc.descriptors.base import JointUnfolding
 from invertdesc.features.batch import FeatureBatch
+from invertdesc.rasterizers.bands import amplify, scales_of
 from invertdesc.rasterizers.field import FieldRasterizer, merge_pieces
 from invertdesc.unfolding.fit import gradients_around
 from invertdesc.unfolding.frame import turned
@@ -44,28 +45,32 @@ class Missing:
         self.jointly = unfolding is None and isinstance(adapter, JointUnfolding)
         if self.jointly:
             return
-        self.unfolding = unfolding or adapter.unfolding
-        self.frame = self.unfolding.frame
+        first = unfolding or adapter.unfolding
+        maps = [first] if first.gains is None else [first, *first.others]
         given = adapter.encode(features.descriptors)
-        self.directions = self.unfolding.directions(given).double()
-        self.sizes = self.unfolding.sizes(given).double()
+        self.gains = first.gains
+        self.supports = [_Support(one, given) for one in maps]
 
     def field(self, gray: Tensor, own: Described) -> Tensor:
         """Return (2, H, W), what a gray picture (H, W) lacks, in values per pixel."""
         return self._joint(gray, own) if self.jointly else self._single(gray, own)
 
     def _single(self, gray: Tensor, own: Described) -> Tensor:
-        """Unfold each vector for itself."""
+        """Unfold each vector for itself, in all supports."""
+        vectors = self.adapter.encode(own.features.descriptors)
         there = FeatureBatch.collate([own.features])
         given = _rows(self.one, own.rows)
-        vectors = self.adapter.encode(own.features.descriptors)
-        contrast = self._contrast(gray, given)
-        more = self.sizes[own.rows] / self.unfolding.sizes(vectors)
-        wanted = contrast * more * self.directions[own.rows]
-        had = contrast * self.unfolding.directions(vectors)
-        if self._same_frames(given, there):
-            return self._merged(wanted - had, given)
-        return self._merged(wanted, given) - self._merged(had, there)
+        if self.gains is None:
+            return self.supports[0].field(gray, given, vectors, there, own.rows)
+        scales = scales_of(given, self.supports[0].frame)
+        # Details are of the first support alone, and have the picture's unit already.
+        unit = self.gains[0, -1] * self.supports[0].size(gray, given, own.rows)
+        field = torch.zeros(2, *gray.shape)
+        for support, gain in zip(self.supports, self.gains, strict=True):
+            missing = support.field(gray, given, vectors, there, own.rows)
+            size = support.size(gray, given, own.rows)
+            field += amplify(missing[None], gain * size / unit, scales, 1)[0]
+        return field
 
     def _joint(self, gray: Tensor, own: Described) -> Tensor:
         """Unfold all vectors together; the picture's own field tells the unit of both."""
@@ -80,12 +85,46 @@ class Missing:
         had = FeatureBatch.collate([own.features])
         wanted, known = (rasterizer(batch) for batch in (given, had))
         seen = known.coverage[0, 0] > 0
-        down, right = torch.gradient(gray)
-        read = known.gradients[0, :, seen]
-        slopes = torch.stack([right, down])[:, seen]
-        size: Tensor = (read * slopes).sum() / read.square().sum()
+        size = _size_of(_slopes(gray)[:, seen], known.gradients[0][:, seen])
         field: Tensor = (wanted.gradients - known.gradients)[0] * size.clamp(min=0)
         return field
+
+
+class _Support:
+    """One map of an unfolding, with the given vectors unfolded in its frame."""
+
+    def __init__(self, unfolding: Unfolding, given: Tensor) -> None:
+        """Unfold the given vectors (N, D), as `encode` returns them."""
+        self.unfolding, self.frame = unfolding, unfolding.frame
+        self.directions = unfolding.directions(given).double()
+        self.sizes = unfolding.sizes(given).double()
+
+    def field(
+        self, gray: Tensor, given: FeatureBatch, vectors: Tensor, there: FeatureBatch, rows: Tensor
+    ) -> Tensor:
+        """Return (2, H, W), what a gray picture lacks in this support.
+
+        Args:
+            gray: (H, W), the picture.
+            given: Batch of the M given keypoints that could be described.
+            vectors: (M, D), the picture's own vectors at these keypoints, encoded.
+            there: Batch of the picture's own features, whose frames may differ.
+            rows: (M,), places of these keypoints among all given ones.
+        """
+        contrast = self._contrast(gray, given)
+        more = self.sizes[rows] / self.unfolding.sizes(vectors)
+        wanted = contrast * more * self.directions[rows]
+        had = contrast * self.unfolding.directions(vectors)
+        if self._same_frames(given, there):
+            return self._merged(wanted - had, given)
+        return self._merged(wanted, given) - self._merged(had, there)
+
+    def size(self, gray: Tensor, given: FeatureBatch, rows: Tensor) -> Tensor:
+        """Return the factor of the unfolding's gradients in the unit of a picture."""
+        contrast = self._contrast(gray, given)
+        cells = (self.frame.sides(given) / self.unfolding.grid).clamp(min=1)[:, None, None, None]
+        sizes = self.sizes[rows] * cells**-self.unfolding.falloff
+        return (sizes * contrast).sum() / contrast.square().sum()
 
     def _contrast(self, gray: Tensor, batch: FeatureBatch) -> Tensor:
         """Return (M, 1, 1, 1), the root mean square of a picture's gradients around keypoints."""
@@ -109,10 +148,22 @@ class Missing:
         """Return (2, H, W) of pieces (M, 2, G, G) in keypoints' frames."""
         sides, turns = self.frame.sides(batch).double(), self.frame.turns(batch).double()
         right, down = pieces.unbind(1)
-        field, _ = merge_pieces(torch.stack(turned(right, down, turns), 1), batch, sides, turns)
+        pieces = torch.stack(turned(right, down, turns), 1)
+        field, _ = merge_pieces(pieces, batch, sides, turns, trust=self.unfolding.trust)
         return field[0]
 
 
 def _rows(one: FeatureBatch, rows: Tensor) -> FeatureBatch:
     """Return some keypoints of a batch of one."""
     return FeatureBatch.collate([one[0][rows]])
+
+
+def _slopes(gray: Tensor) -> Tensor:
+    """Return (2, H, W), the gradients of a picture (H, W) towards +x and +y."""
+    down, right = torch.gradient(gray)
+    return torch.stack([right, down])
+
+
+def _size_of(field: Tensor, unit: Tensor) -> Tensor:
+    """Return the factor of a field in units of another, by least squares; 0 if that is 0."""
+    return (field * unit).sum() / unit.square().sum().clamp(min=1e-12)

@@ -153,6 +153,7 @@ class FieldRasterizer(nn.Module):
         # batch.
         sides, turns = (part.double() for part in (frame.sides(batch), frame.turns(batch)))
         falloff = FALLOFF if unfolding is None else unfolding.falloff
+        trust = None if unfolding is None else unfolding.trust
 
         def weighted(some: slice) -> Tensor:
             if pieces is None:
@@ -162,7 +163,7 @@ class FieldRasterizer(nn.Module):
             faint = _cells(sides[some], part.shape[-1]) ** -falloff
             right, down = part.unbind(1)
             gradients = torch.stack(turned(right, down, turns[some]), 1) * faint
-            return _weighted(gradients, sides[some], self.power)
+            return _weighted(gradients, sides[some], self.power, trust)
 
         values = _in_parts(weighted, len(batch.keypoints))
         field, coverage = _merged(values, batch, sides, turns, self.stride, power=self.power)
@@ -174,7 +175,13 @@ class FieldRasterizer(nn.Module):
 
 
 def merge_pieces(
-    pieces: Tensor, batch: FeatureBatch, sides: Tensor, turns: Tensor, *, stride: int = 1
+    pieces: Tensor,
+    batch: FeatureBatch,
+    sides: Tensor,
+    turns: Tensor,
+    *,
+    stride: int = 1,
+    trust: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Average the pieces of all keypoints with weight 1 / (cell width)^4.
 
@@ -184,11 +191,12 @@ def merge_pieces(
         sides: (M,) float64, sides of the pieces in pixels.
         turns: (M,) float64, orientations of the pieces in radians.
         stride: Distance in pixels between samples.
+        trust: (G, G), further weights of the cells; None for equal ones.
 
     Returns:
         (B, C, h, w) float32, 0 where no piece reaches, and the weights' sums (B, 1, h, w) float64.
     """
-    return _merged(_weighted(pieces, sides, MERGE_POWER), batch, sides, turns, stride)
+    return _merged(_weighted(pieces, sides, MERGE_POWER, trust), batch, sides, turns, stride)
 
 
 def _in_parts(make: Callable[[slice], Tensor], count: int) -> Tensor:
@@ -204,9 +212,11 @@ def _in_parts(make: Callable[[slice], Tensor], count: int) -> Tensor:
     return values
 
 
-def _weighted(pieces: Tensor, sides: Tensor, power: float) -> Tensor:
+def _weighted(pieces: Tensor, sides: Tensor, power: float, trust: Tensor | None) -> Tensor:
     """Return (M, C + 1, G, G) float32: the pieces times their weights, and the weights."""
     weight = _cells(sides, pieces.shape[-1]) ** -power
+    if trust is not None:
+        weight = weight * trust.to(weight)
     return torch.cat([pieces * weight, weight.expand_as(pieces[:, :1])], 1).float()
 
 

@@ -1,10 +1,10 @@
-"""Fit an unfolding with several supports, for vectors that depend on more than one square."""
+"""Fit the unfolding of a learned descriptor: several supports, a trust per cell, a decoder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import to_gray
 from invertdesc.rasterizers.bands import FREQUENCIES, amplify, scales_of
 from invertdesc.rasterizers.field import FieldRasterizer
+from invertdesc.training.decoders import DecoderConfig, collect_samples, fit_decoders
 from invertdesc.unfolding.fit import fit_described
 from invertdesc.unfolding.unfolding import Unfolding
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
     from invertdesc.features.local import LocalFeatures
 COARSE = 3  # bands in which several supports are used
+HELD = 12  # every so many-th picture serves for the trust and not for the maps
+LEAST = 0.01  # of a cell's share of explained variance
 
 
 class _OtherFrame:
@@ -38,29 +41,75 @@ def fit_supports(
     *,
     ridge: float = 0.02,
     most: int = 40,
+    decoder: DecoderConfig | None = None,
 ) -> Unfolding:
-    """Fit a map for the descriptor's frame and for others, and the gains of their fields.
+    """Fit a map for the descriptor's frame and for others, their trust and their fields' gains.
 
     Learned descriptors are not local: of one vector, a narrow square takes the details and a wide
     one the coarse shading, where its many overlapping predictions are averaged. The picture is the
     sum of both fields, with a gain for each field and octave of frequencies, fitted to the pictures
-    by least squares.
+    by least squares. A cell's trust is its explained variance over the rest, on pictures that are
+    kept out of the maps: with independent errors, the weight of least error.
 
     Args:
         descriptor: Adapter; its `frame` and `encode` are used.
-        described: Pictures of shape (3, H, W), RGB in [0, 1], each with its features.
-        others: Sides of the other frames, in the unit of the descriptor's.
+        described: Pictures of shape (3, H, W), RGB in [0, 1], each with its features. They are read
+            several times, and need not be in memory.
+        others: Sides of the other frames, in the unit of the descriptor's; none for one support.
         ridge: Weight of the penalty on each map, see `fit_unfolding`.
         most: Number of pictures that the gains are fitted to at most.
+        decoder: Size and training of a network that corrects the maps; None for linear maps alone.
 
     Raises:
         InputError: No image has a keypoint.
     """
-    adapters = [_OtherFrame(descriptor, side) for side in (descriptor.frame.support, *others)]
-    maps = [fit_described(one, described, ridge=ridge) for one in adapters]  # type: ignore[arg-type]
+    sides = (descriptor.frame.support, *others)
+    adapters = [_OtherFrame(descriptor, side) for side in sides]
+    fitted = [number for number in range(len(described)) if not _is_held(number)]
+    maps = [
+        fit_described(one, (described[number] for number in fitted), ridge=ridge)  # type: ignore[arg-type]
+        for one in adapters
+    ]
+    config = decoder or DecoderConfig()
+    frames = [one.frame for one in adapters]
+    samples = collect_samples(descriptor, described, frames, most=config.most, seed=config.seed)
+    held = _is_held(samples.pictures)
+    if decoder is not None:
+        networks = fit_decoders(samples, (~held).nonzero().flatten(), maps, decoder)
+        maps = [replace(one, decoder=net) for one, net in zip(maps, networks, strict=True)]
+    if bool(held.any()):
+        vectors = samples.vectors[held]
+        maps = [
+            replace(one, trust=_trust(one.directions(vectors), truth[held].float()))
+            for one, truth in zip(maps, samples.gradients, strict=True)
+        ]
+    if not others:
+        return maps[0]
     step = max(1, len(described) // most)
     gains = _gains(descriptor, maps, described[::step])
     return replace(maps[0], others=tuple(maps[1:]), gains=gains)
+
+
+def _is_held(number: Any) -> Any:
+    """Return whether pictures of these numbers are kept out of the maps."""
+    return number % HELD == HELD - 1
+
+
+def _trust(predicted: Tensor, truth: Tensor) -> Tensor:
+    """Return (G, G) in (0, 1], the weights of cells.
+
+    Args:
+        predicted: (M, 2, G, G), unfolded gradients.
+        truth: (M, 2 * G * G), the true ones, each patch of a root mean square of 1.
+    """
+    truth = truth.view_as(predicted)
+    missed = (predicted - truth).square().sum((0, 1))
+    known = (1 - missed / truth.square().sum((0, 1))).clamp(LEAST, 1 - LEAST)
+    known = (known + known.T) / 2
+    known = (known + known.flip(0)) / 2
+    known = (known + known.flip(1)) / 2
+    odds = known / (1 - known)
+    return odds / odds.max()
 
 
 def _gains(

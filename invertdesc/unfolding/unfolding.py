@@ -19,10 +19,11 @@ from torch import Tensor
 
 from invertdesc._files import open_tensors, save_tensors
 from invertdesc.errors import InputError
+from invertdesc.unfolding.decoder import Decoder
 from invertdesc.unfolding.frame import Frame
 
 FORMAT = "invertdesc-unfolding"
-VERSION = 1
+VERSION = 2  # 1 had neither trust nor decoder
 LARGEST = 3.0  # limits the effect of unusual vectors; those of photographs stay within 2
 FALLOFF = 0.8  # with SIFT as in field.py: 0.57 gave 0.899, 0.703 and 0.861, 0.607
 
@@ -48,6 +49,10 @@ class Unfolding:
             than one square.
         gains: (1 + len(others), K) float32, factors of the fields of this map and the others in K
             bands of frequencies, see `invertdesc.rasterizers.bands`; None for this map alone.
+        trust: (G, G) float32 in (0, 1], weights of the cells where pieces of several keypoints
+            overlap: vectors that are not local tell less of the outer cells. None for equal ones.
+        decoder: Network from centred vectors to corrections of the gradients and of the logarithm
+            of their size, (N, 2 * G * G + 1); None for the linear map alone.
 
     >>> unfolding = Unfolding.from_histograms(cells=4, bins=8, frame=Frame(support=12.0))
     >>> unfolding(torch.zeros(5, 128)).shape
@@ -63,6 +68,8 @@ class Unfolding:
     contrast: Tensor | None = None
     others: tuple[Unfolding, ...] = ()
     gains: Tensor | None = None
+    trust: Tensor | None = None
+    decoder: Decoder | None = None
 
     @property
     def grid(self) -> int:
@@ -90,14 +97,20 @@ class Unfolding:
 
     def directions(self, vectors: Tensor) -> Tensor:
         """Unfold vectors without the contrast factor: (N, D) to (N, 2, G, G)."""
-        matrix, bias, mean = (part.to(vectors) for part in (self.matrix, self.bias, self.mean))
-        return ((vectors - mean) @ matrix + bias).view(-1, 2, self.grid, self.grid)
+        centred = vectors - self.mean.to(vectors)
+        gradients = centred @ self.matrix.to(vectors) + self.bias.to(vectors)
+        if self.decoder is not None:
+            gradients = gradients + self.decoder(centred)[:, :-1]
+        return gradients.view(-1, 2, self.grid, self.grid)
 
     def sizes(self, vectors: Tensor) -> Tensor:
         """Return the contrast of (N, D) vectors as (N, 1, 1, 1) factors around 1."""
         if self.contrast is None:
             return vectors.new_ones(len(vectors), 1, 1, 1)
-        logarithm = (vectors - self.mean.to(vectors)) @ self.contrast.to(vectors)
+        centred = vectors - self.mean.to(vectors)
+        logarithm = centred @ self.contrast.to(vectors)
+        if self.decoder is not None:
+            logarithm = logarithm + self.decoder(centred)[:, -1]
         return logarithm.clamp(-LARGEST, LARGEST).exp()[:, None, None, None]
 
     def sample(self, vectors: Tensor, generator: torch.Generator) -> Tensor:
@@ -225,6 +238,10 @@ class Unfolding:
         tensors = {"matrix": self.matrix.half(), "bias": self.bias, "mean": self.mean}
         if self.contrast is not None:
             tensors["contrast"] = self.contrast
+        if self.trust is not None:
+            tensors["trust"] = self.trust.contiguous()
+        if self.decoder is not None:
+            tensors |= self.decoder.parts()
         about = {"frame": asdict(self.frame), "falloff": self.falloff, "bins": self.bins}
         return tensors, about
 
@@ -232,7 +249,7 @@ class Unfolding:
     def _from_parts(
         cls, tensors: Mapping[str, Tensor], about: Mapping[str, Any], prefix: str = ""
     ) -> Unfolding:
-        contrast = tensors.get(f"{prefix}contrast")
+        contrast, trust = (tensors.get(f"{prefix}{name}") for name in ("contrast", "trust"))
         return cls(
             matrix=tensors[f"{prefix}matrix"].float(),
             bias=tensors[f"{prefix}bias"].float(),
@@ -241,6 +258,8 @@ class Unfolding:
             frame=Frame(**about["frame"]),
             falloff=about["falloff"],
             bins=about["bins"],
+            trust=None if trust is None else trust.float(),
+            decoder=Decoder.from_parts(tensors, prefix),
         )
 
 
