@@ -185,8 +185,7 @@ class FeatureData:
                 whole[number] = next(results)
             pictures[flip] = torch.from_numpy(whole)
         for key, jobs in wanted.items():
-            origin = LocalFeatures.load(jobs[0].target).provenance
-            tables[key] = FeatureTable.pack(islice(results, len(jobs)), origin)
+            tables[key] = FeatureTable.pack(islice(results, len(jobs)))
         return pictures, tables
 
     @staticmethod

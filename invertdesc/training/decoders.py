@@ -189,7 +189,7 @@ def _network(inputs: int, outputs: int, width: int) -> nn.Sequential:
 
 def _batches(rows: Tensor, config: DecoderConfig) -> Iterable[Tensor]:
     for _ in range(config.epochs):
-        yield from rows[torch.randperm(len(rows))].split(config.batch)
+        yield from torch.split(rows[torch.randperm(len(rows))], config.batch)
 
 
 def _split(network: nn.Sequential, spread: float, frames: int) -> tuple[Decoder, ...]:

@@ -24,6 +24,7 @@ class Rows(NamedTuple):
     arrays: dict[str, Array | None]
     image_size: tuple[int, int]
     descriptor: str
+    provenance: Provenance
     whole: bool  # vectors of whole numbers from 0 to 255 that are kept in 8 bits
 
     @classmethod
@@ -37,7 +38,8 @@ class Rows(NamedTuple):
         whole = vectors is not None and _is_whole(vectors)
         if whole and vectors is not None:
             arrays["descriptors"] = vectors.astype(np.uint8)
-        return cls(arrays, features.image_size, features.descriptor, whole)
+        origin = features.provenance
+        return cls(arrays, features.image_size, features.descriptor, origin, whole)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +64,8 @@ class FeatureTable:
     whole: bool
 
     @classmethod
-    def pack(cls, pictures: Iterable[Rows], provenance: Provenance) -> FeatureTable:
-        """Put the features of pictures behind one another.
-
-        Args:
-            pictures: Features of each picture, at least one.
-            provenance: Provenance of all of them.
-        """
+    def pack(cls, pictures: Iterable[Rows]) -> FeatureTable:
+        """Put the features of pictures, at least one, behind one another."""
         every = list(pictures)
         whole = all(rows.whole for rows in every)
         fields: dict[str, Tensor | None] = {}
@@ -84,7 +81,7 @@ class FeatureTable:
             offsets=torch.from_numpy(starts),
             image_size=every[0].image_size,
             descriptor=every[0].descriptor,
-            provenances=(provenance,) * len(every),
+            provenances=tuple(rows.provenance for rows in every),
             **fields,  # type: ignore[arg-type]
         )
         return cls(batch, starts, batch.keypoints, scores, whole)
@@ -139,7 +136,7 @@ class FeatureTable:
         vectors = fields["descriptors"]
         if self.whole and vectors is not None:
             fields["descriptors"] = vectors.float()
-        provenances = whole.provenances[:1] * len(pictures)
+        provenances = tuple(whole.provenances[picture] for picture in pictures)
         return replace(whole, offsets=offsets, provenances=provenances, **fields)  # type: ignore[arg-type]
 
     def _span(self, picture: int) -> slice:

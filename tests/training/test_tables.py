@@ -21,12 +21,15 @@ def _some(name: str, pictures: list[Path]) -> list[LocalFeatures]:
 
 
 def _packed(features: list[LocalFeatures]) -> FeatureTable:
-    return FeatureTable.pack([Rows.of(one) for one in features], features[0].provenance)
+    return FeatureTable.pack(Rows.of(one) for one in features)
 
 
 @pytest.mark.parametrize(("name", "size"), [("sift", 1), ("rootsift", 4), ("orb", 1)])
 def test_a_gathered_batch_is_the_collated_one(name: str, size: int, pictures: list[Path]) -> None:
-    features = [replace(one, image_size=(150, 140)) for one in _some(name, pictures)]
+    features = [
+        replace(one, image_size=(150, 140), provenance=Provenance(gray=gray))
+        for one, gray in zip(_some(name, pictures), ("gamma", "luma", None), strict=True)
+    ]
     table = _packed(features)
     assert table.features.descriptors.element_size() == size
     order, kept = [2, 0, 2], [None, torch.tensor([3, 1]), torch.tensor([], dtype=torch.int64)]
@@ -39,6 +42,7 @@ def test_a_gathered_batch_is_the_collated_one(name: str, size: int, pictures: li
         assert torch.equal(here, there)
     assert found.scores is None
     assert found.descriptor == name
+    assert [origin.gray for origin in found.provenances] == [None, "gamma", None]
 
 
 def test_one_picture_comes_back_with_its_scores(pictures: list[Path]) -> None:
@@ -63,7 +67,7 @@ def test_vectors_are_kept_in_8_bits_only_if_all_are_whole() -> None:
     whole, broken, large = one([0.0, 255.0]), one([1.0, 2.5]), one([1.0, 256.0])
     assert [rows.whole for rows in (whole, broken, large)] == [True, False, False]
     for other in broken, large:
-        table = FeatureTable.pack([whole, other], Provenance())
+        table = FeatureTable.pack([whole, other])
         assert not table.whole
         assert table.gather([0]).descriptors.tolist() == [[0, 255]] * 2
         assert np.array_equal(table.gather([1]).descriptors.numpy(), other.arrays["descriptors"])
