@@ -45,7 +45,7 @@ def read_folder(folder: Path, seed: int = 0) -> tuple[list[Tensor], Tensor]:
         small.append(F.avg_pool2d(to_gray(image)[None], STRIDE)[0].half())
         for kept, reader in zip(cells, READERS, strict=True):
             batch = FeatureBatch.collate([reader.extract(image)])
-            blocks, known, _ = reader._grid(batch)
+            blocks, known = reader._grid(batch)
             kept.append(read_cells(blocks, known, lean=reader.lean, drift=reader.drift)[0].half())
     return [torch.stack(kept) for kept in cells], torch.stack(small)
 
