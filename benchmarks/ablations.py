@@ -220,12 +220,19 @@ def trained(options: argparse.Namespace) -> None:
     report(seen, options, reference=next(iter(made)))
 
 
+def shown(value: object) -> object:
+    """Return an option for the record, of a path the last two parts."""
+    if isinstance(value, list):
+        return [shown(one) for one in value]
+    return "/".join(value.parts[-2:]) if isinstance(value, Path) else value
+
+
 def report(seen: Meter, options: argparse.Namespace, reference: str | None = None) -> None:
     """Print the table and write it as JSON."""
     table = seen.table(reference)
     print(as_markdown(table))
     record = {
-        "command": {key: str(value) for key, value in vars(options).items()},
+        "options": {key: shown(value) for key, value in vars(options).items()},
         "images": max(len(row.values["ncc"]) for row in seen.rows.values()),
         "reference": reference,
         "torch": torch.__version__,

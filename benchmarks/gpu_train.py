@@ -48,6 +48,7 @@ BATCH = 64
 # Seconds of training, from which on compiling is worth its time: on an H200, R at full width is 8 %
 # faster, and compiling takes 22 s.
 LARGE = 600
+HELD_OUT = 8
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,18 @@ def pictures(folder: Path, part: str, kinds: tuple[str, ...], most: int | None) 
 def prepare(job: Job, options: argparse.Namespace) -> None:
     """Extract the features that the training needs."""
     config, method = job.config, network_method(job.config.method)
+    paths, cache = pictures(options.folder, "train", job.kinds, options.most), "cache"
+    # The pictures that the training holds out are not changed; extracting them there would start
+    # processes for a few pictures.
+    shown = paths[:: max(1, len(paths) // HELD_OUT)][:HELD_OUT]
     FeatureData(
-        pictures(options.folder, "train", job.kinds, options.most),
+        shown, config.descriptors, crop=config.crop, cache=options.folder / cache, workers=0
+    )
+    FeatureData(
+        paths,
         config.descriptors,
         crop=config.crop,
-        cache=options.folder / "cache",
+        cache=options.folder / cache,
         mirrored=not method.mirrors,
         augmentation=config.augmentation,
         variants=config.variants,
@@ -202,11 +210,13 @@ def run(name: str, job: Job, options: argparse.Namespace) -> None:
         cache=options.folder / "cache",
         workers=options.workers,
         in_memory=config.augmentation is not None,
+        held_out=HELD_OUT,
         progress=False,
         minutes=max(5.0, left - options.measuring - options.loading) / 60,
         until=ended,
     )
-    report = speed(first, config, options)
+    made: Any = network_method(config.method)("sift", weights=weights).network
+    report = speed(first, replace(config, network=made.config), options)
     meter = compared(job, weights, options)
     table = meter.table()
     print(as_markdown(table), flush=True)
