@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,14 @@ TRAINING = (
     "invertdesc/evaluation/vgg16.py",
 )
 PYTEST = ("{python}", "-m", "pytest", "-q", "-W", "default", "-p", "no:cacheprovider")
+# Seconds of each training, measuring included.
+WANTED = {
+    "unfold": 360.0,
+    "coarse": 420.0,
+    "coarse-30": 360.0,
+    "coarse+cgan": 400.0,
+    "upconv": 240.0,
+}
 COLUMNS = "--benchmark-columns=median,iqr"
 
 
@@ -49,6 +58,42 @@ class Item:
     always: bool = False
 
 
+def chosen(
+    pack: Path | None,
+    work: Path,
+    *,
+    dry: bool = False,
+    only: Sequence[str] | None = None,
+    skip: Sequence[str] = (),
+) -> list[Item]:
+    """Return the list, or a part of it; features are extracted only for what is trained.
+
+    Args:
+        pack: File of `tools/pack_for_gpu.py`, or None.
+        work: Folder for everything that is written.
+        dry: Whether to take a tenth of the time and small networks.
+        only: Names of items; None for all.
+        skip: Names of items to leave out.
+    """
+    items = [
+        item
+        for item in everything(pack, work, dry=dry)
+        if (not only or item.name in only or item.always) and item.name not in skip
+    ]
+    # What is not a training of `gpu_train.py` needs the features of `coarse`.
+    trained = [item.name if item.name in WANTED else "coarse" for item in items if item.trains]
+    names = [name for name in WANTED if name in trained]
+    return [
+        replace(item, command=tuple(w for word in item.command for w in _named(word, names)))
+        for item in items
+        if names or not item.background
+    ]
+
+
+def _named(word: str, names: list[str]) -> list[str]:
+    return names if word == "{names}" else [word]
+
+
 def everything(pack: Path | None, work: Path, *, dry: bool = False) -> list[Item]:
     """Return the list; without a pack, without training.
 
@@ -74,7 +119,7 @@ def _shortened(item: Item) -> Item:
 
 def preparation(pack: Path, dry: bool) -> list[Item]:
     """Unpack, measure the ceilings, and extract features while tests run."""
-    train = ("{python}", "benchmarks/gpu_train.py", "all", "--folder", "{work}/pack")
+    train = ("{python}", "benchmarks/gpu_train.py", "{names}", "--folder", "{work}/pack")
     words = (*train, "--prepare", "-o", "{work}")
     unpacking = ("{python}", "tools/pack_for_gpu.py", "--unpack", str(pack), "-o", "{work}/pack")
     ceilings = ("{python}", "benchmarks/ceilings.py", "-o", "{work}/ceilings.json")
@@ -134,14 +179,11 @@ def measurements(dry: bool) -> list[Item]:
 
 def trainings(dry: bool) -> list[Item]:
     """Train, most valuable first."""
-    wanted = {"unfold": 360, "coarse": 420, "coarse-30": 360, "coarse+cgan": 400}
-    found = []
-    for name, seconds in wanted.items():
-        found.append(_training(name, seconds, dry))
-    return found
+    return [_training(name, dry) for name in WANTED if name != "upconv"]
 
 
-def _training(name: str, seconds: float, dry: bool) -> Item:
+def _training(name: str, dry: bool) -> Item:
+    seconds = WANTED[name]
     method = name.removesuffix("-30")
     times = ("--loading", "4", "--measuring", "14") if dry else ()
     command = ("{python}", "benchmarks/gpu_train.py", name, "--folder", "{work}/pack")
@@ -211,5 +253,5 @@ def experiments(work: Path, dry: bool) -> list[Item]:
             weights=("frames-sift.safetensors",),
             dry=("--minutes", "0.05", "--images", "90", "--keypoints", "100"),
         ),
-        _training("upconv", 240, dry),
+        _training("upconv", dry),
     ]

@@ -244,7 +244,7 @@ def speed(ticks: list[float], config: TrainConfig, options: argparse.Namespace) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("job", choices=[*jobs(), "all"])
+    parser.add_argument("job", nargs="+", choices=list(jobs()))
     parser.add_argument("--folder", type=Path, required=True, help="Unpacked pack.")
     parser.add_argument("--output", "-o", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=300, help="For all, measuring included.")
@@ -257,7 +257,7 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true")
     options = parser.parse_args()
     for name, job in jobs().items():
-        if options.job in (name, "all"):
+        if name in options.job:
             job = dry(job) if options.dry else job
             if options.prepare:
                 prepare(job, options)

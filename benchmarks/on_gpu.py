@@ -27,7 +27,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from gpu_files import pack_sheets, save_weights
-from gpu_list import Item, everything
+from gpu_list import Item, chosen
 
 ROOT = Path(__file__).resolve().parent.parent
 LONG, SHORT = 570.0, 225.0  # seconds: less than 10 and 4 minutes, with room to end
@@ -249,12 +249,9 @@ def parsed() -> argparse.Namespace:
 
 def main() -> None:
     options = parsed()
-    items = [
-        item
-        for item in everything(options.pack, options.work, dry=options.dry)
-        if (not options.only or item.name in options.only or item.always)
-        and item.name not in options.skip
-    ]
+    items = chosen(
+        options.pack, options.work, dry=options.dry, only=options.only, skip=options.skip
+    )
     if options.list:
         done = Done(options.output / "gpu-done.json", ROOT / "benchmarks/results/gpu-done.json")
         for item in items:

@@ -172,7 +172,7 @@ def train(
         network.load_state_dict(
             own | {key: value for key, value in other.items() if own[key].shape == value.shape}
         )
-    step = max(1, len(folders[0]) // (2 * HELD_OUT)) * 2
+    step = max(2, len(folders[0]) // (2 * HELD_OUT)) * 2
     held = [one for folder in folders for one in folder[:: 2 * step]]
     held = [one for one in held if len(one.keypoints) >= LEAST]
     seen = [

@@ -141,6 +141,23 @@ def test_the_list_is_in_order_of_worth_and_fits_into_its_time() -> None:
         assert any(list(ROOT.glob(pattern)) for pattern in item.code), item.name
 
 
+def test_features_are_extracted_for_what_is_trained_alone() -> None:
+    from gpu_list import chosen
+
+    def extracted(**options: Any) -> list[str] | None:
+        items = {item.name: item for item in chosen(Path("pack.zip"), Path("work"), **options)}
+        if "features" not in items:
+            return None
+        words = items["features"].command
+        return list(words[words.index("benchmarks/gpu_train.py") + 1 : words.index("--folder")])
+
+    assert extracted() == ["unfold", "coarse", "coarse-30", "coarse+cgan", "upconv"]
+    assert extracted(only=["coarse-30", "tests"]) == ["coarse-30"]
+    assert extracted(only=["figure4"]) == ["coarse"]
+    assert extracted(only=["tests"]) is None
+    assert "tests" not in [item.name for item in chosen(None, Path("work"), skip=["tests"])]
+
+
 def test_large_weights_come_back_in_parts_nearly_as_they_were(tmp_path: Path) -> None:
     from gpu_files import save_weights
     from safetensors import safe_open
