@@ -213,6 +213,22 @@ def test_ctrl_c_saves_and_the_log_of_a_resumed_run_repeats_nothing(
     assert _losses(tmp_path / "b") == _losses(tmp_path / "a")
 
 
+def test_a_run_from_before_an_option_existed_goes_on_with_its_default(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    options = {"held_out": 1, "cache": tmp_path / "cache", "workers": 0}
+    train(pictures, tmp_path, CONFIG, until=lambda: True, **options)
+    (path,) = list_checkpoints(tmp_path)
+    state = torch.load(path, weights_only=True)
+    recipe = json.loads(state["config"])
+    del recipe["warmup"]
+    torch.save(state | {"config": json.dumps(recipe)}, path)
+    with pytest.raises(InputError, match="options of the run"):
+        train(pictures, tmp_path, replace(CONFIG, warmup=7), resume=True, **options)
+    train(pictures, tmp_path, CONFIG, resume=True, **options)
+    assert len(_losses(tmp_path)) == CONFIG.steps
+
+
 def test_nothing_to_resume_is_said(pictures: list[Path], tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="nothing to resume"):
         train(pictures, tmp_path, replace(CONFIG, steps=1), held_out=1, workers=0, resume=True)
