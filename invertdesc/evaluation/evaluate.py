@@ -73,6 +73,7 @@ class Row:
         gradient: Correlation of the gradients of the gray pictures.
         ssim: Structural similarity of the gray pictures, window 11 x 11.
         psnr: Peak signal-to-noise ratio of the RGB pictures in dB.
+        ncc_error: Standard error of `ncc` over the images; None for one image.
         vgg: Distance of the RGB pictures' features in VGG16; None if not measured.
         lpips: LPIPS of the RGB pictures; None if not measured.
         peak_mib: MiB that a new process took to create the method and make one picture; None if not
@@ -93,6 +94,7 @@ class Row:
     gradient: float
     ssim: float
     psnr: float
+    ncc_error: float | None = None
     vgg: float | None = None
     lpips: float | None = None
     peak_mib: float | None = None
@@ -213,7 +215,13 @@ def _row(names: tuple[str, str, str, str], measured: Sequence[tuple[Costs, Score
     if "ssim" not in known:
         raise InputError(f"Expected pictures with sides of at least {SSIM_WINDOW} pixels.")
     means: dict[str, Any] = vars(mean_of(costs)) | known
-    return Row(*names, len(measured), **means)
+    return Row(*names, len(measured), **means, ncc_error=_error([one.ncc for one in scores]))
+
+
+def _error(values: Sequence[float | None]) -> float | None:
+    """Return the standard error of a mean, or None if there are fewer than two values."""
+    known = torch.tensor([value for value in values if value is not None], dtype=torch.float64)
+    return float(known.std() / len(known) ** 0.5) if len(known) > 1 else None
 
 
 def format_table(rows: Sequence[Row]) -> str:
@@ -221,7 +229,7 @@ def format_table(rows: Sequence[Row]) -> str:
     names = [field.name for field in fields(Row)]
     names = [name for name in names if any(getattr(row, name) is not None for row in rows)]
     digits = {"psnr": 2, "images": 0, "keypoints": 0}
-    digits |= dict.fromkeys(("ncc", "gradient", "ssim", "vgg", "lpips"), 3)
+    digits |= dict.fromkeys(("ncc", "ncc_error", "gradient", "ssim", "vgg", "lpips"), 3)
     lines = [names]
     for row in rows:
         values = [(name, getattr(row, name)) for name in names]

@@ -39,12 +39,12 @@ class DecoderConfig:
         seed: Seed of the patches that are drawn, the weights and the order.
     """
 
-    width: int = 384
-    epochs: int = 8
+    width: int = 256
+    epochs: int = 6
     batch: int = 1024
     rate: float = 2e-3
     decay: float = 0.02
-    most: int = 250_000
+    most: int = 100_000
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ def collect_samples(
     frames: Sequence[Frame],
     *,
     grid: int = 8,
-    most: int = 250_000,
+    most: int = 100_000,
     seed: int = 0,
 ) -> Samples:
     """Look at pictures around the keypoints of their features, in several frames.

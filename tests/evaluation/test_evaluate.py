@@ -29,6 +29,10 @@ def test_means_are_those_of_the_single_pictures(images: list[torch.Tensor]) -> N
     for name, measure in (("ncc", ncc), ("ssim", ssim)):
         values = [float(measure(a, b)) for a, b in zip(made, grays, strict=True)]
         assert getattr(row, name) == pytest.approx(sum(values) / 2, abs=1e-5)
+        if name == "ncc":  # of two values: half their distance
+            assert row.ncc_error == pytest.approx(abs(values[0] - values[1]) / 2, abs=1e-5)
+    one, *_ = evaluate(images[:1], method="poisson", floors=False)
+    assert one.ncc_error is None
 
 
 def test_floors_are_below(images: list[torch.Tensor]) -> None:

@@ -21,11 +21,11 @@ SMALL = DecoderConfig(width=32, epochs=30, batch=128, rate=5e-3)
 
 @dataclass(frozen=True)
 class Folded:
-    """Vectors of the gradients of the four middle cells and, as squares, of two more."""
+    """Vectors of the gradients of the four middle cells times a sign, and this sign."""
 
     frame: ClassVar[Frame] = Frame(support=16.0, scaled=False, rotated=False)
     name: ClassVar[str] = "folded"
-    dim: ClassVar[int] = 8
+    dim: ClassVar[int] = 9
 
     def extract(self, image: Tensor) -> LocalFeatures:
         draw = torch.Generator().manual_seed(0)
@@ -33,10 +33,11 @@ class Folded:
         sides, turns = torch.full((60,), 16.0), torch.zeros(60)
         gray = to_gray(image, "luma")
         around = gradients_around(gray, points, sides, turns, 8)[:, :, 3:5, 3:5].flatten(1)
-        vectors = around / around.norm(dim=1, keepdim=True)
+        sign = (50 * points[:, :1]).sin().sign()
+        vectors = torch.cat([sign * around / around.norm(dim=1, keepdim=True), sign], 1)
         return LocalFeatures(
             keypoints=points,
-            descriptors=vectors.sign() * vectors.abs().pow(0.2),
+            descriptors=vectors,
             image_size=(64, 64),
             descriptor=self.name,
         )
@@ -57,6 +58,8 @@ class Noise(Sequence[Any]):
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return [self[number] for number in range(*place.indices(self.count))]
+        if place >= self.count:
+            raise IndexError(place)
         rough = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(place))
         image = torch.nn.functional.interpolate(rough, size=(64, 64), mode="bicubic")[0].clamp(0, 1)
         return image, Folded().extract(image)
@@ -82,16 +85,16 @@ def test_a_decoder_reads_what_a_linear_map_cannot(fitted: Any) -> None:
     assert linear.decoder is None
     assert decoded.others[0].decoder is not None
     assert torch.equal(linear.matrix, decoded.matrix)
-    assert correlation(decoded) > correlation(linear) + 0.02
+    assert correlation(linear) < 0.2
+    assert correlation(decoded) > correlation(linear) + 0.2
 
 
 def test_cells_that_vectors_tell_are_trusted(fitted: Any) -> None:
-    for unfolding in fitted:
-        trust = unfolding.trust
-        assert trust.max() == 1
-        assert trust[3:5, 3:5].min() > 3 * trust[0].max()
-        assert torch.equal(trust, trust.T)
-        assert torch.equal(trust, trust.flip(0))
+    trust = fitted[1].trust
+    assert trust.max() == 1
+    assert trust[3:5, 3:5].min() > 3 * trust[0].max()
+    for other in (trust.T, trust.flip(0), trust.flip(1)):
+        torch.testing.assert_close(trust, other)
 
 
 def test_the_same_seed_gives_the_same_decoder() -> None:
