@@ -83,8 +83,10 @@ class Bench:
         for attack in (NAIVE, *scenario.attacks):
             try:
                 tried[attack.name] = self.attack(scenario, attack)
-            except NotApplicableError as error:
+            except InvertDescError as error:  # such as weights of another gray
                 print(f"{scenario.name}, {attack.name}: {error}", flush=True)
+        if NAIVE.name not in tried:
+            raise NotApplicableError("the naive attack cannot be tried.")
         others = {name: one for name, one in tried.items() if name != NAIVE.name}
         best = max(others, key=lambda name: others[name]["ncc"][0], default=None)
         return {

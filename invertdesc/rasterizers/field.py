@@ -80,7 +80,7 @@ class FieldRasterizer(nn.Module):
             stride: Distance in pixels between samples of the field, at least 1.
             screening: See `solve_poisson`; in 1 / pixel^2 for any stride.
             unfolding: Unfolding to use instead of the descriptor's own.
-            power: Of 1 / (cell width), the weight with which pieces are averaged.
+            power: Exponent of 1 / (cell width), the weight with which pieces are averaged.
 
         Raises:
             InputError: The stride is below 1, or the power is not above 0.

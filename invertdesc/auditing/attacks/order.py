@@ -19,10 +19,10 @@ Matrix: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 LEAST = 100  # vectors; with fewer, correlations are noise
 ROUNDS = 60  # at most, of one search
-# Searches from disturbed guesses: of ten for SIFT, often none reaches the right order. One takes
-# 5 ms for 128 values.
-STARTS = 120
-MOST = 4  # answers
+# Searches from disturbed guesses: of 120 for SIFT, none reached the right order of 20 photographs
+# in 3 of 4 trials; of 360, some did in all 4. One takes 5 ms for 128 values.
+STARTS = 400
+MOST = 6  # answers
 ALIKE = 0.5  # share of places from which on two orders are one answer
 COST = 128**3  # of one search; longer vectors are given fewer
 
