@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from invertdesc._options import check_range
 from invertdesc.api import BATCH_PIXELS
 from invertdesc.bulk.jobs import StageTimes, run_jobs
 from invertdesc.bulk.log import Log
@@ -48,9 +47,9 @@ def reconstruct_store(
 ) -> Summary:
     """Reconstruct the images of a store to .png files that keep the images' names.
 
-    Existing pictures are skipped, so that an interrupted run can be resumed. Reading, computing and
-    writing overlap; at most three batches are in memory. An image that cannot be read is logged and
-    left out. `metrics.jsonl` in the folder gets a line for each image; each shard has its own file.
+    Existing pictures are skipped, so that an interrupted run can be resumed. At most three batches
+    are in memory. An image that cannot be read is logged and left out. `metrics.jsonl` in the
+    folder gets a line for each image; each shard has its own file.
 
     Args:
         store: Path as `open_store` takes it, or an open store, not to be used elsewhere meanwhile.
@@ -84,8 +83,6 @@ def reconstruct_store(
     ...     reconstruct_store(f"{folder}/in", f"{folder}/out", method="poisson").made
     1
     """
-    check_range("batch_size", batch_size, 1)
-    check_range("batch_pixels", batch_pixels, 1)
     made = _made(method, method_options)
     recipe = Recipe(made, device, batch_size, side_by_side, consistency, batch_pixels)
     with opened(store, descriptor) as source:
