@@ -47,7 +47,7 @@ def reconstruct_store(
 ) -> Summary:
     """Reconstruct the images of a store to .png files that keep the images' names.
 
-    Existing pictures are skipped, so that a run can be resumed. At most three batches are in memory.
+    Existing pictures are skipped, so that a run can be resumed. At most three batches are held.
     `metrics.jsonl` in the folder, one file for each shard, gets a line for each image, read or not.
 
     Args:
@@ -64,7 +64,7 @@ def reconstruct_store(
         batch_pixels: Number of pixels that they may have together; a larger image is alone.
         consistency: Whether to measure how well descriptors of the pictures agree with those given.
         side_by_side: Whether to show the keypoints next to each picture.
-        ray: Address of a Ray cluster; `"local"` starts one, `"auto"` finds one. Methods are pickled.
+        ray: Address of a Ray cluster; `"local"` starts one, `"auto"` finds one; None for no Ray.
         on_outcome: Function that is called with the `Outcome` of each image, in this thread.
         progress: Show a progress bar, on a terminal.
 
