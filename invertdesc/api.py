@@ -20,6 +20,7 @@ from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import WHERE, placeholder
 from invertdesc.features.resize import resize_features
 from invertdesc.image import shrink_image
+from invertdesc.limits import get_limits
 from invertdesc.methods._kept import kept_method
 from invertdesc.methods.base import Method, run_method
 from invertdesc.rasterizers.colors import paint_colors
@@ -298,6 +299,7 @@ def _batches(features: Sequence[LocalFeatures], most: int, pixels: int) -> list[
         vector = (one.descriptor, one.descriptors.shape[1], one.descriptors.dtype)
         groups.setdefault((one.image_size, vector, fields, one.device), []).append(number)
     parts: list[list[int]] = []
+    pixels = min(pixels, get_limits().pixels)
     for numbers in groups.values():
         height, width = features[numbers[0]].image_size
         size = max(1, min(most, pixels // (height * width)))

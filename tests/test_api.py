@@ -163,6 +163,24 @@ def test_no_more_images_go_through_together_than_batch_size_says(astronaut: Tens
     assert counts == [2, 2, 1]
 
 
+def test_batches_are_chosen_by_pixels(astronaut_features: LocalFeatures) -> None:
+    height, width = astronaut_features.image_size
+    sizes = []
+
+    def method(batch: FeatureBatch) -> torch.Tensor:
+        sizes.append(len(batch))
+        return torch.zeros(len(batch), 3, *batch.image_size)
+
+    several = [astronaut_features] * 7
+    for most, wanted in ((3 * height * width, [3, 3, 1]), (1, [1] * 7), (10**9, [4, 3])):
+        sizes.clear()
+        pictures = reconstruct(several, method=method, batch_size=4, batch_pixels=most)
+        assert sizes == wanted
+        assert len(pictures) == 7
+    with pytest.raises(InputError, match="batch_pixels >= 1, got 0"):
+        reconstruct(several, method=method, batch_pixels=0)
+
+
 def test_no_more_pixels_go_through_together_than_the_limit_says(astronaut: Tensor) -> None:
     sizes = []
 

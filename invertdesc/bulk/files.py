@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from invertdesc._options import check_range
 from invertdesc.api import BATCH_PIXELS
 from invertdesc.bulk.jobs import Job, Loaded, StageTimes, Work, run_jobs
 from invertdesc.bulk.order import Recipe
@@ -118,8 +117,6 @@ def reconstruct_files(
     Raises:
         InputError: A name is unknown, or the suffix of a picture is not that of an image format.
     """
-    check_range("batch_size", batch_size, 1)
-    check_range("batch_pixels", batch_pixels, 1)
     for target in plan.values():
         image_format(target)
     adapter = resolve_descriptor(descriptor)

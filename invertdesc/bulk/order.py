@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from invertdesc._options import check_range
 from invertdesc.api import BATCH_PIXELS, reconstruct
 from invertdesc.bulk.jobs import Job, Loaded, Status, Work
 from invertdesc.bulk.log import log_path
@@ -47,6 +48,10 @@ class Recipe:
     side_by_side: bool = False
     consistency: bool = False
     batch_pixels: int = BATCH_PIXELS
+
+    def __post_init__(self) -> None:
+        check_range("batch_size", self.batch_size, 1)
+        check_range("batch_pixels", self.batch_pixels, 1)
 
     def work(self) -> Work:
         """Return the work of a run: functions that make and write pictures.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from invertdesc._options import check_range
 from invertdesc.api import BATCH_PIXELS
 from invertdesc.bulk.jobs import StageTimes, run_jobs
 from invertdesc.bulk.log import Log
@@ -48,9 +47,8 @@ def reconstruct_store(
 ) -> Summary:
     """Reconstruct the images of a store to .png files that keep the images' names.
 
-    Existing pictures are skipped, so that an interrupted run can be resumed. Reading, computing and
-    writing overlap; at most three batches are in memory. An image that cannot be read is logged and
-    left out. `metrics.jsonl` in the folder gets a line for each image; each shard has its own file.
+    Existing pictures are skipped, so that a run can be resumed. At most three batches are held.
+    `metrics.jsonl` in the folder, one file for each shard, gets a line for each image, read or not.
 
     Args:
         store: Path as `open_store` takes it, or an open store, not to be used elsewhere meanwhile.
@@ -66,8 +64,7 @@ def reconstruct_store(
         batch_pixels: Number of pixels that they may have together; a larger image is alone.
         consistency: Whether to measure how well descriptors of the pictures agree with those given.
         side_by_side: Whether to show the keypoints next to each picture.
-        ray: Address of a Ray cluster that shares the work, `"local"` to start one here, `"auto"` to
-            find a running one, or None for no Ray. A method that is passed as an object is pickled.
+        ray: Address of a Ray cluster; `"local"` starts one, `"auto"` finds one; None for no Ray.
         on_outcome: Function that is called with the `Outcome` of each image, in this thread.
         progress: Show a progress bar, on a terminal.
 
@@ -84,8 +81,6 @@ def reconstruct_store(
     ...     reconstruct_store(f"{folder}/in", f"{folder}/out", method="poisson").made
     1
     """
-    check_range("batch_size", batch_size, 1)
-    check_range("batch_pixels", batch_pixels, 1)
     made = _made(method, method_options)
     recipe = Recipe(made, device, batch_size, side_by_side, consistency, batch_pixels)
     with opened(store, descriptor) as source:

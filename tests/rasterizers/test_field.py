@@ -6,6 +6,7 @@ from torch import Tensor
 
 from invertdesc import FeatureBatch, LocalFeatures, create_descriptor
 from invertdesc.errors import InputError, MissingFieldError
+from invertdesc.rasterizers import field
 from invertdesc.rasterizers.field import FieldRasterizer
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding
@@ -276,3 +277,21 @@ def test_keypoints_in_parts_give_the_same_field(
     whole = rasterize(features, unfolding)
     monkeypatch.setattr("invertdesc.rasterizers.field._KEYPOINTS_AT_ONCE", 8)
     close(rasterize(features, unfolding), whole)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bands_of_rows_give_the_same_field(monkeypatch: pytest.MonkeyPatch, stride: int) -> None:
+    features = [random_features(seed, 60) for seed in range(2)]
+    batch = FeatureBatch.collate(features)
+    whole = FieldRasterizer(stride=stride)(batch)
+    painted = []
+    paint = field.paint_pieces
+    monkeypatch.setattr(field, "_SAMPLES_AT_ONCE", 2 * 90 * 8)
+    monkeypatch.setattr(
+        field, "paint_pieces", lambda *given: painted.append(len(given[0])) or paint(*given)
+    )
+    in_bands = FieldRasterizer(stride=stride)(batch)
+    assert len(painted) > 2
+    assert max(painted) < 120  # no band gets all pieces
+    for one, other in zip(in_bands, whole, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
