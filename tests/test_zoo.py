@@ -81,6 +81,12 @@ def test_table_of_the_docs_is_that_of_the_results() -> None:
                 assert cell == f"{one['ncc']:.3f} ± {one['ncc_error']:.3f}", (name, method)
 
 
+def test_the_gallery_counts_to_ten(zoo: Any) -> None:
+    key = import_module("order").ByNumber("examples")
+    names = ["plot_10_c.py", "plot_9_a.py", "plot_1_b.py"]
+    assert sorted(names, key=key) == names[::-1]
+
+
 def test_formulas_need_no_script() -> None:
     convert = pytest.importorskip("latex2mathml.converter").convert
     page = (ROOT / "docs/how-it-works.md").read_text()
