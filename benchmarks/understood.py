@@ -6,8 +6,8 @@
     python benchmarks/understood.py --show understood.json
 
 FACES is a folder of pictures of different people. Some of them are reconstructed; others, the
-gallery, say from which distance on two people are different: one or ten in a thousand pairs of the
-gallery are as near. A person is accepted if dlib finds a face where it was, as near to the
+gallery, say up to which distance two faces count as one person: one or ten in a thousand pairs of
+the gallery are as near. A person is accepted if dlib finds a face where it was, as near to the
 original's as that. `others` is the share of the gallery that is accepted in place of the right
 person, `first` the share of reconstructions that are nearer to the right person than to all people
 of the gallery. `text` is the share of characters that RapidOCR, or tesseract, reads in
