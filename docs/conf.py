@@ -50,7 +50,7 @@ suppress_warnings = [
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "order.ByNumber",
     "filename_pattern": r"/plot_",
     "download_all_examples": False,
     "remove_config_comments": True,

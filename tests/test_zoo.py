@@ -65,6 +65,16 @@ def test_figures_are_those_that_were_measured(zoo: Any, tmp_path: Path) -> None:
     assert "0.100" not in page
 
 
+def test_people_and_text_are_said_where_they_were_measured(zoo: Any, tmp_path: Path) -> None:
+    figures = {"accepted": [0.8, 0.03], "text_20": [0.29, 0.03]}
+    run = {"descriptor": "orb", "method": "auto", "faces": 200, "figures": figures}
+    runs = [run | {"shuffled": False}, run | {"shuffled": True, "method": "unfold"}]
+    (tmp_path / "understood.json").write_text(json.dumps({"runs": runs}))
+    page = zoo.descriptors_page({}, {}, zoo.read_understood(tmp_path))
+    assert "By `auto`, 0.80 ± 0.03 of 200 people" in page
+    assert "By `unfold`" not in page
+
+
 def test_table_of_the_docs_is_that_of_the_results() -> None:
     page = (ROOT / "docs/performance.md").read_text()
     results = json.loads((ROOT / "benchmarks/results/steps.json").read_text())
@@ -79,6 +89,12 @@ def test_table_of_the_docs_is_that_of_the_results() -> None:
             ):
                 one = known[name, method, data]
                 assert cell == f"{one['ncc']:.3f} ± {one['ncc_error']:.3f}", (name, method)
+
+
+def test_the_gallery_counts_to_ten(zoo: Any) -> None:
+    key = import_module("order").ByNumber("examples")
+    names = ["plot_10_c.py", "plot_9_a.py", "plot_1_b.py"]
+    assert sorted(names, key=key) == names[::-1]
 
 
 def test_formulas_need_no_script() -> None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -60,10 +61,11 @@ def write_pages(docs: Path) -> None:
     """Write `zoo/descriptors.md`, `zoo/methods.md` and their pictures, where they changed."""
     from zoo_pictures import draw_all
 
-    figures = read_figures(docs.parent / "benchmarks/results")
+    results = docs.parent / "benchmarks/results"
+    figures = read_figures(results)
     pictures = draw_all(docs / "zoo/pictures")
     for name, text in (
-        ("descriptors", descriptors_page(figures, pictures)),
+        ("descriptors", descriptors_page(figures, pictures, read_understood(results))),
         ("methods", methods_page(figures, pictures)),
     ):
         page = docs / f"zoo/{name}.md"
@@ -82,8 +84,27 @@ def read_figures(folder: Path) -> dict[tuple[str, str], list[Figure]]:
     return found
 
 
+def read_understood(folder: Path) -> dict[tuple[str, str], str]:
+    """Return in words what `benchmarks/understood.py` measured, by descriptor and method."""
+    found: dict[tuple[str, str], str] = {}
+    path = folder / "understood.json"
+    for run in json.loads(path.read_text())["runs"] if path.exists() else ():
+        if not run["shuffled"]:
+            (people, spread), (text, error) = (
+                run["figures"][name] for name in ("accepted", "text_20")
+            )
+            found[run["descriptor"], run["method"]] = (
+                f"{people:.2f} ± {spread:.2f} of {run['faces']} people are accepted as "
+                f"themselves at 1 % false accepts, {text:.2f} ± {error:.2f} of the characters "
+                "of 20 pixels are read"
+            )
+    return found
+
+
 def descriptors_page(
-    figures: Mapping[tuple[str, str], Sequence[Figure]], pictures: Mapping[str, str]
+    figures: Mapping[tuple[str, str], Sequence[Figure]],
+    pictures: Mapping[str, str],
+    understood: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> str:
     """Return the page of all descriptors, as Markdown."""
     lines = [
@@ -111,6 +132,11 @@ def descriptors_page(
         if name in pictures:
             lines += [f"![{name}: keypoints and reconstruction]({pictures[name]})", ""]
         lines += [f"- {fact}" for fact in _facts_of_descriptor(name, figures)]
+        lines += [
+            f"- By `{method}`, {words} ({{doc}}`../what-is-read`)."
+            for (one, method), words in understood.items()
+            if one == name
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -78,7 +78,10 @@ def check_rows(features: LocalFeatures) -> None:
         if value is None and name in OPTIONAL_FIELDS:
             continue
         if not isinstance(value, Tensor):
-            raise InputError(f"Expected {name} as a torch tensor, got {type(value).__name__}.")
+            advice = " Convert it: torch.from_numpy(array)." if hasattr(value, "__array__") else ""
+            raise InputError(
+                f"Expected {name} as a torch tensor, got {type(value).__name__}.{advice}"
+            )
         allowed = (torch.float32, torch.uint8) if name == "descriptors" else (torch.float32,)
         if value.dtype not in allowed:
             raise InputError(
