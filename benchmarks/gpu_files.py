@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
-MOST = 15 * 2**20  # bytes of a file
+MOST = int(15.9 * 2**20)  # bytes of a file
 
 
 def save_weights(source: Path, target: Path, most: int = MOST) -> list[Path]:

@@ -68,7 +68,7 @@ class Job:
 
 def paper(method: str, **changes: Any) -> TrainConfig:
     """Return a recipe of the paper for large batches: a higher rate, which falls to 0."""
-    common = {"batch": BATCH, "rate": 5e-4, "schedule": "minutes", "warmup": 200}
+    common = {"batch": BATCH, "rate": 1e-3, "schedule": "minutes", "warmup": 200}
     return replace(preset(method), **common | changes)
 
 

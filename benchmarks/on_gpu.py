@@ -6,7 +6,7 @@
 
 What was done on the same code is remembered in `gpu-done.json` beside the results, and skipped.
 Results are written to the output folder as they come: `gpu-results.json`, `gpu-log.txt`, contact
-sheets in `sheets.zip`, weights. Files above 15 MiB are compressed, with weights rounded to 8
+sheets in `sheets.zip`, weights. Files above 15.9 MiB are compressed, with weights rounded to 8
 significant bits, and split: `cat NAME.gz.* | gunzip > NAME`. Without a pack nothing is trained.
 """
 
