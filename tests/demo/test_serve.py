@@ -83,9 +83,9 @@ class Client:
         self.http = httpx.Client(base_url=address, timeout=120, trust_env=False)
         self.opened = self.http.get(f"/{query}")
         config = self.http.get("/config").json() if self.opened.is_success else {}
-        self.calls = {
+        self.calls = {  # of each kind the first, which is the tab's for photographs
             (name, event): call["id"]
-            for call in config.get("dependencies", [])
+            for call in reversed(config.get("dependencies", []))
             for target, event in call["targets"]
             for name in [next((c["type"] for c in config["components"] if c["id"] == target), None)]
         }
@@ -196,6 +196,18 @@ def test_uploads_and_examples_are_attacked(client: Client, photo: bytes) -> None
     good, output = client.call(ATTACK, [None, None, None, *CHOICES])
     assert good
     assert "keypoints." in output[4]
+
+
+def test_stores_are_read_from_uploads_alone(client: Client, secret: Path) -> None:
+    opened = ("file", "change")
+    good, output = client.call(opened, [None, [file(secret)]])
+    assert not good
+    assert output["error"] == REFUSED
+    path = client.upload(b"SQLite format 3\0 and no more", "bad.db").json()[0]
+    good, output = client.call(opened, [None, [file(path)]])
+    assert good
+    assert "bad.db" in output[3]
+    assert "/tmp" not in output[3]
 
 
 def test_an_example_that_is_none_is_told(client: Client) -> None:
