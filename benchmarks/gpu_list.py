@@ -161,7 +161,7 @@ def measurements(dry: bool) -> list[Item]:
             dry=("--images", "1", "--calls", "1"),
         ),
     ]
-    for name, seconds in (("placement", 25), ("painting", 20), ("methods", 60)):
+    for name, seconds in (("placement", 25), ("painting", 20), ("methods", 110)):
         file = f"{name}.json"
         command = (*PYTEST, f"benchmarks/bench_{name}.py", "-k", device, COLUMNS)
         found.append(

@@ -77,7 +77,7 @@ def test_training_data_show_bars_where_they_are_asked_for(photo: Path, tmp_path:
         cache = tmp_path / str(progress)
         with screen() as seen:
             FeatureData([photo], ["sift"], crop=64, cache=cache, workers=0, progress=progress)
-        for title in ("extract", "load", "read"):
+        for title in ("extract", "read"):
             assert (f"{title}:" in seen.getvalue()) == progress
 
 

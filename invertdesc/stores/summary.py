@@ -50,7 +50,7 @@ class StoreSummary:
     >>> from skimage.data import camera
     >>> from invertdesc import extract
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     features = extract(camera()[::2, ::2], descriptor="akaze")
+    ...     features = extract(camera()[::2, ::2], descriptor="latch")
     ...     features.without("orientations").save(f"{folder}/camera.npz")
     ...     summary = inspect_store(folder)
     >>> summary.guesses

@@ -284,6 +284,8 @@ def test_words_follow_what_was_understood(found: Audit) -> None:
     assert said == [findings.VERDICTS["people", one] for one in ("high", "partial", "low")]
     assert verdict(recognised=0.3, impostors=0.2) == findings.VERDICTS["people", "low"]
     assert verdict(recognised=0.0, characters=0.9) == findings.VERDICTS["text", "high"]
+    assert "not measured" in verdict(picked=1.0)  # the places of keypoints alone show as much
+    many = with_scores(many, "shuffled", picked=0.5)
     assert verdict(picked=1.0) == findings.VERDICTS["picture", "high"]
     assert verdict(picked=1.0, recognised=0.0) == findings.VERDICTS["people", "low"]
     assert "not measured" in verdict(picked=None)

@@ -55,10 +55,11 @@ class Finding(NamedTuple):
         return f"{CHIPS[self.what]}: {100 * self.share:.0f} %"
 
 
-def finding(row: Row) -> Finding | None:
+def finding(audit: Audit, row: Row) -> Finding | None:
     """Return what is understood most in a scenario; None where nothing of it was measured.
 
-    People and text come first. Which picture it is counts only where originals have neither.
+    People and text come first. Which picture it is counts only where originals have neither, and
+    where it does not follow from the places of keypoints alone, as among a few pictures.
     """
     scores = row.scores
     known: list[tuple[What, float | None]] = [
@@ -66,7 +67,7 @@ def finding(row: Row) -> Finding | None:
         ("text", scores.characters),
     ]
     found = [(what, share) for what, share in known if share is not None]
-    if not found and scores.picked is not None:
+    if not found and scores.picked is not None and _tells_pictures(audit):
         found = [("picture", scores.picked)]
     if not found:
         return None
@@ -76,9 +77,15 @@ def finding(row: Row) -> Finding | None:
     return Finding(what, share, level)
 
 
+def _tells_pictures(audit: Audit) -> bool:
+    """Say whether more of the right pictures are picked than with descriptors shuffled."""
+    seen, floor = (audit.row(name).scores.picked for name in ("everything", "shuffled"))
+    return floor is None or (seen is not None and seen >= floor + SOME)
+
+
 def verdict(audit: Audit) -> str:
     """Return one sentence about what is stored."""
-    found = finding(audit.row("everything"))
+    found = finding(audit, audit.row("everything"))
     if found is None:
         return "Whether anybody can be recognised was not measured."
     if (found.what, found.level) == ("people", "low") and audit.faces < LEAST:
@@ -158,7 +165,7 @@ def _picture(audit: Audit) -> str:
 
 def advice(audit: Audit) -> list[str]:
     """Return what to do about it, a sentence each."""
-    found = finding(audit.row("everything"))
+    found = finding(audit, audit.row("everything"))
     said = []
     if found is None:
         said.append(
@@ -179,16 +186,19 @@ def advice(audit: Audit) -> list[str]:
 
 
 def _defences(audit: Audit) -> list[str]:
-    tried = [row for row in audit.rows if row.group == "defence" and finding(row) is not None]
+    tried = [
+        row for row in audit.rows if row.group == "defence" and finding(audit, row) is not None
+    ]
     if not tried:
         return []
-    count = audit.faces if _about(tried) == "faces" else len(audit.portraits)
+    about = _about(audit, tried)
+    count = audit.faces if about == "faces" else len(audit.portraits)
     if count < LEAST:
         return [
-            f"Which defence helps, {count} {_about(tried)} cannot show: audit more pictures, such "
+            f"Which defence helps, {count} {about} cannot show: audit more pictures, such "
             "as 20. Look at the pictures above meanwhile."
         ]
-    helped = [row for row in tried if _level(row) == "low" and not _betrayed(audit, row)]
+    helped = [row for row in tried if _level(audit, row) == "low" and not _betrayed(audit, row)]
     worth = [row for row in helped if row.kept is not None and row.kept >= USEFUL]
     if worth:
         names = ", ".join(
@@ -223,14 +233,14 @@ def _betrayed(audit: Audit, row: Row) -> bool:
     return naive is not None and worst is not None and worst - naive >= TRUST
 
 
-def _about(rows: Sequence[Row]) -> str:
+def _about(audit: Audit, rows: Sequence[Row]) -> str:
     """Return what the findings of rows are about, for a count of them."""
-    found = finding(rows[0])
+    found = finding(audit, rows[0])
     return {"people": "faces"}.get("" if found is None else found.what, "pictures")
 
 
-def _level(row: Row) -> Level | None:
-    found = finding(row)
+def _level(audit: Audit, row: Row) -> Level | None:
+    found = finding(audit, row)
     return None if found is None else found.level
 
 

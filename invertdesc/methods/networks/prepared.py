@@ -27,11 +27,13 @@ def prepare(network: nn.Module, *, exact: bool = False) -> nn.Module:
     float32, on average by 0.06 / 255.
 
     Args:
-        network: Any network; it is not changed. One in training mode is returned as it is.
+        network: Any network; it is not changed. One in training mode, or with gradients on, is
+            returned as it is.
         exact: Whether to compute in the type of the weights.
 
     >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
-    >>> prepare(network)
+    >>> with torch.no_grad():
+    ...     prepare(network)
     Sequential(
       (0): Conv2d(3, 4, kernel_size=(3, 3), stride=(1, 1))
       (1): Identity()
