@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from invertdesc._progress import watch
+from invertdesc._progress import show_progress, watch
 from invertdesc.descriptors.stored import Stored
 from invertdesc.errors import FileError, InputError, InvertDescError
 from invertdesc.evaluation.metrics import ncc
@@ -27,6 +27,7 @@ from invertdesc.image import read_image, to_gray, to_image, write_image
 from invertdesc.rasterizers.field import FieldRasterizer
 from invertdesc.stores.base import Store
 from invertdesc.stores.open import open_store
+from invertdesc.training.supports import fit_supports
 from invertdesc.unfolding.fit import fit_described
 from invertdesc.unfolding.frame import Frame
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from invertdesc.features.local import LocalFeatures
+    from invertdesc.training.decoders import DecoderConfig
     from invertdesc.unfolding.unfolding import Unfolding
 
 SQUARES = (8.0, 12.0, 16.0, 24.0, 32.0, 40.0, 48.0)  # pixels: tried without scales
@@ -114,6 +116,20 @@ class _Described:
         return read_image(self.file), self.features
 
 
+class _Pictures(Sequence[tuple["Tensor", "LocalFeatures"]]):
+    """Pictures with their features; a picture is read when it is asked for."""
+
+    def __init__(self, described: Sequence[_Described]) -> None:
+        self.described = described
+
+    def __len__(self) -> int:
+        return len(self.described)
+
+    def __getitem__(self, place: Any) -> Any:
+        found = self.described[place]
+        return _Pictures(found) if isinstance(place, slice) else found.read()
+
+
 def fit_program(
     command: str | Sequence[str],
     images: Iterable[object],
@@ -122,6 +138,7 @@ def fit_program(
     packed: bool | None = None,
     grid: int = 8,
     ridge: float = 0.02,
+    decoder: DecoderConfig | None = None,
     progress: bool = False,
 ) -> ProgramFit:
     """Run a program on photographs and fit an unfolding to the features that it writes.
@@ -138,6 +155,8 @@ def fit_program(
         packed: Whether vectors of bytes are bits; None takes those of up to 64 bytes for such.
         grid: As of `fit_unfolding`.
         ridge: As of `fit_unfolding`.
+        decoder: Size and training of a network that corrects the map, for vectors that networks
+            computed; None for the map alone. It needs some hundred photographs.
         progress: Show a bar.
 
     Raises:
@@ -169,8 +188,13 @@ def fit_program(
         if frame is None:
             frame, score = _choose(adapter, described, grid, ridge, progress)
         adapter = replace(adapter, frame=frame)
-        shown = watch(described, "fit", shown=progress)
-        fitted = fit_described(adapter, (one.read() for one in shown), grid=grid, ridge=ridge)
+        if decoder is None:
+            shown = watch(described, "fit", shown=progress)
+            fitted = fit_described(adapter, (one.read() for one in shown), grid=grid, ridge=ridge)
+        else:
+            with show_progress(progress):
+                pictures = _Pictures(described)
+                fitted = fit_supports(adapter, pictures, (), ridge=ridge, decoder=decoder)
     keypoints = sum(len(one.features) for one in described)
     return ProgramFit(replace(adapter, map=fitted), tuple(words), len(described), keypoints, score)
 

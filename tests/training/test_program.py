@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 from skimage import data
 
 from invertdesc import (
+    FeatureBatch,
+    FieldRasterizer,
     Frame,
     create_descriptor,
     fit_program,
@@ -22,6 +25,7 @@ from invertdesc.descriptors.stored import Stored
 from invertdesc.errors import FileError, InputError
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import read_image, to_gray, to_image, write_image
+from invertdesc.training.decoders import DecoderConfig
 
 Run = Callable[..., tuple[int, str, str]]
 # Mean and range-free differences of 6 x 6 cells of 3 x 3 pixels every 6 pixels, mixed at random.
@@ -95,12 +99,40 @@ def test_stored_features_reconstruct_without_the_program(fitted: Path, store: Pa
     assert ncc(picture, to_gray(small("chelsea"), "luma")) > 0.7
 
 
+def test_a_decoder_is_fitted_saved_and_read(program: str, store: Path, tmp_path: Path) -> None:
+    pictures = [small(name) for name in PICTURES]
+    frame, decoder = Frame(16.0, scaled=False, rotated=False), DecoderConfig(width=32, epochs=40)
+    found = fit_program(program, pictures, frame=frame, decoder=decoder)
+    assert found.unfolding.decoder is not None
+    found.save(tmp_path / "mine.safetensors")
+    with open_store(store, descriptor=os.fspath(tmp_path / "mine.safetensors")) as opened:
+        features = opened.load("cat.png")
+    assert features.descriptor.endswith("mine.safetensors")
+    truth, likeness = to_gray(small("chelsea"), "luma"), []
+    for unfolding in (found.unfolding, replace(found.unfolding, decoder=None)):
+        picture = FieldRasterizer(found.descriptor, unfolding=unfolding)(
+            FeatureBatch.collate([replace(features, scores=None)])
+        ).picture[0, 0]
+        likeness.append(float(ncc(picture, truth)))
+    assert likeness[0] > 0.6
+    assert likeness[0] != likeness[1]
+
+
 def test_commands_of_the_shell(run: Run, program: str, store: Path, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for name in PICTURES:
         write_image(small(name), tmp_path / "photos" / f"{name}.png")
     status, out, _ = run(
-        "fit", "--command", program, "--data", "photos", "-o", "m.safetensors", "--support", "16"
+        "fit",
+        "--command",
+        program,
+        "--data",
+        "photos",
+        "-o",
+        "m.safetensors",
+        "--support",
+        "16",
+        "--decoder",
     )
     assert status == 0
     assert "Read such features with -d m.safetensors" in out
