@@ -22,9 +22,7 @@ def fit(
     images: int = 250,
     **_: Any,
 ) -> None:
-    """Fit a descriptor's unfolding to photographs, so that methods such as poisson can read it.
-
-    Some hundred photographs are enough.
+    """Fit a descriptor's unfolding to some hundred photographs, for methods such as poisson.
 
     Examples:
         invertdesc fit -d sift --data photos/ -o mine.safetensors
@@ -32,35 +30,30 @@ def fit(
         invertdesc fit --command 'extract.py {images} {out}' --data photos/ -o theirs.safetensors
         invertdesc reconstruct their-features/ -o out/ -d theirs.safetensors
     """
-    from invertdesc.unfolding.fit import fit_unfolding
+    from invertdesc import fit_unfolding
 
     if (descriptor is None) == (command is None):
         raise InputError("Expected a descriptor's name, -d, or a program, --command: one of them.")
-    for name, given in (("--support", support is not None), ("--decoder", decoder)):
-        if command is None and given:
-            raise InputError(f"Expected {name} with --command, got it without.")
     photos = find_images(data, images)
     if command is not None:
-        typer.echo(_fit_program(command, photos, support, decoder, output))
-        return
-    fitted = fit_unfolding(make_descriptor(context), photos, progress=True)
-    fitted.save(output, card={"descriptor": descriptor, "photographs": len(photos)})
-    typer.echo(f"Wrote {printable(output)}, fitted to {len(photos)} photographs.")
+        typer.echo(_fit_to(command, photos, support, decoder, output))
+    elif support is not None or decoder:
+        raise InputError("Expected --support and --decoder with --command, got them without.")
+    else:
+        fitted = fit_unfolding(make_descriptor(context), photos, progress=True)
+        fitted.save(output, card={"descriptor": descriptor, "photographs": len(photos)})
+        typer.echo(f"Wrote {printable(output)}, fitted to {len(photos)} photographs.")
 
 
-def _fit_program(
-    command: str, photos: list[Path], support: float | None, decoder: bool, output: Path
-) -> str:
-    """Fit to a program's features, and return what to print."""
+def _fit_to(program: str, photos: list[Path], side: float | None, corrected: bool, to: Path) -> str:
+    """Fit to the features of a program, and return what to print."""
+    from invertdesc import Frame, fit_program
     from invertdesc.training.decoders import DecoderConfig
-    from invertdesc.training.program import fit_program
-    from invertdesc.unfolding.frame import Frame
 
-    if output.suffix != ".safetensors":
-        raise InputError(f"Expected a .safetensors file to write, got {output}.")
-    square = None if support is None else Frame(support, scaled=False, rotated=False)
-    found = fit_program(
-        command, photos, frame=square, decoder=DecoderConfig() if decoder else None, progress=True
-    )
-    found.save(output)
-    return f"{found}\nWrote {printable(output)}. Read such features with -d {printable(output)}."
+    if to.suffix != ".safetensors":
+        raise InputError(f"Expected a .safetensors file to write, got {to}.")
+    square = None if side is None else Frame(side, scaled=False, rotated=False)
+    net = DecoderConfig() if corrected else None
+    found = fit_program(program, photos, frame=square, decoder=net, progress=True)
+    found.save(to)
+    return f"{found}\nWrote {printable(to)}. Read such features with -d {printable(to)}."

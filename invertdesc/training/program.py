@@ -176,27 +176,31 @@ def fit_program(
     """
     words = _words(command)
     with tempfile.TemporaryDirectory(prefix="invertdesc-") as name:
-        folder, out = Path(name, "images"), Path(name, "out")
-        folder.mkdir()
-        out.mkdir()
-        for number, image in enumerate(images):
-            write_image(to_image(image), folder / f"{number:0{DIGITS}}.png")
-        _run([word.replace("{images}", str(folder)).replace("{out}", str(out)) for word in words])
-        described = _read(folder, out)
+        described = _describe(words, images, Path(name))
         adapter = _adapter(described, packed)
         score = None
         if frame is None:
             frame, score = _choose(adapter, described, grid, ridge, progress)
         adapter = replace(adapter, frame=frame)
-        if decoder is None:
-            shown = watch(described, "fit", shown=progress)
-            fitted = fit_described(adapter, (one.read() for one in shown), grid=grid, ridge=ridge)
-        else:
-            with show_progress(progress):
-                pictures = _Pictures(described)
+        pictures = _Pictures(described)
+        with show_progress(progress):
+            if decoder is None:
+                fitted = fit_described(adapter, watch(pictures, "fit"), grid=grid, ridge=ridge)
+            else:
                 fitted = fit_supports(adapter, pictures, (), ridge=ridge, decoder=decoder)
     keypoints = sum(len(one.features) for one in described)
     return ProgramFit(replace(adapter, map=fitted), tuple(words), len(described), keypoints, score)
+
+
+def _describe(words: list[str], images: Iterable[object], place: Path) -> list[_Described]:
+    """Write pictures into a folder, run the program, and read its features."""
+    folder, out = place / "images", place / "out"
+    folder.mkdir()
+    out.mkdir()
+    for number, image in enumerate(images):
+        write_image(to_image(image), folder / f"{number:0{DIGITS}}.png")
+    _run([word.replace("{images}", str(folder)).replace("{out}", str(out)) for word in words])
+    return _read(folder, out)
 
 
 def _words(command: str | Sequence[str]) -> list[str]:
