@@ -23,7 +23,7 @@ from invertdesc.image import to_gray
 from invertdesc.unfolding.frames.guess import METHOD, shipped_frame_network
 from invertdesc.weights import FOLDER
 
-RECOVERED = ["akaze", "orb", "sift"]
+RECOVERED = ["akaze", "brisk", "freak", "orb", "sift"]
 BOTH = ("orientations", "scales")
 
 
@@ -159,7 +159,7 @@ def test_every_network_loads(name: str) -> None:
     assert not network.training
 
 
-@pytest.mark.parametrize("name", ["akaze", "orb"])
+@pytest.mark.parametrize("name", ["akaze", "brisk", "freak", "orb"])
 def test_bits_come_back(astronaut: Tensor, name: str) -> None:
     true = extract(astronaut, descriptor=name)[:300]
     found = recover_frames(true.without(*BOTH), rounds=1)
