@@ -52,8 +52,8 @@ class Figure:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Write the pages when a build begins."""
-    app.connect("builder-inited", lambda app: write_pages(Path(app.srcdir)))
+    """Write the pages when a build begins, before the gallery registers what its examples add."""
+    app.connect("builder-inited", lambda app: write_pages(Path(app.srcdir)), priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
