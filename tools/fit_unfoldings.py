@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from tqdm import tqdm
 
 from invertdesc import create_descriptor
 from invertdesc.descriptors import Descriptor
-from invertdesc.features.local import LocalFeatures
 from invertdesc.image import to_image
 from invertdesc.training.decoders import DecoderConfig
-from invertdesc.training.supports import fit_supports
+from invertdesc.training.supports import ReadLater, fit_supports
 from invertdesc.unfolding.fit import fit_unfolding, measure_unfolding
 from invertdesc.unfolding.unfolding import Unfolding
 from invertdesc.weights import FOLDER
@@ -110,21 +108,6 @@ def shuffled(paths: list[Path]) -> list[Path]:
     return [paths[number] for number in torch.randperm(len(paths), generator=draw).tolist()]
 
 
-class Described(Sequence[tuple[torch.Tensor, LocalFeatures]]):
-    """Pictures with their features; pictures are read when they are asked for."""
-
-    def __init__(self, paths: list[Path], found: list[LocalFeatures]) -> None:
-        self.paths, self.found = paths, found
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
-        return to_image(self.paths[place]), self.found[place]
-
-
 def some_of(folder: Path, most: int) -> list[Path]:
     """Return so many pictures of a folder, evenly spaced, from the third on."""
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
@@ -163,7 +146,7 @@ def fit_learned(
     ]
     unfolding = fit_supports(
         descriptor,
-        Described(paths, found),
+        ReadLater(paths, found),
         recipe.others,
         ridge=recipe.ridge,
         decoder=recipe.decoder,

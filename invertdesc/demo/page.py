@@ -13,7 +13,7 @@ from PIL import Image
 
 from invertdesc.demo.answers import Answers, Seen, View, example_at, forget, mask_of
 from invertdesc.demo.attack import offered_descriptors, offered_methods
-from invertdesc.demo.tabs import build_tab, said
+from invertdesc.demo.tabs import build_images, build_tab, said
 from invertdesc.errors import InvertDescError
 from invertdesc.image import open_checked
 from invertdesc.sources import EXAMPLES, example_path
@@ -209,17 +209,7 @@ def _build_pictures() -> Sequence[Any]:
             format="png",
             elem_id="photo",
         )
-        keypoints, picture = (
-            gr.Image(
-                label=label,
-                min_width=280,
-                interactive=False,
-                format="png",
-                buttons=["fullscreen"],
-                elem_id=label.lower(),
-            )
-            for label in ("Keypoints", "Reconstruction")
-        )
+        keypoints, picture = build_images()
     with gr.Row():
         files = [gr.DownloadButton(label, interactive=False) for label in FILES]
     return drawing, keypoints, picture, words, *files

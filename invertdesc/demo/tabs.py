@@ -90,18 +90,23 @@ def build_tab(answers: Answers, kind: Kind) -> None:
 def _build_pictures(kind: Kind) -> list[Any]:
     words = gr.HTML("<p>Choose a file.</p>", elem_id=f"{kind}-words", elem_classes="words")
     with gr.Row():
-        pictures = [
-            gr.Image(
-                label=label,
-                min_width=280,
-                interactive=False,
-                format="png",
-                buttons=["fullscreen"],
-                elem_id=f"{kind}-{label.lower()}",
-            )
-            for label in ("Keypoints", "Reconstruction")
-        ]
+        pictures = build_images(f"{kind}-")
     return [words, *pictures]
+
+
+def build_images(prefix: str = "") -> list[gr.Image]:
+    """Lay out the keypoints and the reconstruction; their ids on the page begin with a prefix."""
+    return [
+        gr.Image(
+            label=label,
+            min_width=280,
+            interactive=False,
+            format="png",
+            buttons=["fullscreen"],
+            elem_id=prefix + label.lower(),
+        )
+        for label in ("Keypoints", "Reconstruction")
+    ]
 
 
 def close(archive: Archive | None) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -27,7 +27,7 @@ from invertdesc.image import read_image, to_gray, to_image, write_image
 from invertdesc.rasterizers.field import FieldRasterizer
 from invertdesc.stores.base import Store
 from invertdesc.stores.open import open_store
-from invertdesc.training.supports import fit_supports
+from invertdesc.training.supports import ReadLater, fit_supports
 from invertdesc.unfolding.fit import fit_described
 from invertdesc.unfolding.frame import Frame
 
@@ -116,20 +116,6 @@ class _Described:
         return read_image(self.file), self.features
 
 
-class _Pictures(Sequence[tuple["Tensor", "LocalFeatures"]]):
-    """Pictures with their features; a picture is read when it is asked for."""
-
-    def __init__(self, described: Sequence[_Described]) -> None:
-        self.described = described
-
-    def __len__(self) -> int:
-        return len(self.described)
-
-    def __getitem__(self, place: Any) -> Any:
-        found = self.described[place]
-        return _Pictures(found) if isinstance(place, slice) else found.read()
-
-
 def fit_program(
     command: str | Sequence[str],
     images: Iterable[object],
@@ -182,7 +168,7 @@ def fit_program(
         if frame is None:
             frame, score = _choose(adapter, described, grid, ridge, progress)
         adapter = replace(adapter, frame=frame)
-        pictures = _Pictures(described)
+        pictures = ReadLater([one.file for one in described], [one.features for one in described])
         with show_progress(progress):
             if decoder is None:
                 fitted = fit_described(adapter, watch(pictures, "fit"), grid=grid, ridge=ridge)

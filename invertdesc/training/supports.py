@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.image import to_gray
+from invertdesc.image import read_image, to_gray
 from invertdesc.rasterizers.bands import FREQUENCIES, amplify, scales_of
 from invertdesc.rasterizers.field import FieldRasterizer
 from invertdesc.training.decoders import DecoderConfig, collect_samples, fit_decoders
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
 COARSE = 3  # bands in which several supports are used
 HELD = 12  # every so many-th picture serves for the trust and not for the maps
 LEAST = 0.01  # of a cell's share of explained variance
+
+
+class ReadLater(Sequence[tuple[Tensor, "LocalFeatures"]]):
+    """Pictures with their features; a picture is read each time that it is asked for."""
+
+    def __init__(self, paths: Sequence[Path], features: Sequence[LocalFeatures]) -> None:
+        """Keep the paths of the pictures, and the features of each."""
+        self.paths, self.features = paths, features
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.paths)
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return a picture (3, H, W) and its features, or a part of the pictures."""
+        if isinstance(place, slice):
+            return ReadLater(self.paths[place], self.features[place])
+        return read_image(self.paths[place]), self.features[place]
 
 
 class _OtherFrame:
