@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -171,12 +172,10 @@ def coarse_variants(options: argparse.Namespace) -> dict[str, dict[str, TrainCon
     def cells(*sizes: int) -> TrainConfig:
         return replace(joint, network=CoarseConfig(width=options.width, cells=sizes))
 
+    both = "joint loss, cells of 4 and 2"
     return {
-        "figure4": {
-            "joint loss": joint,
-            "squared error": replace(joint, losses=LossWeights(l2=1.0)),
-        },
-        "figure6": {"4 and 2": joint, "4 alone": cells(4), "2 alone": cells(2)},
+        "figure4": {both: joint, "squared error": replace(joint, losses=LossWeights(l2=1.0))},
+        "figure6": {both: joint, "cells of 4": cells(4), "cells of 2": cells(2)},
     }
 
 
@@ -189,7 +188,8 @@ def trained(options: argparse.Namespace) -> None:
     for name, recipe in variants.items():
         if options.only and name not in options.only:
             continue
-        out = options.output / figure / name.replace(" ", "-").replace(",", "").replace(";", "")
+        # A variant that two figures share is trained once.
+        out = options.output / "variants" / re.sub(r"\W+", "-", name)
         config = replace(
             recipe,
             batch=options.batch,

@@ -21,7 +21,7 @@ WANTED = {
     "unfold": 360.0,
     "coarse": 420.0,
     "coarse-30": 360.0,
-    "coarse+cgan": 400.0,
+    "coarse+cgan": 245.0,
     "upconv": 240.0,
 }
 COLUMNS = "--benchmark-columns=median,iqr"
@@ -207,7 +207,7 @@ def experiments(work: Path, dry: bool) -> list[Item]:
     data = ("--data", f"{pack}/train/faces", "--test", f"{pack}/test/faces")
     cache = ("--cache", f"{pack}/cache", "--workers", "16")
     ablation = ("{python}", "benchmarks/ablations.py")
-    trained = ("--batch", "64", "--width", "64", "--minutes", "2")
+    trained = ("--batch", "64", "--width", "30", "--minutes", "0.7", "--train", "4000")
     small = ("--batch", "4", "--width", "4", "--minutes", "0.05", "--images", "4", "--workers", "1")
     code = (*TRAINING, "benchmarks/ablations.py")
     tiny = ("--batch", "2", "--width", "4", "--minutes", "0.05", "--images", "12", "--workers", "1")
@@ -216,13 +216,13 @@ def experiments(work: Path, dry: bool) -> list[Item]:
             figure,
             (*ablation, figure, *data, *common, *cache, *trained),
             seconds,
-            seconds,
+            110,
             code,
             (f"{figure}.json",),
             dry=(*small, "--train", "24"),
             trains=True,
         )
-        for figure, seconds in (("figure4", 310), ("figure6", 430))
+        for figure, seconds in (("figure4", 140), ("figure6", 140))
     ]
     for figure in ("figure5", "figure7"):
         test = ("--test", f"{pack}/test/faces", *common)

@@ -33,6 +33,7 @@ from invertdesc.methods.networks.refiner import RefinerConfig
 from invertdesc.methods.networks.unet import UNetConfig
 from invertdesc.methods.networks.upconv import UpconvConfig
 from invertdesc.methods.recipe import (
+    CGAN,
     Augmentation,
     LossWeights,
     PatchGANConfig,
@@ -89,7 +90,18 @@ def jobs() -> dict[str, Job]:
         "unfold": Job(unfold, ("faces", "photos"), "unfold"),
         "coarse": Job(paper("coarse", network=CoarseConfig())),
         "coarse-30": Job(paper("coarse", network=CoarseConfig(width=30))),
-        "coarse+cgan": Job(paper("coarse+cgan", network=gan, batch=16, rate=2e-4), start="coarse"),
+        "coarse+cgan": Job(
+            paper(
+                "coarse+cgan",
+                network=replace(gan, refiner=RefinerConfig(width=32)),
+                batch=32,
+                rate=4e-4,
+                losses=replace(CGAN, adversarial=0.25),
+                discriminator_steps=1,
+                freeze_base=True,
+            ),
+            start="coarse",
+        ),
         "upconv": Job(paper("upconv", network=UpconvConfig())),
     }
 
@@ -173,7 +185,9 @@ def compared(job: Job, weights: Path, options: argparse.Namespace) -> Meter:
     meter, device = Meter(vgg, device=options.device), options.device
     kind = network_method(job.config.method)
     methods = {"trained": kind("sift", weights=weights)}
-    if not options.dry:
+    if job.config.freeze_base:
+        methods["in front"] = create_method(job.start, descriptor="sift")
+    if not options.dry and kind.is_ready("sift"):
         methods["shipped"] = create_method(job.config.method, descriptor="sift")
     adapter = create_descriptor("sift")
     moved = {name: method.to(device) for name, method in methods.items()}

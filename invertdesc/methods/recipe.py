@@ -125,6 +125,8 @@ class TrainConfig:
         discriminator: Config of D, if there is an adversarial loss.
         discriminator_steps: Number of updates of D per update of the network, the first on the
             batch of the network's update, each further one on a batch of its own.
+        freeze_base: Whether the network in front of a refiner keeps its weights, in place of being
+            trained further with the refiner.
         vgg_layer: Layer of VGG16 whose features are compared.
         vgg_patch: Side in pixels of a random square of each picture for VGG16; None for the whole
             picture.
@@ -156,6 +158,7 @@ class TrainConfig:
     losses: LossWeights = field(default_factory=lambda: LossWeights(l1=1.0, ssim=0.2))
     discriminator: PatchGANConfig = field(default_factory=PatchGANConfig)
     discriminator_steps: int = 5
+    freeze_base: bool = False
     vgg_layer: str = "conv3_3"
     vgg_patch: int | None = None
     crop: int = 256

@@ -237,6 +237,11 @@ def _check(config: TrainConfig, kind: type[NetworkMethod], start: Path | None) -
             f"Expected losses without 'adversarial' for {kind.name!r}, which has no refiner; "
             "train a method that has one, such as 'coarse+cgan'."
         )
+    if kind.base is None and config.freeze_base:
+        raise InputError(
+            f"Expected a method with a refiner to freeze the network in front of it, got "
+            f"{kind.name!r}; choose one such as 'coarse+cgan'."
+        )
     if kind.base is not None and start is None:
         raise InputError(
             f"Expected weights of {kind.base.name!r} to start {kind.name!r} from, got none. Train "

@@ -64,6 +64,8 @@ class Run:
         self.method, self.part = method, slice(team.rank * share, (team.rank + 1) * share)
         self.sampler = Sampler(config, data, method, team.device, self.part)
         self.network = _placed(method.network, team.device)
+        if config.freeze_base:
+            self.network.freeze_base()
         self.vgg = None if vgg is None else _placed(vgg, team.device)
         self.optimizer = self._adam(self.network)
         self.average: AveragedModel | None = None
@@ -146,7 +148,8 @@ class Run:
         whole = replace(self.config, patch=None)
         sampler = Sampler(whole, self.sampler.data, self.method, self.team.device, self.part)
         self.network.eval()
-        norms = [one for one in self.network.modules() if isinstance(one, nn.BatchNorm2d)]
+        every = (one for one in self.network.modules() if isinstance(one, nn.BatchNorm2d))
+        norms = [one for one in every if one.weight.requires_grad]
         usual = [one.momentum for one in norms]
         for number in range(batches):
             for one in norms:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ _WRONG_SIZES = (  # errors when a network of wrong sizes is created
 UNSAVED = "num_batches_tracked"  # a buffer of batch normalisation that only training needs
 LARGEST = 8192  # maximum of the numbers that determine the size of a network
 VERSION = 1
+BASE = "base."  # prefix of the weights of the network in front of a refiner
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,19 @@ def save_network(
 def read_network(path: str | os.PathLike[str], method: str) -> tuple[Trained, dict[str, Tensor]]:
     """Read a file that `save_network` wrote for a method; the weights are float32.
 
+    If the file shares the network in front of a refiner with another file of the package, the
+    weights are those of both.
+
     Raises:
-        FileError: The file is missing, broken, of another method, or of a later version.
+        FileError: The file is missing, broken, of another method, or of a later version; or the
+            file that it shares weights with has changed.
     """
     what = f"weights for {method!r}"
     with open_tensors(path, what=what, format=FORMAT, newest=VERSION) as (header, state):
         if header["method"] != method:
             raise ValueError(f"it holds weights for {header['method']!r}")
+        if "base" in header:
+            state |= _base(**header["base"])
         trained = Trained(
             dict(header["config"]),
             header.get("descriptor"),
@@ -100,6 +108,46 @@ def read_network(path: str | os.PathLike[str], method: str) -> tuple[Trained, di
             dict(header.get("card", {})),
         )
     return trained, {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def share_base(path: Path, base: Path) -> None:
+    """Take out of a file of weights those of the network in front, if `base` has the same.
+
+    Args:
+        path: File of a method with a refiner that was trained with `freeze_base`; it is replaced.
+        base: File of the package with the weights of the network in front.
+
+    Raises:
+        FileError: The weights differ, or a file is broken.
+    """
+    with open_tensors(base, what="weights", format=FORMAT, newest=VERSION) as (_, own):
+        digest = _digest(own)
+    with open_tensors(path, what="weights", format=FORMAT, newest=VERSION) as (header, state):
+        inside = {key.removeprefix(BASE): v for key, v in state.items() if key.startswith(BASE)}
+        if _digest(inside) != digest:
+            raise ValueError(f"the weights of its network in front are not those of {base}")
+    rest = {key: value for key, value in state.items() if not key.startswith(BASE)}
+    shared = {"file": base.name, "digest": digest}
+    save_tensors(path, rest, format=FORMAT, version=VERSION, header=header | {"base": shared})
+
+
+def _base(file: str, digest: str) -> dict[str, Tensor]:
+    """Return the weights of the network in front, from another file of the package."""
+    with open_tensors(FOLDER / Path(file).name, what="weights", format=FORMAT, newest=VERSION) as (
+        _,
+        state,
+    ):
+        if _digest(state) != digest:
+            raise ValueError(f"it was trained with other weights than those of {file}")
+    return {BASE + key: value for key, value in state.items()}
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    """Return a hash of weights."""
+    digest = sha256()
+    for name in sorted(state):
+        digest.update(name.encode() + state[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def has_weights(method: str, descriptor: str | None = None) -> bool:

@@ -29,6 +29,8 @@ from invertdesc.training.data import FeatureData
 from invertdesc.training.distributed import Team
 from invertdesc.training.loop import make_method, train
 from invertdesc.training.run import Run
+from invertdesc.weights import _files
+from invertdesc.weights._files import share_base
 
 PART = data.astronaut()[30:160, 160:290]
 SMALL = {"crop": 64, "steps": 4, "batch": 2}
@@ -285,3 +287,42 @@ def test_a_compiled_network_trains_the_same_weights(
     for one, other in zip(_log(tmp_path / "a"), _log(tmp_path / "b"), strict=True):
         assert one["l2"] == pytest.approx(other["l2"], rel=1e-3)
     assert create_method("coarse", weights=tmp_path / "a" / "coarse.safetensors")
+
+
+def test_a_frozen_network_in_front_keeps_its_weights(
+    stage_one: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    config = replace(GAN, freeze_base=True, rate=1e-2)
+    weights = train(pictures, tmp_path, config, start=stage_one, held_out=1, workers=1)
+    before, after = load_file(stage_one), load_file(weights)
+    for name, value in before.items():
+        assert torch.equal(after[f"base.{name}"], value)
+    method, config = make_method(config, stage_one)
+    started = method.network.state_dict()["refiner.layers.1.weight"].half()
+    assert not torch.equal(after["refiner.layers.1.weight"], started)
+    with pytest.raises(InputError, match="method with a refiner to freeze"):
+        make_method(replace(COARSE, freeze_base=True), None)
+
+
+def test_weights_share_a_network_with_another_file(
+    stage_one: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = train(
+        pictures, tmp_path, replace(GAN, freeze_base=True), start=stage_one, held_out=1, workers=1
+    )
+    features = extract(PART)
+    whole = reconstruct(features, method=create_method("coarse+cgan", weights=weights))
+    full, base = weights.stat().st_size, tmp_path / "coarse-sift.safetensors"
+    base.write_bytes(stage_one.read_bytes())
+    monkeypatch.setattr(_files, "FOLDER", tmp_path)
+    share_base(weights, base)
+    assert weights.stat().st_size < full - 0.8 * base.stat().st_size
+    shared = reconstruct(features, method=create_method("coarse+cgan", weights=weights))
+    assert torch.equal(whole, shared)
+
+    other = train(pictures, tmp_path / "other", replace(COARSE, seed=1), held_out=1, workers=1)
+    with pytest.raises(FileError, match="not those of"):
+        share_base(train(pictures, tmp_path / "b", GAN, start=other, held_out=1, workers=1), base)
+    base.write_bytes(other.read_bytes())
+    with pytest.raises(FileError, match="trained with other weights than those of coarse-sift"):
+        create_method("coarse+cgan", weights=weights)

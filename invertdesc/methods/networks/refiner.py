@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -108,7 +108,7 @@ class RefinedConfig:
 
 
 class Refined(nn.Module):
-    """A network followed by a `Refiner`, trained end to end.
+    """A network followed by a `Refiner`, trained end to end if `freeze_base` is not called.
 
     It returns two pictures: the refined one, and the one before refinement, which the discriminator
     also sees.
@@ -119,6 +119,19 @@ class Refined(nn.Module):
         self.base = base
         self.refiner = Refiner(refiner)
         self.config = RefinedConfig(base.config, refiner)
+        self.frozen = False
+
+    def freeze_base(self) -> None:
+        """Keep the weights and statistics of the network in front as they are in training."""
+        self.frozen = True
+        self.base.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, but for a frozen network in front."""
+        super().train(mode)
+        if self.frozen:
+            self.base.eval()
+        return self
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return (refined, coarse), each (B, 3, H, W) in [0, 1]."""
