@@ -1,10 +1,12 @@
 """Record machine and versions with every measurement."""
 
 import importlib.util
+import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,9 +16,30 @@ import torch
 from skimage import data
 
 from invertdesc import FeatureBatch, create_descriptor
+from invertdesc._files import atomic_write
 from invertdesc.image import to_image
 
 SIZE = 256
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--as-it-goes", type=Path, help="JSON file with the results so far.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Write the result of each benchmark at once, since a run may be stopped before its end."""
+    report: Any = yield
+    file: Path | None = item.config.getoption("--as-it-goes")
+    measured = getattr(item, "funcargs", {}).get("benchmark")
+    if file is not None and report.when == "call" and getattr(measured, "stats", None):
+        record = {"benchmarks": []}
+        if file.is_file():
+            record = json.loads(file.read_text())
+        record["benchmarks"].append(measured.stats.as_dict(include_data=False))
+        with atomic_write(file) as part:
+            part.write(json.dumps(record, indent=1).encode())
+    return report
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def measurements(dry: bool) -> list[Item]:
         found.append(
             Item(
                 name,
-                (*command, f"--benchmark-json={{work}}/{file}"),
+                (*command, f"--as-it-goes={{work}}/{file}"),
                 seconds,
                 seconds / 2,
                 results=(file,),

@@ -183,7 +183,8 @@ class Session:
         _write(self.out / "gpu-results.json", self.results)
         for name in item.weights:
             if (self.work / name).is_file():
-                save_weights(self.work / name, self.out / f"{item.name}.safetensors")
+                plain = item.name.replace("+", "-with-")  # odd names do not come back
+                save_weights(self.work / name, self.out / f"{plain}.safetensors")
         pack_sheets(self.work, self.out / "sheets.zip")
 
     def _wait_for_features(self) -> None:

@@ -65,7 +65,8 @@ class Run:
         self.sampler = Sampler(config, data, method, team.device, self.part)
         self.network = _placed(method.network, team.device)
         if config.freeze_base:
-            self.network.freeze_base()
+            made: Any = self.network  # a `Refined`, as the recipe was checked
+            made.freeze_base()
         self.vgg = None if vgg is None else _placed(vgg, team.device)
         self.optimizer = self._adam(self.network)
         self.average: AveragedModel | None = None

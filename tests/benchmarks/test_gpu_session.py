@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -126,6 +127,36 @@ def test_results_and_the_end_of_the_log_are_there_after_each_item(tmp_path: Path
     _session(tmp_path).run(items)
     found = json.loads((tmp_path / "out" / "gpu-results.json").read_text())
     assert found == {"a": {"x": 1}}
+
+
+def test_weights_have_names_that_come_back(tmp_path: Path) -> None:
+    made = tmp_path / "work" / "a+b.safetensors"
+    made.parent.mkdir()
+    made.write_bytes(b"weights")
+    _session(tmp_path).run([_item("a+b", "", weights=("a+b.safetensors",))])
+    assert (tmp_path / "out" / "a-with-b.safetensors").read_bytes() == b"weights"
+
+
+def test_results_of_benchmarks_are_written_as_they_come(tmp_path: Path) -> None:
+    file, bench = tmp_path / "results.json", tmp_path / "bench_two.py"
+    bench.write_text(
+        "import pathlib\n"
+        "def test_one(benchmark):\n    benchmark.pedantic(int, rounds=2)\n"
+        "def test_two(benchmark):\n"
+        f"    assert 'test_one' in pathlib.Path({str(file)!r}).read_text()\n"
+        "    benchmark.pedantic(int, rounds=2)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={tmp_path}"]
+    paths = f"{ROOT / 'benchmarks'}{os.pathsep}{ROOT}"
+    subprocess.run(
+        [*command, "-p", "conftest", f"--as-it-goes={file}", str(bench)],
+        check=True,
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+    )
+    found = json.loads(file.read_text())["benchmarks"]
+    assert [one["name"] for one in found] == ["test_one", "test_two"]
+    assert found[0]["stats"]["median"] > 0
 
 
 def _escaped(item: Any) -> Any:
