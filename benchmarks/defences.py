@@ -103,15 +103,7 @@ class Bench:
         """Attack all pictures."""
         method = self.lab.method_for(scenario, attack)
         known = [
-            scenario.apply(
-                one.features,
-                self.lab.adapter,
-                self.lab.typical,
-                seed=self.lab.seed,
-                image=number,
-                attack=attack,
-                faces=one.faces if scenario.name == "avoid-faces" else (),
-            )
+            self.lab.known(scenario, attack, one.features, number, one.faces)
             for number, one in enumerate(self.subjects)
         ]
         if attack.pooled is not None:

@@ -193,25 +193,14 @@ class Attempts:
 
     def _try(self, scenario: Scenario, attack: Attack) -> Try:
         method = self.lab.method_for(scenario, attack)
-        known = [self._known(scenario, attack, n) for n in range(len(self.subjects))]
+        known = [
+            self.lab.known(scenario, attack, subject.features, number, subject.faces)
+            for number, subject in enumerate(self.subjects)
+        ]
         if attack.pooled is not None:
             known = attack.pooled(known, self.lab)
         pictures = self.reconstruct(known, method)
         return Try(attack, known, pictures, self._quick(pictures))
-
-    def _known(self, scenario: Scenario, attack: Attack, number: int) -> LocalFeatures:
-        subject = self.subjects[number]
-        if not len(subject.features):
-            return subject.features
-        return scenario.apply(
-            subject.features,
-            self.lab.adapter,
-            self.lab.typical,
-            seed=self.lab.seed,
-            image=number,
-            attack=attack,
-            faces=subject.faces,
-        )
 
     def _quick(self, pictures: Sequence[Tensor]) -> float | None:
         """Return the mean of the headline alone."""
@@ -236,7 +225,10 @@ class Attempts:
         """Return the row of descriptors without positions."""
         subjects = self.inputs.subjects
         try:
-            known = [self._known(scenario, NAIVE, number) for number in range(len(subjects))]
+            known = [
+                self.lab.known(scenario, NAIVE, one.features, number, one.faces)
+                for number, one in enumerate(subjects)
+            ]
             pictures = self.reconstruct(known, self.lab.method)
         except InvertDescError as error:
             return replace(blank, note=str(error))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from invertdesc.errors import FileError, InputError
+from invertdesc.errors import FileError
 from invertdesc.maps import _colmap_binary, _colmap_text
 from invertdesc.maps.model import Model, assemble
 
+KIND = "COLMAP model"
 _READERS = {".bin": _colmap_binary, ".txt": _colmap_text}
 _PARTS = ("cameras", "images", "points3D")
 
@@ -38,12 +39,10 @@ def read_model(folder: Path) -> Model:
                 f"Expected a whole COLMAP model in {folder}, found no {missing[0]}{suffix}."
             )
         cameras, images, points = (folder / f"{part}{suffix}" for part in _PARTS)
-        try:
-            return assemble(
-                reader.read_cameras(cameras),
-                reader.read_images(images),
-                reader.read_points(points),
-            )
-        except InputError as error:
-            raise InputError(f"Cannot use the COLMAP model in {folder}: {error}") from error
+        return assemble(
+            reader.read_cameras(cameras),
+            reader.read_images(images),
+            reader.read_points(points),
+            kind=KIND,
+        )
     raise FileError(f"Expected a COLMAP model in {folder}, found no images.bin and no images.txt.")

@@ -30,7 +30,7 @@ from invertdesc.stores.kapture import (
 )
 from invertdesc.stores.record import numbers
 
-KIND = "kapture"
+KIND = "map of kapture"
 _POSES, _RIGS = Path("sensors", "trajectories.txt"), Path("sensors", "rigs.txt")
 _POINTS = Path("reconstruction", "points3d.txt")
 _SEEN = Path("reconstruction", "observations.txt")
@@ -57,13 +57,6 @@ def read_model(folder: Path) -> Model:
         FileError: Files are missing or unreadable.
         InputError: Files are cut off, or do not fit each other.
     """
-    try:
-        return _read(folder)
-    except InputError as error:
-        raise InputError(f"Cannot use the map of kapture in {folder}: {error}") from error
-
-
-def _read(folder: Path) -> Model:
     cameras = _cameras(folder / SENSORS)
     numbers_of = {name: number for number, name in enumerate(cameras)}
     poses = _poses(folder / _POSES, folder / _RIGS)

@@ -49,13 +49,6 @@ def read_model(folder: Path) -> Model:
         FileError: Files are missing or unreadable.
         InputError: Files are cut off, or do not fit each other.
     """
-    try:
-        return _read(folder)
-    except InputError as error:
-        raise InputError(f"Cannot use the {KIND} in {folder}: {error}") from error
-
-
-def _read(folder: Path) -> Model:
     found, notes = _largest(read_json(folder / _MAIN))
     cameras = _part(found, "cameras")
     shots, points = _part(found, "shots"), _part(found, "points")

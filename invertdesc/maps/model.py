@@ -59,7 +59,7 @@ class Model:
     starts: Array
     seen_by: Array
     seen_as: Array
-    kind: str = "COLMAP model"
+    kind: str = "map"
     notes: tuple[str, ...] = ()
 
 
@@ -92,7 +92,7 @@ def assemble(
     images: Mapping[int, RawImage],
     points: RawPoints,
     *,
-    kind: str = "COLMAP model",
+    kind: str = "map",
     notes: tuple[str, ...] = (),
 ) -> Model:
     """Put what files contain together, and check that it fits.

@@ -64,7 +64,10 @@ def open_map(
     'front.jpg'
     """
     folder, kind = _find_model(Path(path))
-    model = kind.read_model(folder)
+    try:
+        model = kind.read_model(folder)
+    except InputError as error:
+        raise InputError(f"Cannot use the {kind.KIND} in {folder}: {error}") from error
     if features is not None:
         store = open_store(features, descriptor=descriptor)
         if not _has(store, model):

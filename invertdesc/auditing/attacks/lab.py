@@ -19,7 +19,7 @@ from invertdesc.errors import NotApplicableError
 from invertdesc.evaluation.consistency import agreement
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.features.local import LocalFeatures
+from invertdesc.features.local import Box, LocalFeatures
 from invertdesc.image import to_gray
 from invertdesc.methods import create_method, list_methods
 from invertdesc.methods.backprojection import BackProjection
@@ -58,6 +58,35 @@ class Lab:
     typical: Typical
     seed: int = 0
     _fitted: dict[object, MethodLike] = field(default_factory=dict)
+
+    def known(
+        self,
+        scenario: Scenario,
+        attack: Attack,
+        features: LocalFeatures,
+        number: int,
+        faces: Sequence[Box] = (),
+    ) -> LocalFeatures:
+        """Return what an attack knows of an image.
+
+        Args:
+            scenario: What is stored.
+            attack: What the attacker does with it.
+            features: Features of the image.
+            number: Number of the image, which draws depend on.
+            faces: Boxes of the faces in the original.
+        """
+        if not len(features):
+            return features
+        return scenario.apply(
+            features,
+            self.adapter,
+            self.typical,
+            seed=self.seed,
+            image=number,
+            attack=attack,
+            faces=faces,
+        )
 
     def method_for(self, scenario: Scenario, attack: Attack) -> MethodLike:
         """Return what makes the pictures.
