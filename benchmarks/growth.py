@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 
@@ -37,7 +38,9 @@ from invertdesc import (
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "stores"))
 from make_stores import write_colmap
 
+Row: TypeAlias = dict[str, Any]  # the first number, CPU seconds and slopes
 METHODS = ["poisson", "unfold", "auto", "coarse", "upconv"]
+WHAT = ("keypoints", "pixels", "images")
 SHORT = 0.5  # CPU seconds; shorter calls are repeated, and the shortest counts
 SIDE = 1024
 
@@ -48,24 +51,27 @@ def main() -> None:
     parser.add_argument(
         "--most", type=int, nargs=3, default=(5, 7, 3), metavar=("KEYPOINTS", "PIXELS", "IMAGES")
     )
+    parser.add_argument("--only", nargs="+", choices=WHAT, default=list(WHAT))
     parser.add_argument("--json", type=Path, help="file to write the result to")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     methods, (keypoints, pixels, images) = given.method or METHODS, given.most
-    found: dict[str, dict[str, list[float]]] = {}
+    found: dict[str, dict[str, Row]] = {}
     with use_limits(Limits(pixels=10**9, keypoints=2**24)):
         for name in methods:
-            grow(found, "keypoints", name, 2, keypoints, picture_of(name, False))
-            grow(found, "pixels", name, 4, pixels, picture_of(name, True))
+            if "keypoints" in given.only:
+                grow(found, "keypoints", name, 2, keypoints, picture_of(name, False))
+            if "pixels" in given.only:
+                grow(found, "pixels", name, 4, pixels, picture_of(name, True))
     with tempfile.TemporaryDirectory() as folder:
-        for name, run in (("read", read), ("poisson", make)):
+        for name, run in (("read", read), ("poisson", make)) if "images" in given.only else ():
             grow(found, "images", name, 0, images, store_of(Path(folder), run))
     if given.json is not None:
         given.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def grow(
-    found: dict[str, dict[str, list[float]]],
+    found: dict[str, dict[str, Row]],
     what: str,
     name: str,
     first: int,
@@ -75,7 +81,9 @@ def grow(
     """Measure 10^first to 10^last of something, and print times and slopes."""
     times = [cpu_seconds(prepare(10**power)) for power in range(first, last + 1)]
     slopes = [math.log10(more / less) for less, more in pairwise(times)]
-    found.setdefault(what, {})[name] = [round(one, 5) for one in times]
+    row = found.setdefault(what, {}).setdefault(name, {})
+    row["first"], row["cpu_s"] = 10**first, [round(one, 5) for one in times]
+    row["slopes"] = [round(one, 3) for one in slopes]
     print(f"{what} 10^{first} to 10^{last}, {name}:")
     print("  CPU s  ", " ".join(f"{one:9.4f}" for one in times))
     print("  slopes ", " " * 9, " ".join(f"{one:9.2f}" for one in slopes), flush=True)

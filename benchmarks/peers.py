@@ -7,8 +7,14 @@ CPU seconds of the whole process, of one thread, the least of several runs; the 
 first of each group, so that it holds on a busy machine too. Groups:
 
 - placing: keypoints to two cell maps, 8 images of 300 keypoints.
+- rasterising: 1,200 keypoints to the pixel under each, a map of 256 x 256 x 128 values an image, by
+  a loop that assigns keypoint by keypoint: the last wins, as in NinjaDesc, or the nearest to the
+  camera, as in InvSfM, whose points have a depth. Here the strongest wins and others move.
 - reading: a COLMAP database of 256 images with 1,003 keypoints each, through pycolmap.
 - coding: positive sparse codes of 2,000 vectors by a dictionary, through scikit-learn.
+- patches: 300 patches of 16 x 16 pixels from 512 bits each, by binary iterative hard thresholding:
+  here of all patches at once, there patch by patch with NumPy, as in LBD (d'Angelo et al. 2014).
+  Learning a dictionary is not compared, since it is scikit-learn's own.
 - merging: 25 squares of a picture into one of 256 x 256 pixels. OpenCV's `seamlessClone` solves one
   Poisson equation for each square, with the picture at its border; here one solve serves all. The
   two results differ, and only the time is compared.
@@ -35,10 +41,14 @@ import numpy as np
 import torch
 from skimage import data
 
-from invertdesc import FeatureBatch, extract, open_store
+from invertdesc import FeatureBatch, create_descriptor, extract, open_store
 from invertdesc.image import to_gray, to_image
 from invertdesc.methods._lasso import positive_lasso
+from invertdesc.methods.biht import Biht, weighted_haar
 from invertdesc.ops import solve_poisson
+from invertdesc.rasterizers.cells import CellRasterizer
+from invertdesc.unfolding.frame import Frame
+from invertdesc.unfolding.pattern import Pattern
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests" / "stores")]
 import bench_placement  # noqa: E402
@@ -57,6 +67,71 @@ def placing(_: Path) -> Contenders:
         )(case)
         for name in names
     }
+
+
+def rasterising(_: Path) -> Contenders:
+    images = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    sift = create_descriptor("sift", max_num_keypoints=300)
+    features = [sift.extract(to_image(image[:256, :256])) for image in images]
+    batch = FeatureBatch.collate(features)
+    own = CellRasterizer(1, descriptor="sift")
+    tables = [
+        (one.keypoints.numpy(), sift.encode(one.descriptors).numpy(), one.scales.numpy())
+        for one in features
+    ]
+
+    def last_wins() -> list[Any]:
+        maps = []
+        for points, vectors, _ in tables:
+            values = np.zeros((256, 256, 128), np.float32)
+            for (x, y), vector in zip(points, vectors, strict=True):
+                values[round(float(y)), round(float(x))] = vector
+            maps.append(values)
+        return maps
+
+    def nearest_wins() -> list[Any]:
+        maps = []
+        for points, vectors, depths in tables:
+            values = np.zeros((256, 256, 128), np.float32)
+            buffer = np.full((256, 256), np.inf, np.float32)
+            for (x, y), vector, depth in zip(points, vectors, depths, strict=True):
+                row, column = round(float(y)), round(float(x))
+                if depth < buffer[row, column]:
+                    buffer[row, column], values[row, column] = depth, vector
+            maps.append(values)
+        return maps
+
+    return {
+        "invertdesc": lambda: own(batch),
+        "loop, last wins": last_wins,
+        "loop, nearest wins": nearest_wins,
+    }
+
+
+def patches(_: Path) -> Contenders:
+    draw = torch.Generator().manual_seed(0)
+    centres = torch.rand(512, 2, 2, generator=draw) * 0.8 - 0.4
+    boxes = torch.cat([centres, torch.full((512, 2, 1), 0.28)], 2)
+    pattern = Pattern(boxes, Frame(32.0, scaled=False, rotated=False))
+    own, keep, steps, count = Biht(grid=16), 26, 60, 300
+    gray = to_gray(to_image(data.camera()))
+    true = gray.unfold(0, 16, 16).unfold(1, 16, 16).flatten(0, 1).flatten(1)[:count]
+    bits = torch.where(true @ pattern.matrix(16).T > 0, 1.0, -1.0)
+    basis = weighted_haar(16)
+    matrix = torch.nn.functional.normalize(pattern.matrix(16), dim=1) @ basis.T
+    table = torch.nn.functional.normalize(matrix, dim=1).numpy()
+
+    def by_patch() -> list[Any]:
+        found = []
+        for one in bits.numpy():
+            x = table.T @ one
+            for _ in range(steps):
+                x += table.T @ (one - np.sign(table @ x)) / len(table)
+                x[np.argpartition(np.abs(x), -keep)[:-keep]] = 0
+            found.append(x / max(float(np.linalg.norm(x)), 1e-12))
+        return found
+
+    return {"invertdesc": lambda: own.patches(pattern, bits), "NumPy, patch by patch": by_patch}
 
 
 def reading(folder: Path) -> Contenders:
@@ -133,6 +208,8 @@ def merging(_: Path) -> Contenders:
 
 GROUPS: dict[str, Callable[[Path], Contenders]] = {
     "placing": placing,
+    "rasterising": rasterising,
+    "patches": patches,
     "reading": reading,
     "coding": coding,
     "merging": merging,
@@ -174,7 +251,7 @@ def main() -> None:
     for group, times in found.items():
         first = next(iter(times.values()))
         for name, took in times.items():
-            print(f"{group:8} {name:20} {took:10.2f} ms  {took / first:8.2f}")
+            print(f"{group:11} {name:26} {took:10.2f} ms  {took / first:8.2f}")
     if given.json is not None:
         given.json.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -134,6 +134,7 @@ class _Support:
             self.frame.sides(batch),
             self.frame.turns(batch),
             self.unfolding.grid,
+            shrinks=True,
         )
         contrast: Tensor = around.double().square().mean((1, 2, 3), keepdim=True).sqrt()
         return contrast.clamp(min=FAINTEST * float(contrast.mean()))

@@ -37,6 +37,9 @@ class Auto(BackProjection):
 
     name: ClassVar[str] = "auto"
     needs: ClassVar[Needs] = Needs(abilities=("unfolding",))
+    # A look takes half as long as the network. For 20 faces and 20 photographs with each of seven
+    # descriptors, all second steps came nearer but five of KAZE, and NCC is as high without it.
+    trusting: ClassVar[bool] = True
 
     def __init__(
         self,

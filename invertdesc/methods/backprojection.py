@@ -87,6 +87,8 @@ class BackProjection(Method):
 
     name: ClassVar[str] = "backprojection"
     needs: ClassVar[Needs] = Needs(abilities=("unfolding", "describe"))
+    trusting: ClassVar[bool] = False
+    """Whether the last step is made without a look at its result, if all before it came nearer."""
 
     def __init__(
         self,
@@ -175,7 +177,8 @@ class BackProjection(Method):
         size = STEP * DAMPING.get(adapter.name, 1.0) if self.step is None else self.step
         shortest = size * SHORTEST
         best, change = self._look(adapter, gray.clamp(0, 1), features), None
-        for _ in watch(range(self.steps), "back-project", unit="step", leave=False):
+        halved = False
+        for number in watch(range(self.steps), "back-project", unit="step", leave=False):
             if size < shortest or not len(best.own.rows):
                 break
             if change is None:
@@ -183,11 +186,14 @@ class BackProjection(Method):
                 if not bool(field.any()):
                     break
                 change = solve_poisson(between_pixels(field)[None], SCREENING)[0]
-            there = self._look(adapter, (best.gray + size * change).clamp(0, 1), features)
+            made = (best.gray + size * change).clamp(0, 1)
+            if self.trusting and 0 < number == self.steps - 1 and not halved:
+                return made
+            there = self._look(adapter, made, features)
             if there.distance < best.distance:
                 best, change, size = there, None, size * DECAY
             else:
-                size /= 2
+                size, halved = size / 2, True
         return best.gray
 
     @staticmethod

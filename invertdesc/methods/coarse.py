@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from invertdesc.methods.network import CellMethod
+from invertdesc.methods.cell_method import CellMethod
 from invertdesc.methods.networks.coarse import Coarse as Network
 from invertdesc.methods.networks.coarse import CoarseConfig
 from invertdesc.methods.recipe import JOINT, PAPER, TrainConfig

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
@@ -20,7 +19,6 @@ from invertdesc.methods.networks.prepared import prepare
 from invertdesc.methods.networks.refiner import picture_of
 from invertdesc.methods.recipe import TrainConfig
 from invertdesc.methods.registry import methods
-from invertdesc.rasterizers.cells import GEOMETRY, CellPyramid
 from invertdesc.rasterizers.field import Field, FieldRasterizer
 from invertdesc.weights._files import (
     Trained,
@@ -170,13 +168,14 @@ class NetworkMethod(Method, ABC):
         self._check(batch)
         like = next(self.network.parameters(), batch.keypoints)
         with torch.no_grad():
-            inputs = tuple(
-                x.to(like.dtype).contiguous(memory_format=torch.channels_last)
-                for x in self.inputs(batch.to(like.device))
-            )
-            picture = picture_of(prepare(self.network, exact=self.exact)(*inputs))
+            network = prepare(self.network, exact=self.exact)
+            picture = self.run(network, batch.to(like.device), like.dtype)
         height, width = batch.image_size
         return picture[..., :height, :width].float()
+
+    def run(self, network: nn.Module, batch: FeatureBatch, dtype: torch.dtype) -> Tensor:
+        """Return the pictures (B, 3, H', W') of a network in evaluation mode, not yet cropped."""
+        return picture_of(network(*(as_input(x, dtype) for x in self.inputs(batch))))
 
     def _check(self, batch: FeatureBatch) -> None:
         """Check that the weights fit the features of the batch."""
@@ -244,42 +243,6 @@ class FieldMethod(NetworkMethod):
         return tuple(map(mirror_field, inputs))
 
 
-class CellMethod(NetworkMethod):
-    """A network that sees maps of cells, for one descriptor."""
-
-    shared: ClassVar[bool] = False
-    geometry: ClassVar[bool] = False
-    """Whether cells have position, scale and orientation in addition to the vector."""
-
-    def __init__(
-        self,
-        descriptor: str | Descriptor | None = None,
-        *,
-        weights: str | os.PathLike[str] | None = None,
-        network: nn.Module | None = None,
-    ) -> None:
-        super().__init__(descriptor, weights=weights, network=network)
-        self.rasterizer = CellPyramid(
-            self.cells(self.network), geometry=self.geometry, descriptor=descriptor
-        )
-
-    @classmethod
-    def sized(cls, network: Any, descriptor: Descriptor) -> Any:
-        """Return the config of a network with the channels of the descriptor's maps."""
-        if cls.base is not None:
-            return network  # the config of the network in front, which has weights already
-        return replace(network, inputs=descriptor.dim + len(GEOMETRY) * cls.geometry)
-
-    @staticmethod
-    @abstractmethod
-    def cells(network: nn.Module) -> tuple[int, ...]:
-        """Return the cell sizes of the network's maps."""
-
-    def inputs(self, batch: FeatureBatch) -> tuple[Tensor, ...]:
-        """Return a map for each cell size."""
-        return tuple(maps.values for maps in self.rasterizer(batch))
-
-
 def network_method(name: str) -> type[NetworkMethod]:
     """Return the class of a method whose network can be trained.
 
@@ -312,6 +275,11 @@ def preset(method: str) -> TrainConfig:
 
 def _is_network(factory: object) -> bool:
     return isinstance(factory, type) and issubclass(factory, NetworkMethod)
+
+
+def as_input(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a map as networks read it fastest: channels-last, in the type of their weights."""
+    return x.to(dtype).contiguous(memory_format=torch.channels_last)
 
 
 def network_input(field: Field, modes: Sequence[GrayMode]) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from invertdesc.methods.base import Needs
-from invertdesc.methods.network import CellMethod
+from invertdesc.methods.cell_method import CellMethod
 from invertdesc.methods.networks.upconv import Upconv as Network
 from invertdesc.methods.networks.upconv import UpconvConfig
 from invertdesc.methods.recipe import PAPER, LossWeights, TrainConfig

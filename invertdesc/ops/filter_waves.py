@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from invertdesc.ops.solve_poisson import LONG, _by_rows, _cosines, _unwaved, _waves
+from invertdesc.ops.solve_poisson import _by_rows, _cosines, _unwaved, _waves, is_long
 
 
 def filter_waves(maps: Tensor, factors: Callable[[Tensor], Tensor]) -> Tensor:
@@ -30,7 +30,7 @@ def filter_waves(maps: Tensor, factors: Callable[[Tensor], Tensor]) -> Tensor:
         torch.arange(n, dtype=maps.dtype, device=maps.device) / (2 * n) for n in (height, width)
     )
     wanted = factors(torch.hypot(down[:, None], right))
-    if max(height, width) > LONG:
+    if is_long(maps):
         waves = _by_rows(_waves, _by_rows(_waves, maps).mT).mT * wanted
         return _by_rows(_unwaved, _by_rows(_unwaved, waves).mT).mT
     rows, columns = (_cosines(n, maps.dtype, maps.device) for n in (height, width))

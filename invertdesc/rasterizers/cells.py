@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.ops import GEOMETRY, fill_cells, place_at_sizes
+from invertdesc.ops import GEOMETRY, Placement, fill_cells, place_at_sizes
 
 if TYPE_CHECKING:
     from invertdesc.descriptors import Descriptor
@@ -123,6 +125,32 @@ class CellPyramid(nn.Module):
         Raises:
             MissingFieldError: `geometry` is set, and scales or orientations are missing.
         """
+        placed = self._placed(batch)
+        return tuple(
+            CellMaps(placed.fill(placement.owners, cell), *placement)
+            for cell, placement in zip(self.cell_sizes, placed.placements, strict=True)
+        )
+
+    def windows(self, batch: FeatureBatch) -> tuple[Callable[[slice, slice], Tensor], ...]:
+        """Return a function for each cell size that fills some rows and columns of its map.
+
+        A map of a large picture would need much memory.
+
+        Raises:
+            MissingFieldError: `geometry` is set, and scales or orientations are missing.
+
+        >>> from skimage.data import camera
+        >>> from invertdesc import extract
+        >>> batch = FeatureBatch.collate([extract(camera())])
+        >>> (window,) = CellPyramid((4,)).windows(batch)
+        >>> window(slice(0, 10), slice(120, 130)).shape  # the map has 128 columns
+        torch.Size([1, 128, 10, 8])
+        """
+        placed = self._placed(batch)
+        pairs = zip(self.cell_sizes, placed.placements, strict=True)
+        return tuple(partial(placed.window, one.owners, cell) for cell, one in pairs)
+
+    def _placed(self, batch: FeatureBatch) -> _Placed:
         from invertdesc.descriptors import resolve_descriptor
         from invertdesc.descriptors.base import is_packed
 
@@ -132,8 +160,6 @@ class CellPyramid(nn.Module):
         # Bits are unpacked when they are written: this reads 32 bytes per keypoint instead of 1
         # KiB.
         bits = adapter.dim if is_packed(adapter) else None
-        rows = adapter.encode(batch.descriptors) if bits is None else batch.descriptors
-        geometry = _geometry(batch) if self.geometry else None
         placements = place_at_sizes(
             batch.keypoints,
             batch.offsets,
@@ -142,20 +168,39 @@ class CellPyramid(nn.Module):
             radius=self.radius,
             scores=batch.scores,
         )
-        return tuple(
-            CellMaps(
-                fill_cells(
-                    rows,
-                    placement.owners,
-                    cell_size=cell,
-                    geometry=geometry,
-                    bits=bits,
-                    dtype=self.dtype,
-                ),
-                *placement,
-            )
-            for cell, placement in zip(self.cell_sizes, placements, strict=True)
+        rows = adapter.encode(batch.descriptors) if bits is None else batch.descriptors
+        geometry = _geometry(batch) if self.geometry else None
+        return _Placed(placements, rows, geometry, bits, self.dtype)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Keypoints with their cells, and what is written into these."""
+
+    placements: Sequence[Placement]
+    rows: Tensor
+    geometry: Tensor | None
+    bits: int | None
+    dtype: torch.dtype
+
+    def fill(self, owners: Tensor, cell: int, geometry: Tensor | None = None) -> Tensor:
+        """Return the map (B, C, h, w) of owners (B, h, w)."""
+        return fill_cells(
+            self.rows,
+            owners,
+            cell_size=cell,
+            geometry=self.geometry if geometry is None else geometry,
+            bits=self.bits,
+            dtype=self.dtype,
         )
+
+    def window(self, owners: Tensor, cell: int, rows: slice, columns: slice) -> Tensor:
+        """Return some rows and columns of the map of owners."""
+        geometry = self.geometry
+        if geometry is not None:
+            corner = geometry.new_tensor([columns.start * cell, rows.start * cell, 0, 0, 0])
+            geometry = geometry - corner
+        return self.fill(owners[:, rows, columns].contiguous(), cell, geometry)
 
 
 def _geometry(batch: FeatureBatch) -> Tensor:

@@ -232,7 +232,13 @@ def _sizes(gradients: Tensor) -> Tensor:
 
 
 def gradients_around(
-    gray: Tensor, keypoints: Tensor, sides: Tensor, turns: Tensor, grid: int
+    gray: Tensor,
+    keypoints: Tensor,
+    sides: Tensor,
+    turns: Tensor,
+    grid: int,
+    *,
+    shrinks: bool = False,
 ) -> Tensor:
     """Sample a picture's gradient on a grid in the frame of each keypoint.
 
@@ -244,6 +250,7 @@ def gradients_around(
         sides: (N,) pixels.
         turns: (N,) radians.
         grid: G.
+        shrinks: Whether to shrink the picture before it is blurred by 4 pixels and more.
 
     Returns:
         (N, 2, G, G) float32: per pixel, towards the frame's right and down.
@@ -257,6 +264,7 @@ def gradients_around(
         least_blur=LEAST_BLUR,
         gradients=True,
         align_corners=True,
+        shrinks=shrinks,
     ).unbind(1)
     cos, sin = (part[:, None, None] for part in (turns.cos(), turns.sin()))
     return torch.stack([gx * cos + gy * sin, gy * cos - gx * sin], 1)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -76,6 +80,7 @@ def sample_frames(
     least_blur: float | None = None,
     gradients: bool = False,
     align_corners: bool = False,
+    shrinks: bool = False,
 ) -> Tensor:
     """Sample a picture, or its gradients, on a grid in the frame of each keypoint.
 
@@ -91,14 +96,23 @@ def sample_frames(
         gradients: Whether to sample the gradients of the blurred picture, towards its right and
             down, per pixel, instead of the picture.
         align_corners: As for `sample_places`.
+        shrinks: Whether to shrink the picture before it is blurred by 4 pixels and more, which
+            takes a fraction of the time and changes values by about a percent.
 
     Returns:
         (N, 1, G, G), or (N, 2, G, G) gradients.
     """
+    size = gray.shape[0], gray.shape[1]
 
     def sample(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
         maps = image_gradients(picture) if gradients else picture[None]
-        return sample_places(maps, x, y, align_corners=align_corners).transpose(0, 1)
+        if picture.shape == size:
+            return sample_places(maps, x, y, align_corners=align_corners).transpose(0, 1)
+        if gradients:
+            maps *= maps.new_tensor([picture.shape[1] / size[1], picture.shape[0] / size[0]])[
+                :, None, None
+            ]
+        return sample_places(maps, x, y, image_size=size).transpose(0, 1)
 
     x, y = places_around(keypoints, sides, turns, grid)
     if least_blur is None:
@@ -108,12 +122,27 @@ def sample_frames(
     levels = (2 * (sides / (2.5 * grid)).clamp(min=least_blur).log2()).round()
     sampled = torch.empty(len(keypoints), 1 + gradients, grid, grid)
     for level in torch.unique(levels).tolist():
-        blurred = cv2.GaussianBlur(
-            gray.numpy(), (0, 0), 2 ** (level / 2), borderType=cv2.BORDER_REPLICATE
-        )
+        picture, blur = gray.numpy(), 2 ** (level / 2)
+        if shrinks and blur >= 4:
+            picture, blur = _shrunk(picture, blur)
+        blurred = cv2.GaussianBlur(picture, (0, 0), blur, borderType=cv2.BORDER_REPLICATE)
         chosen = (levels == level).nonzero().flatten()
         sampled[chosen] = sample(torch.from_numpy(blurred), x[chosen], y[chosen])
     return sampled
+
+
+def _shrunk(picture: NDArray[np.float32], blur: float) -> tuple[NDArray[np.float32], float]:
+    """Return a picture of 2 or more times less pixels per side, and the blur that it still needs.
+
+    The mean over squares of f x f pixels has the variance of a blur of (f^2 - 1) / 12 pixels^2.
+    """
+    import cv2
+
+    factor = 2 ** math.floor(math.log2(blur / 2))
+    height, width = (math.ceil(side / factor) for side in picture.shape)
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    rest = math.sqrt(blur**2 - (factor**2 - 1) / 12) / factor
+    return np.asarray(small, np.float32), rest
 
 
 def image_gradients(images: Tensor) -> Tensor:

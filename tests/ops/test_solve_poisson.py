@@ -45,7 +45,7 @@ def forward_differences(picture: Tensor) -> Tensor:
 def transforms(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every answer holds for both, which differ by the length of the sides."""
     if request.param == "fourier transforms":
-        monkeypatch.setattr(module, "LONG", 0)
+        monkeypatch.setattr(module, "LONG_ON_CPU", 0)
         monkeypatch.setattr(module, "ROWS_AT_ONCE", 40)
 
 

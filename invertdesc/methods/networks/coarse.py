@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from invertdesc.errors import InputError
 from invertdesc.methods.networks.norm import BatchNorm
+from invertdesc.methods.networks.tiles import Read, Stages, run_last
 
 DEEPEST = 6  # the deepest map is 2^6 times smaller than the picture
 
@@ -69,10 +71,32 @@ class Coarse(nn.Module):
         ]
         return torch.stack([picture.float().sigmoid() for picture in pictures]).mean(0)
 
+    def in_tiles(self, reads: Sequence[Read], image_size: tuple[int, int]) -> Tensor:
+        """Return the picture of one image, whose memory is proportional to the picture.
+
+        Args:
+            reads: Functions that return a part of a map; they have the order of `config.cells`.
+            image_size: (H, W) of the image.
+        """
+        size = pad_size(image_size)
+        pairs = list(zip(self.config.cells, reads, self.branches, strict=True))
+        stages = [Stages.of(branch, cell) for cell, _, branch in pairs]
+        seen = [
+            stage.whole(read, cell, size)
+            for stage, (cell, read, _) in zip(stages, pairs, strict=True)
+        ]
+        return run_last(stages, seen)
+
     def _paired(self, maps: tuple[Tensor, ...]) -> list[tuple[Tensor, int]]:
         if len(maps) != len(self.config.cells):
             raise InputError(f"Expected {len(self.config.cells)} maps, got {len(maps)}.")
         return list(zip(maps, self.config.cells, strict=True))
+
+
+def pad_size(image_size: tuple[int, int]) -> tuple[int, int]:
+    """Return (H, W), rounded up to multiples of 64 pixels."""
+    height, width = (side + -side % 2**DEEPEST for side in image_size)
+    return height, width
 
 
 def pad_cells(x: Tensor, cell: int) -> Tensor:

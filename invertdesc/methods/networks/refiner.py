@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from invertdesc.methods.networks.norm import BatchNorm
+from invertdesc.methods.networks.tiles import PIXELS, Read, run_in_tiles
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,26 @@ class Refiner(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Return the result of the network; see the class."""
+        height, width = picture.shape[-2:]
+        if torch.is_grad_enabled() or self.training or height * width <= 2 * PIXELS:
+            return self._run(picture)
+        return run_in_tiles(
+            lambda rows, columns: self._run(picture[..., rows, columns]),
+            (height, width),
+            reach=self.reach,
+            step=4,
+            most=2 * PIXELS // len(picture),
+        )
+
+    @property
+    def reach(self) -> int:
+        """Largest distance in pixels at which the picture has effect; a multiple of 4.
+
+        A residual block reaches 2 pixels of maps that are four times smaller, all others 12.
+        """
+        return 8 * self.config.blocks + 16
+
+    def _run(self, picture: Tensor) -> Tensor:
         height, width = picture.shape[-2:]
         below, right = max(8 - height, -height % 4), max(8 - width, -width % 4)
         below += -(height + below) % 4
@@ -137,6 +159,16 @@ class Refined(nn.Module):
         """Return (refined, coarse), each (B, 3, H, W) in [0, 1]."""
         coarse = self.base(*inputs).float()
         return self.refiner(coarse), coarse
+
+    def in_tiles(self, reads: Sequence[Read], image_size: tuple[int, int]) -> Tensor:
+        """Return the refined picture of one image, with a network in front that has `in_tiles`.
+
+        Args:
+            reads: Functions that return a part of a map.
+            image_size: (H, W) of the image.
+        """
+        refined: Tensor = self.refiner(self.base.in_tiles(reads, image_size))  # type: ignore[operator]
+        return refined
 
 
 def picture_of(output: Tensor | tuple[Tensor, Tensor]) -> Tensor:

@@ -1,6 +1,5 @@
 """A small U-Net from the unfolded field to the picture."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from invertdesc.methods.networks.norm import BatchNorm
+from invertdesc.methods.networks.tiles import run_in_tiles
 
 # Maximum number of samples of the field that are processed at once without gradients, in float32.
 # The network of the package takes about 1.2 kB of memory per sample.
@@ -93,49 +93,18 @@ class UNet(nn.Module):
         return _up_to(2 * blocks + 3, self.config.depth)
 
     def _run_in_tiles(self, field: Tensor, most: int) -> Tensor:
-        """Run on overlapping tiles, so that memory is proportional to the picture."""
-        (count, _, height, width), scale = field.shape, self.config.upscale
-        picture = field.new_empty(count, 3, height * scale, width * scale)
-        down, across = self._sides(height, width, most)
-        for y, top in self._starts(height, down):
-            for x, left in self._starts(width, across):
-                made = self._run(field[..., y : y + down, x : x + across])
-                made = made[..., (top - y) * scale :, (left - x) * scale :]
-                there = picture[..., top * scale :, left * scale :]
-                rows, columns = map(min, made.shape[2:], there.shape[2:])
-                there[..., :rows, :columns] = made[..., :rows, :columns]
-        return picture
-
-    def _sides(self, height: int, width: int, most: int) -> tuple[int, int]:
-        """Return the sides of tiles of at most so many samples, for the least work.
-
-        What overlaps is computed twice. All tiles have the same size, so memory is used again.
-        """
-        overlap, whole = 2 * self.reach, 2**self.config.depth
-        sides = [
-            [_up_to(-(-(n * overlap + length) // (n + 1)), self.config.depth) for n in range(32)]
-            for length in (height, width)
-        ]
-        ways = [
-            (rows * columns * one * other, one, other)
-            for rows, one in enumerate(sides[0], 1)
-            for columns, other in enumerate(sides[1], 1)
-            if one * other <= most and min(one, other) > overlap
-        ]
-        _, one, other = min(ways, default=(0, overlap + whole, overlap + whole))
-        return one, other
-
-    def _starts(self, length: int, side: int) -> Iterator[tuple[int, int]]:
-        """Yield the starts of tiles, and of what each is for: it overwrites the one before.
+        """Run on overlapping tiles, so that memory is proportional to the picture.
 
         A tile starts at a pixel of the deepest level, so the result is the same as in one run.
         """
-        last = max(0, _up_to(length - side, self.config.depth))
-        for start in range(0, last + side - 2 * self.reach, side - 2 * self.reach):
-            here = min(start, last)
-            yield here, here + self.reach * (here > 0)
-            if here == last:
-                return
+        return run_in_tiles(
+            lambda rows, columns: self._run(field[..., rows, columns]),
+            (field.shape[-2], field.shape[-1]),
+            reach=self.reach,
+            step=2**self.config.depth,
+            scale=self.config.upscale,
+            most=most,
+        )
 
     def _run(self, field: Tensor) -> Tensor:
         height, width = field.shape[-2:]

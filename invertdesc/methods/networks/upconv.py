@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from invertdesc.methods.networks.coarse import DEEPEST, channels, contraction, pad_cells
+from invertdesc.methods.networks.coarse import (
+    DEEPEST,
+    channels,
+    contraction,
+    pad_cells,
+    pad_size,
+)
 from invertdesc.methods.networks.norm import BatchNorm
+from invertdesc.methods.networks.tiles import Read, Stages, run_last
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,17 @@ class Upconv(nn.Module):
         """Return the picture; see the class."""
         picture: Tensor = self.layers(pad_cells(x, self.config.cell))
         return picture.float().sigmoid()
+
+    def in_tiles(self, reads: Sequence[Read], image_size: tuple[int, int]) -> Tensor:
+        """Return the picture of one image, whose memory is proportional to the picture.
+
+        Args:
+            reads: A function that returns a part of the map.
+            image_size: (H, W) of the image.
+        """
+        (read,), cell = reads, self.config.cell
+        stages = Stages.of(self.layers, cell)
+        return run_last([stages], [stages.whole(read, cell, pad_size(image_size))])
 
 
 def _double(inputs: int, outputs: int) -> nn.Module:
