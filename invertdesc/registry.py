@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
@@ -16,6 +17,25 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 Factory = Callable[..., T]
 SURE = 4  # letters: two in the wrong order make a shorter name another one
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a name of a registry stands for.
+
+    Attributes:
+        name: The name.
+        summary: What it is, in a line.
+        needs: What it needs beside positions and vectors, a word or a few each.
+        ships: What of it is in the package, likewise.
+        default: Whether it is taken where nobody names one.
+    """
+
+    name: str
+    summary: str
+    needs: tuple[str, ...] = ()
+    ships: tuple[str, ...] = ()
+    default: bool = False
 
 
 class Registry(Generic[T]):

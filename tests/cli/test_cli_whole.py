@@ -151,7 +151,9 @@ def test_list_as_json(run: Run) -> None:
     found = json.loads(out)
     assert status == 0
     assert set(found) == {"descriptors", "methods"}
-    assert found["descriptors"]["sift"].startswith("SIFT: 4 x 4")
+    sift = found["descriptors"]["sift"]
+    assert sift.pop("summary").startswith("SIFT: 4 x 4")
+    assert sift == {"name": "sift", "needs": [], "ships": ["unfolding"], "default": True}
     assert json.loads(run("list", "--json", "pois*")[1]) == {
         "descriptors": {},
         "methods": {"poisson": found["methods"]["poisson"]},
