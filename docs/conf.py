@@ -29,6 +29,7 @@ html_theme = "furo"
 html_title = "invertdesc"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
+html_js_files = ["enlarge.js"]
 html_math_renderer = "mathml"
 autosummary_generate = False
 myst_enable_extensions = ["colon_fence", "dollarmath"]

@@ -8,6 +8,7 @@ from .display import show
 from .drawing import draw_keypoints, side_by_side
 from .errors import (
     BadImageWarning,
+    DownloadWarning,
     FileError,
     FramesRecoveredWarning,
     InputError,
@@ -21,7 +22,8 @@ from .errors import (
 from .evaluation.compare import compare
 from .evaluation.evaluate import evaluate
 from .features.batch import FeatureBatch
-from .features.local import LocalFeatures, Provenance
+from .features.local import LocalFeatures
+from .features.provenance import Provenance
 from .image import read_image, write_image
 from .limits import Limits, get_limits, set_limits, use_limits
 from .maps import (
@@ -56,6 +58,7 @@ __all__ = [
     "Check",
     "Description",
     "Descriptor",
+    "DownloadWarning",
     "FeatureBatch",
     "Field",
     "FieldRasterizer",

@@ -125,5 +125,9 @@ class FramesRecoveredWarning(UserWarning):
     """Features came without orientations or scales that a method needs; they were recovered."""
 
 
+class DownloadWarning(UserWarning):
+    """Weights that do not ship are about to be downloaded: what, how much, and from where."""
+
+
 class BadImageWarning(UserWarning):
     """An image of a store cannot be read and was left out."""

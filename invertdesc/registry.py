@@ -1,6 +1,8 @@
 """A registry of names and factories: built-in ones, those of plug-ins and of users."""
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
@@ -14,6 +16,26 @@ from invertdesc.errors import InputError, UnknownNameError
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 Factory = Callable[..., T]
+SURE = 4  # letters: two in the wrong order make a shorter name another one
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a name of a registry stands for.
+
+    Attributes:
+        name: The name.
+        summary: What it is, in a line.
+        needs: What it needs beside positions and vectors, a word or a few each.
+        ships: What of it is in the package, likewise.
+        default: Whether it is taken where nobody names one.
+    """
+
+    name: str
+    summary: str
+    needs: tuple[str, ...] = ()
+    ships: tuple[str, ...] = ()
+    default: bool = False
 
 
 class Registry(Generic[T]):
@@ -85,6 +107,19 @@ class Registry(Generic[T]):
             for name in self.names(pattern)
         }
 
+    def misspelt(self, name: str) -> str | None:
+        """Return the known name that an unknown one surely means, or None.
+
+        The two differ by letter case, signs, a doubled letter, or two letters in the wrong order.
+        Any other unknown name may be somebody's own.
+        """
+        if name in self._factories or any(name.endswith(end) for end in self._files):
+            return None
+        names, plain = self.names(), _plain(name)
+        pairs = range(len(plain) - 1) if len(plain) >= SURE else ()
+        likely = {plain, *(plain[:i] + plain[i + 1] + plain[i] + plain[i + 2 :] for i in pairs)}
+        return None if name in names else next((n for n in names if _plain(n) in likely), None)
+
     def get(self, name: str) -> Factory[T]:
         """Return the factory of a name.
 
@@ -131,6 +166,11 @@ class Registry(Generic[T]):
         if near:
             return f"Did you mean {' or '.join(repr(n) for n in near)}?"
         return f"Known: {', '.join(self.names())}."
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters without signs, and a doubled letter as one."""
+    return re.sub(r"([a-z])\1+", r"\1", re.sub(r"[\W_]", "", name.lower()))
 
 
 def _imported(where: str) -> Callable[..., Any]:

@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from invertdesc import create_descriptor, create_method, extract, fit_unfolding, reconstruct
-from invertdesc._progress import show_progress, watch
+from invertdesc import (
+    _progress,
+    create_descriptor,
+    create_method,
+    extract,
+    fit_unfolding,
+    reconstruct,
+)
+from invertdesc._progress import progress_lines, show_progress, watch
 from invertdesc.evaluation.compare import compare
 from invertdesc.image import write_image
 from invertdesc.training.data import FeatureData
@@ -97,3 +104,59 @@ def test_bars_of_a_block_end_with_it_and_are_not_hidden_by_one_inside() -> None:
         list(watch(range(3), "outside", unit="step"))
     assert "inside: 100%" in seen.getvalue()
     assert "outside" not in seen.getvalue()
+
+
+class Clock:
+    """A clock that goes on by so many seconds each time that it is read."""
+
+    def __init__(self, step: float) -> None:
+        self.now, self.step = 0.0, step
+
+    def monotonic(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+def test_without_a_terminal_there_is_a_line_every_half_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_progress, "time", Clock(11.0))
+    with redirect_stderr(StringIO()) as pipe:
+        assert list(watch(range(8), "evaluate", shown=True)) == list(range(8))
+        assert list(watch(range(8), "steps of an image", shown=True, leave=False)) == list(range(8))
+        assert list(watch(range(8), "not asked for")) == list(range(8))
+    lines = pipe.getvalue().splitlines()
+    assert lines[0].startswith("evaluate: 3 of 8 images, about ")
+    assert lines[0].endswith(" left")
+    assert all(line.startswith("evaluate: ") for line in lines)
+    assert 2 <= len(lines) <= 3
+
+
+def test_a_quick_task_says_nothing_without_a_terminal() -> None:
+    with redirect_stderr(StringIO()) as pipe:
+        list(watch((n for n in range(3)), "evaluate", shown=True))
+    assert pipe.getvalue() == ""
+
+
+def test_steps_are_lines_with_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_progress, "time", Clock(100.0))
+    with (
+        redirect_stderr(StringIO()) as pipe,
+        progress_lines("audit", 3, unit="scenario", shown=True) as steps,
+    ):
+        steps.begin()
+        for title in ("one", "two", "three"):
+            steps.take(title)
+    assert pipe.getvalue().splitlines() == [
+        "audit: 1 of 3, one, about 3 minutes left",
+        "audit: 2 of 3, two, about 2 minutes left",
+        "audit: 3 of 3, three",
+    ]
+
+
+def test_steps_are_a_bar_on_a_terminal() -> None:
+    with screen() as seen, progress_lines("audit", 2, unit="scenario", shown=True) as steps:
+        steps.begin()
+        steps.take("one")
+        steps.take("two")
+    assert "audit: 100%" in seen.getvalue()

@@ -325,3 +325,23 @@ def test_every_option_of_ours_says_what_it_takes(registry: Registry[Any]) -> Non
         for option in inspect.signature(registry.get(name)).parameters:
             with pytest.raises(InputError, match=f"^Expected {option} of .* as .*, got {{}}"):
                 registry.create(name, **{option: {}})
+
+
+@pytest.mark.parametrize("name", ["sitf", "SIFT", "sifft", "Root_SIFT", "ALIKED n16"])
+def test_a_surely_misspelt_name_is_known(name: str) -> None:
+    assert descriptors.misspelt(name) in {"sift", "rootsift", "aliked-n16"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sift", "csift", "sift2", "bro", "aliked-n166", "patches", "", "SIFT.safetensors"],
+)
+def test_a_name_that_may_be_meant_is_let_be(name: str) -> None:
+    assert descriptors.misspelt(name) is None
+
+
+def test_a_misspelt_name_that_was_registered_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Registry("box", group="invertdesc.no-such-group", builtin={"sift": "a:B"})
+    assert own.misspelt("sitf") == "sift"
+    own.register("sitf", Recorder)
+    assert own.misspelt("sitf") is None

@@ -1,9 +1,11 @@
 """What a release needs: its version, its links, its workflow, its container."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -97,6 +99,55 @@ def test_container_passes_its_linter() -> None:
         ["hadolint", ROOT / "Dockerfile"], capture_output=True, text=True, check=False
     )
     assert done.stdout + done.stderr == ""
+
+
+def test_container_installs_what_is_pinned_for_a_user_of_no_rights() -> None:
+    text = re.sub(r"\\\n\s*", "", _read("Dockerfile"))  # lines that go on, as one
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    installs = [line for line in lines if "pip install" in line]
+    assert installs
+    assert all(" -c constraints.txt " in line and "--no-cache-dir" in line for line in installs)
+    assert not any(line.startswith("ADD") for line in lines)
+    bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert all(":" in base and not base.endswith(":latest") for base in bases)
+    users = [line.split()[1] for line in lines if line.startswith("USER")]
+    assert int(users[-1]) >= 1000
+    project = _project()
+    extras = next(line for line in lines if line.startswith("ARG EXTRAS=")).partition("=")[2]
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    command = json.loads(next(line for line in lines if line.startswith("ENTRYPOINT"))[11:])
+    assert command[0] in project["scripts"]
+
+
+def test_conda_asks_for_what_the_wheel_asks_for() -> None:
+    yaml = pytest.importorskip("yaml")
+    recipe = yaml.safe_load(_read("packaging/conda/recipe.yaml"))
+    assert recipe["context"]["version"] == invertdesc.__version__
+    project = _project()
+    needs = recipe["requirements"]
+    assert f">={recipe['context']['python_min']}" == project["requires-python"]
+    wanted = {_plain(one) for one in project["dependencies"]}
+    assert {_plain(one) for one in needs["run"] if not one.startswith("python ")} == wanted
+    extras = project["optional-dependencies"]
+    optional = {_plain(one) for one in (*extras["hloc"], *extras["index"])}
+    assert {_plain(one) for one in needs["run_constraints"]} == optional
+    build = tomllib.loads(_read("pyproject.toml"))["build-system"]["requires"]
+    assert {_plain(one) for one in needs["host"][2:]} == {_plain(one) for one in build}
+    script = [f"{name} = {target}" for name, target in project["scripts"].items()]
+    assert recipe["build"]["python"]["entry_points"] == script
+    assert recipe["about"]["license"] == project["license"]
+
+
+def _plain(requirement: str) -> tuple[str, frozenset[str]]:
+    """Return the name on PyPI and the bounds of a package, as either of the two writes them."""
+    names = {"py-opencv": "opencv-contrib-python", "pytorch": "torch"}
+    name, bounds = re.fullmatch(r"([\w-]+?)\s*([<>=].*)", requirement).groups()  # type: ignore[union-attr]
+    return names.get(name, name).replace("_", "-"), frozenset(bounds.split(","))
+
+
+def _project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads(_read("pyproject.toml"))["project"]
+    return project
 
 
 def _read(name: str) -> str:

@@ -79,7 +79,7 @@ def audit(
         public: Other pictures, from which attackers learn what a defence does.
         seed: Random seed; the same one gives the same numbers.
         device: Where the method computes, such as `"cuda"`.
-        progress: Show a progress bar, or lines where there is no terminal.
+        progress: Show progress and how long the rest will take: a bar, or lines without a terminal.
 
     Raises:
         FileError: The folder or store cannot be read.
@@ -110,8 +110,8 @@ def _attack(
     if isinstance(method, str):
         method = create_method(method, descriptor=inputs.adapter, **options)
     count = len(plan.table) + len(plan.drawn)
-    with progress_lines("audit", count, unit="scenario", shown=progress) as tick:
-        return run_plan(inputs, method=method, ruler=ruler, plan=plan, tools=tools, tick=tick)
+    with progress_lines("audit", count, unit="scenario", shown=progress) as steps:
+        return run_plan(inputs, method=method, ruler=ruler, plan=plan, tools=tools, steps=steps)
 
 
 def _tools(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from invertdesc._progress import Steps
 from invertdesc._version import __version__
 from invertdesc.auditing.attacks.lab import Lab
 from invertdesc.auditing.attacks.public import Public
@@ -97,7 +98,7 @@ def run_plan(
     ruler: Ruler,
     plan: Plan | None = None,
     tools: Tools | None = None,
-    tick: Callable[[str], object] = lambda _: None,
+    steps: Steps | None = None,
 ) -> Audit:
     """Attack images under every scenario of a plan.
 
@@ -107,7 +108,7 @@ def run_plan(
         ruler: Computes the measures.
         plan: Scenarios to try; None for all with default strengths, without curves.
         tools: What the attacker and the measures have besides; None for what ships.
-        tick: Called after each scenario with its title.
+        steps: Shows the scenarios, and how long the rest will take.
 
     Raises:
         InputError: There is no image, or no image has a keypoint.
@@ -117,19 +118,21 @@ def run_plan(
     if not any(len(subject.features) for subject in inputs.subjects):
         reasons = ["Expected at least one image with keypoints to audit, got none.", *inputs.notes]
         raise InputError(" ".join(reasons))
+    steps = steps or Steps("audit", 0, "scenario", shown=False)
     attempts = _prepare(inputs, method, ruler, chosen, tools or Tools())
     whole = attempts.whole()
     count = len(inputs.subjects)
     scores = [attempts.measure(number, whole.pictures[number]) for number in range(count)]
+    steps.begin()
     rows = []
     for scenario in chosen.table:
         rows.append(attempts.row(scenario))
-        tick(scenario.title)
+        steps.take(scenario.title)
     rows.append(attempts.flat())
     light = []
     for scenario in chosen.drawn:
         light.append(attempts.row(scenario, quick=True))
-        tick(scenario.title)
+        steps.take(scenario.title)
     draft = _result(attempts, chosen, rows, map(_portrait, inputs.subjects, whole.pictures, scores))
     found = {(row.name, row.value): row for row in (*rows, *light)}
     return replace(draft, curves=tuple(_curve(sweep, draft, found) for sweep in chosen.sweeps))

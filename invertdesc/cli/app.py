@@ -30,7 +30,7 @@ from invertdesc.limits import Limits, use_limits
 app = typer.Typer(
     name="invertdesc",
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 

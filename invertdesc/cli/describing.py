@@ -21,11 +21,12 @@ TYPES: dict[str, Any] = {
     "path": Path | None,
     "str": str | None,
 }
+AS_IT_IS = "\b"  # click leaves the lines of the paragraph behind it as they are
 _KEYWORD = inspect.Parameter("option", inspect.Parameter.KEYWORD_ONLY)
 
 
 def describe(command: Callable[..., None], name: str) -> dict[str, Any]:
-    """Give a command the options of its section, and return its help and epilog for typer.
+    """Give a command the options of its section, and return its help texts for typer.
 
     The examples in a docstring go behind the options.
 
@@ -48,5 +49,6 @@ def describe(command: Callable[..., None], name: str) -> dict[str, Any]:
     command.__signature__ = inspect.Signature(found)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in found}
     about, _, examples = (inspect.getdoc(command) or "").partition("\n\nExamples:\n")
-    shown = "\n".join(f"- `{line.strip()}`" for line in examples.splitlines())
-    return {"help": about, "epilog": f"**Examples**\n\n{shown}"}
+    shown = "".join(f"\n  {line.strip()}" for line in examples.splitlines())
+    first = " ".join(about.partition("\n\n")[0].split())  # given, since its end is cut off else
+    return {"help": about, "short_help": first, "epilog": f"{AS_IT_IS}\nExamples:{shown}"}

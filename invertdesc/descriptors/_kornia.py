@@ -16,7 +16,8 @@ from invertdesc.descriptors.base import check_image_of, check_most, check_vector
 from invertdesc.descriptors.describing import Described
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.changes import strongest
-from invertdesc.features.local import LocalFeatures, Provenance
+from invertdesc.features.local import LocalFeatures
+from invertdesc.features.provenance import Provenance
 from invertdesc.image import GrayMode, to_gray
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding

@@ -23,7 +23,8 @@ from invertdesc.features.batch import FeatureBatch
 from invertdesc.features.bits import unpack_bits
 from invertdesc.features.changes import strongest
 from invertdesc.features.convert import rows_of
-from invertdesc.features.local import LocalFeatures, Provenance
+from invertdesc.features.local import LocalFeatures
+from invertdesc.features.provenance import Provenance
 from invertdesc.image import GrayMode, to_gray, to_uint8
 from invertdesc.unfolding.frame import Frame
 from invertdesc.unfolding.unfolding import Unfolding

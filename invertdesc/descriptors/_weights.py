@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,10 +14,37 @@ import torch
 from torch import nn
 
 from invertdesc._files import existing_file
-from invertdesc.errors import FileError
+from invertdesc.errors import DownloadWarning, FileError
 
 N = TypeVar("N", bound=nn.Module)
 WRAPPERS = ("state_dict", "extractor")  # keys under which authors keep the weights
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file of weights that kornia downloads.
+
+    Attributes:
+        file: Its name.
+        megabytes: Its size in 10^6 bytes, to a tenth.
+        hosts: Where it is, in words.
+
+    >>> print(Remote("HyNet_LIB.pth", 5.3))
+    HyNet_LIB.pth, about 5.3 MB, from huggingface.co or github.com
+    """
+
+    file: str
+    megabytes: float
+    hosts: str = "huggingface.co or github.com"
+
+    def __str__(self) -> str:
+        """Return name, size and place in words."""
+        return f"{self.file}, about {self.megabytes:.1f} MB, from {self.hosts}"
+
+    @property
+    def cached(self) -> Path:
+        """Where the file is kept."""
+        return Path(torch.hub.get_dir()) / "checkpoints" / self.file
 
 
 def fill(
@@ -53,20 +82,31 @@ def fill(
         raise FileError(f"Expected weights for {name!r}, got {file}: {reason}") from error
 
 
-def downloaded(make: Callable[[], N], name: str) -> N:
-    """Return what kornia makes with weights that it downloads and caches.
+def downloaded(make: Callable[[], N], name: str, remote: Remote) -> N:
+    """Return what kornia makes with weights that it downloads, unless its cache has them.
 
     Args:
         make: Function that returns the network.
         name: Registry name of the descriptor, for messages.
+        remote: What is downloaded.
 
     Raises:
         FileError: The download failed.
     """
+    if not remote.cached.exists():
+        warnings.warn(
+            f"Downloading weights for {name!r}: {remote}. They are kept in {remote.cached.parent}. "
+            "To download nothing, pass your own file as weights.",
+            DownloadWarning,
+            stacklevel=2,
+        )
     try:
-        return make()
+        with warnings.catch_warnings(action="ignore"):  # one for each attempt at each mirror
+            return make()
     except (OSError, RuntimeError) as error:  # kornia tried all its mirrors
+        reason = str(error.__cause__ or error).partition("\n")[0]
         raise FileError(
-            f"Expected weights for {name!r}, which kornia downloads; it could not. Pass a file: "
+            f"Expected weights for {name!r}, which kornia downloads ({remote}); it could not: "
+            f"{reason.rstrip('.')}. Without a network, pass a file: "
             f"create_descriptor({name!r}, weights=PATH)."
-        ) from error
+        ).with_hint(descriptor_option="weights=FILE") from error

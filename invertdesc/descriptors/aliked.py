@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from invertdesc.descriptors._weights import downloaded, fill
+from invertdesc.descriptors._weights import Remote, downloaded, fill
 from invertdesc.descriptors._whole import Found, WholePictureDescriptor
 from invertdesc.unfolding.frame import Frame
 
@@ -30,6 +30,7 @@ class AlikedN16(WholePictureDescriptor):
     threshold: float = 0.2
 
     name: ClassVar[str] = "aliked-n16"
+    remote: ClassVar[Remote] = Remote("aliked-n16.pth", 2.7)
     frame: ClassVar[Frame] = Frame(support=32.0, rotated=False, assumed=1.0)
     smallest: ClassVar[int] = 8  # so that the windows of kornia's descriptors are in the map
 
@@ -40,6 +41,7 @@ class AlikedN16(WholePictureDescriptor):
             network = downloaded(
                 lambda: make.from_pretrained(self.name, detection_threshold=self.threshold),
                 self.name,
+                self.remote,
             )
             return network
         network = make(self.name, detection_threshold=self.threshold)
@@ -67,6 +69,7 @@ class AlikedN16Rot(AlikedN16):
     """
 
     name: ClassVar[str] = "aliked-n16rot"
+    remote: ClassVar[Remote] = Remote("aliked-n16rot.pth", 2.7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,7 @@ class AlikedN32(AlikedN16):
     """
 
     name: ClassVar[str] = "aliked-n32"
+    remote: ClassVar[Remote] = Remote("aliked-n32.pth", 3.9)
     frame: ClassVar[Frame] = Frame(support=40.0, rotated=False, assumed=1.0)
 
 
@@ -88,5 +92,6 @@ class AlikedT16(AlikedN16):
     """
 
     name: ClassVar[str] = "aliked-t16"
+    remote: ClassVar[Remote] = Remote("aliked-t16.pth", 0.8)
     dim: ClassVar[int] = 64
     frame: ClassVar[Frame] = Frame(support=24.0, rotated=False, assumed=1.0)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from invertdesc.descriptors._weights import downloaded, fill
+from invertdesc.descriptors._weights import Remote, downloaded, fill
 from invertdesc.descriptors._whole import Found, WholePictureDescriptor, sampled
 from invertdesc.unfolding.frame import Frame
 
@@ -29,13 +29,17 @@ class Disk(WholePictureDescriptor):
     """
 
     name: ClassVar[str] = "disk"
+    remote: ClassVar[Remote] = Remote(
+        "depth-save.pth", 4.4, "huggingface.co or raw.githubusercontent.com"
+    )
     frame: ClassVar[Frame] = Frame(support=16.0, rotated=False, assumed=1.0)
     smallest: ClassVar[int] = MULTIPLE + 1  # the coarsest map has more than one place
 
     def _build(self, kornia_feature: Any) -> nn.Module:
         network: nn.Module
         if self.weights is None:
-            network = downloaded(lambda: kornia_feature.DISK.from_pretrained("depth"), self.name)
+            make = kornia_feature.DISK.from_pretrained
+            network = downloaded(lambda: make("depth"), self.name, self.remote)
             return network
         network = kornia_feature.DISK()
         fill(network, self.weights, self.name)

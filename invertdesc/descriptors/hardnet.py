@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from invertdesc.descriptors._kornia import KorniaDescriptor
-from invertdesc.descriptors._weights import downloaded, fill
+from invertdesc.descriptors._weights import Remote, downloaded, fill
 from invertdesc.errors import FileError
 from invertdesc.unfolding.unfolding import Unfolding
 
@@ -36,6 +36,7 @@ class HardNet(KorniaDescriptor):
 
     name: ClassVar[str] = "hardnet"
     kornia_class: ClassVar[str] = "HardNet"
+    remote: ClassVar[Remote] = Remote("checkpoint_liberty_with_aug.pth", 5.3)
 
     @property
     def unfolding(self) -> Unfolding:
@@ -52,7 +53,7 @@ class HardNet(KorniaDescriptor):
     def _build(self, kornia_feature: Any) -> nn.Module:
         make = getattr(kornia_feature, self.kornia_class)
         if self.weights is None:
-            network: nn.Module = downloaded(lambda: make(pretrained=True), self.name)
+            network: nn.Module = downloaded(lambda: make(pretrained=True), self.name, self.remote)
             return network
         network = make(pretrained=False)
         fill(network, self.weights, self.name)
@@ -71,6 +72,7 @@ class SosNet(HardNet):
 
     name: ClassVar[str] = "sosnet"
     kornia_class: ClassVar[str] = "SOSNet"
+    remote: ClassVar[Remote] = Remote("sosnet_32x32_liberty.pth", 5.3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,3 +87,4 @@ class HyNet(HardNet):
 
     name: ClassVar[str] = "hynet"
     kornia_class: ClassVar[str] = "HyNet"
+    remote: ClassVar[Remote] = Remote("HyNet_LIB.pth", 5.3)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+from invertdesc.descriptors._weights import Remote
 from invertdesc.descriptors.hardnet import HardNet
 from invertdesc.unfolding.unfolding import Unfolding
 
@@ -23,6 +24,7 @@ class TFeat(HardNet):
 
     name: ClassVar[str] = "tfeat"
     kornia_class: ClassVar[str] = "TFeat"
+    remote: ClassVar[Remote] = Remote("tfeat-liberty.params", 2.4)
 
     @cached_property
     def unfolding(self) -> Unfolding:

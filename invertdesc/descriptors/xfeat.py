@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from invertdesc.descriptors._weights import downloaded, fill
+from invertdesc.descriptors._weights import Remote, downloaded, fill
 from invertdesc.descriptors._whole import Found, WholePictureDescriptor
 from invertdesc.unfolding.frame import Frame
 
@@ -34,6 +34,7 @@ class XFeat(WholePictureDescriptor):
     threshold: float = 0.05
 
     name: ClassVar[str] = "xfeat"
+    remote: ClassVar[Remote] = Remote("xfeat.pt", 6.2, "github.com")
     dim: ClassVar[int] = 64
     frame: ClassVar[Frame] = Frame(support=16.0, rotated=False, assumed=1.0)
 
@@ -41,7 +42,9 @@ class XFeat(WholePictureDescriptor):
         make = kornia_feature.XFeat
         options = {"top_k": ALL, "detection_threshold": self.threshold}
         if self.weights is None:
-            network: nn.Module = downloaded(lambda: make.from_pretrained(**options), self.name)
+            network: nn.Module = downloaded(
+                lambda: make.from_pretrained(**options), self.name, self.remote
+            )
             return network
         network = make(**options)
         fill(cast("nn.Module", network.net), self.weights, self.name)

@@ -155,6 +155,18 @@ def check_alike(features: Sequence[LocalFeatures]) -> None:
                 )
 
 
+def have_same_values(one: LocalFeatures, other: LocalFeatures) -> bool:
+    """Return whether two have the same fields with the same values, on the same device."""
+    plain = ("image_size", "descriptor", "provenance", "device")
+    if any(getattr(one, name) != getattr(other, name) for name in plain):
+        return False
+    pairs = [(getattr(one, name), getattr(other, name)) for name in ROW_FIELDS]
+    return all(
+        a is b if a is None or b is None else a.dtype == b.dtype and torch.equal(a, b)
+        for a, b in pairs
+    )
+
+
 def changed_rows(
     owner: LocalFeatures | FeatureBatch, change: Callable[[Tensor], Tensor]
 ) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from invertdesc.features._checks import (
     changed_rows,
     check_alike,
 )
-from invertdesc.features.local import LocalFeatures, Provenance
+from invertdesc.features.local import LocalFeatures
+from invertdesc.features.provenance import Provenance
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

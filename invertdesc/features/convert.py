@@ -16,7 +16,8 @@ from torch import Tensor
 
 from invertdesc.descriptors import resolve_descriptor
 from invertdesc.descriptors.base import is_packed, opencv_diameter, width_of
-from invertdesc.errors import InputError, MissingFieldError
+from invertdesc.descriptors.registry import descriptors
+from invertdesc.errors import InputError, MissingFieldError, UnknownNameError
 from invertdesc.features._checks import checked_size
 
 if TYPE_CHECKING:
@@ -26,6 +27,20 @@ if TYPE_CHECKING:
 Backend: TypeAlias = Literal["opencv", "pycolmap"]
 NO_ANGLE = -1.0  # value of OpenCV for a keypoint without orientation
 SLACK = 1.0  # keypoints of libraries may be this many pixels beyond the border
+
+
+def check_name(name: str) -> None:
+    """Refuse what is surely a registered name that was misspelt; other unknown ones are own names.
+
+    Raises:
+        UnknownNameError: It is misspelt; the message says what it means.
+    """
+    meant = descriptors.misspelt(name)
+    if meant is not None:
+        raise UnknownNameError(
+            f"Expected the name of a descriptor, got {name!r}. Did you mean {meant!r}? Register "
+            f"one of your own first: register_descriptor({name!r})."
+        )
 
 
 def rows_of(keypoints: Sequence[Any]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,9 +21,11 @@ from invertdesc.features._checks import (
     check_values,
     checked_box,
     checked_size,
+    have_same_values,
 )
 from invertdesc.features.npz import read_npz, write_npz
-from invertdesc.image import GrayMode, encode_image
+from invertdesc.features.provenance import Provenance
+from invertdesc.image import encode_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,42 +35,19 @@ if TYPE_CHECKING:
 Box: TypeAlias = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """The origin of features, as far as it is known.
-
-    Attributes:
-        gray: Gray mode of the extractor: `"gamma"`, `"luma"`, or None if unknown.
-        producer: The library that computed the vectors, with its version, such as `"opencv 5.0.0"`.
-        parameters: The options that the descriptor was created with.
-
-    >>> Provenance(producer="opencv 5.0.0").gray_mode
-    'luma'
-    """
-
-    gray: str | None = None
-    producer: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def gray_mode(self) -> GrayMode:
-        """`gray`, or if that is unknown `"luma"`, which nearly all extractors use."""
-        return cast("GrayMode", self.gray or "luma")
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LocalFeatures:
     """Keypoints and descriptors of one image; N keypoints, vectors of length D.
 
     The values are checked once, on creation. This is all that an attacker has: methods get no
-    image.
+    image. Two are equal if all their values are.
 
     Attributes:
         keypoints: (N, 2) float32, x and y in pixels; integers are pixel centres, so that the
             picture spans -0.5 to W - 0.5 and -0.5 to H - 0.5.
         descriptors: (N, D) as emitted: float32, or uint8 for bits packed eight to a byte.
         image_size: (H, W) of the image in pixels.
-        descriptor: Registry name of the descriptor of the vectors.
+        descriptor: Registry name of the descriptor of the vectors, or an own one.
         scales: (N,) float32, sigma in pixels, above 0; None if unknown.
         orientations: (N,) float32 radians from +x towards +y; None if unknown.
         scores: (N,) float32, the detector's response; None if unknown.
@@ -77,6 +56,7 @@ class LocalFeatures:
 
     Raises:
         InputError: A shape, dtype or value is wrong; the message names the field.
+        UnknownNameError: The descriptor's name is surely a misspelt one.
 
     >>> features = LocalFeatures(
     ...     keypoints=torch.tensor([[3.0, 4.0], [60.0, 9.5]]),
@@ -101,11 +81,22 @@ class LocalFeatures:
     def __post_init__(self) -> None:
         object.__setattr__(self, "image_size", checked_size(self.image_size))
         check_rows(self)
+        convert.check_name(self.descriptor)
         check_values(self)
 
     def __len__(self) -> int:
         """Return N, the number of keypoints."""
         return self.keypoints.shape[0]
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether all fields are equal, to the last bit, and on the same device."""
+        if not isinstance(other, LocalFeatures):
+            return NotImplemented
+        return have_same_values(self, other)
+
+    def __hash__(self) -> int:
+        """Return a number of what changes in place of tensors leave as it is."""
+        return hash((self.image_size, self.descriptor, self.descriptors.shape))
 
     def __repr__(self) -> str:
         missing = [

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from invertdesc.errors import InputError
-from invertdesc.features.local import LocalFeatures, Provenance
+from invertdesc.features.local import LocalFeatures
+from invertdesc.features.provenance import Provenance
 from invertdesc.maps._carry import carry
 from invertdesc.maps._choose import Patches
 from invertdesc.maps._distortion import Array

@@ -15,15 +15,15 @@ import numpy as np
 
 from invertdesc.descriptors.checking import ENOUGH, Check, check
 from invertdesc.errors import BadImageWarning, InputError, InvertDescError
-from invertdesc.features.local import LocalFeatures, Provenance
+from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import WHERE, check_descriptors, placeholder
+from invertdesc.features.provenance import Provenance
 from invertdesc.stores._decide import Decision, decide, doubts
 from invertdesc.stores.record import ORIGINS, Array, Record, check_pixels, inside, sized, to_tensor
 
 OnError: TypeAlias = Callable[[str, InvertDescError], None]
 SAMPLE, TRIES = 8, 64  # images used to decide about a store, and images tried to find them
-LOOKED = 3000  # keypoints of these, at least, to check order, angles and scales
-SHOWN = 5  # names in the note about what is left out
+LOOKED, SHOWN = 3000, 5  # keypoints to check at least; names in the note about what is left out
 
 
 @dataclass(frozen=True)

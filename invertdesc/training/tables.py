@@ -13,7 +13,8 @@ from torch import Tensor
 
 from invertdesc.features._checks import ROW_FIELDS
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.features.local import LocalFeatures, Provenance
+from invertdesc.features.local import LocalFeatures
+from invertdesc.features.provenance import Provenance
 
 Array = NDArray[Any]
 

@@ -157,6 +157,18 @@ def has_weights(method: str, descriptor: str | None = None) -> bool:
     return any(FOLDER.glob(f"{method}.safetensors")) or any(FOLDER.glob(f"{method}-*.safetensors"))
 
 
+def shipped_for(method: str) -> list[str] | None:
+    """Return the descriptors that the package has weights of a method for.
+
+    An empty list stands for all descriptors, None for no weights.
+
+    >>> shipped_for("coarse"), shipped_for("unfold"), shipped_for("poisson")
+    (['sift'], [], None)
+    """
+    some = sorted(file.stem[len(method) + 1 :] for file in FOLDER.glob(f"{method}-*.safetensors"))
+    return some if some or has_weights(method) else None
+
+
 def find_weights(
     method: str, descriptor: str, shared: bool, given: str | os.PathLike[str] | None
 ) -> Path:
@@ -169,8 +181,8 @@ def find_weights(
         return Path(given)
     path = FOLDER / (f"{method}.safetensors" if shared else f"{method}-{descriptor}.safetensors")
     if not path.is_file():
-        others = [file.stem[len(method) + 1 :] for file in FOLDER.glob(f"{method}-*.safetensors")]
-        ship = f"They ship for {', '.join(sorted(others))}" if others else "None ship"
+        others = shipped_for(method)
+        ship = f"They ship for {', '.join(others)}" if others else "None ship"
         raise FileError(
             f"Expected weights of {method!r} for {descriptor!r}, found none. {ship}; train your "
             "own with `train` and give them as weights, or choose method 'unfold', which serves "

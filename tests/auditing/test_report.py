@@ -29,7 +29,7 @@ from invertdesc.errors import FileError, InputError, MissingFieldError
 from invertdesc.evaluation.scores import Ruler, Scores
 
 HOSTILE = '<script>alert(1)</script>"onload="x\u202e\x1b]0;\ud800.png'
-VOID = ("meta", "img", "line", "br")
+VOID = ("meta", "img", "input", "line", "br")
 LOADING = {"src", "href", "srcset", "action", "formaction", "data", "poster", "xlink:href", "ping"}
 
 
@@ -122,7 +122,10 @@ def test_the_page_is_whole_and_loads_and_runs_nothing(found: Audit) -> None:
     assert not page.tags & {"script", "link", "iframe", "object", "embed", "base", "form", "b>"}
     names = {name for name, _ in page.attributes}
     assert not {name for name in names if name.startswith("on")}
-    assert not names & (LOADING - {"src"})
+    assert not names & (LOADING - {"src", "href"})
+    links = {value[1:] for name, value in page.attributes if name == "href" and value[0] == "#"}
+    assert len(links) == sum(name == "href" for name, _ in page.attributes) == 8
+    assert links <= {value for name, value in page.attributes if name == "id"}
     assert all(v.startswith("data:image/jpeg;base64,") for n, v in page.attributes if n == "src")
     styles = page.styles + [value for name, value in page.attributes if name == "style"]
     assert len(page.styles) == 1
@@ -176,7 +179,7 @@ def test_a_name_that_a_template_does_not_know_is_an_error() -> None:
 def test_pictures_come_first(found: Audit) -> None:
     page = page_of(found)
     heads = ("What an attacker sees", "Who and what", "What each defence", "What to do")
-    places = [page.index(head) for head in (*heads, "How it was measured")]
+    places = [page.index(f"<h2>{head}") for head in (*heads, "How it was measured")]
     assert places == sorted(places)
     assert page.index("<img") < places[1]
 

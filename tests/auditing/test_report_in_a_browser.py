@@ -61,4 +61,10 @@ def test_report_is_whole_and_loads_nothing(
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(int(part) for part in background[4:-1].split(",")[:3]) / 3
     assert (brightness > 128) == (colours == "light"), background
+    picture = page.locator("label.zoom img").last
+    small = picture.bounding_box()
+    picture.click()
+    assert picture.bounding_box() == {"x": 0, "y": 0, "width": width, "height": 860}
+    picture.click()
+    assert picture.bounding_box()["width"] == small["width"]
     context.close()

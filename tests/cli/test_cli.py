@@ -92,7 +92,29 @@ def test_list_names_everything_and_filters(run: Run) -> None:
     assert "  poisson " in out
     assert "  unfold " in out
     _, out, _ = run("list", "root*")
-    assert [line.split()[0] for line in out.splitlines()] == ["descriptors:", "rootsift"]
+    assert [line.split()[0] for line in out.splitlines()] == ["descriptors", "rootsift"]
+
+
+def test_list_says_what_is_needed_what_ships_and_what_is_default(run: Run) -> None:
+    def row(name: str) -> list[str]:
+        lines = run("list", name)[1].splitlines()
+        return [cell.strip() for cell in lines[1].split("  ") if cell]
+
+    assert row("sift")[:3] == ["sift (default)", "-", "unfolding"]
+    assert row("auto")[:3] == ["auto (default)", "unfolding", "weights"]
+    assert row("hardnet")[:3] == ["hardnet", "weights, unfolding", "-"]
+    assert row("superpoint")[:3] == ["superpoint", "program, unfolding", "-"]
+    assert row("xfeat")[:3] == ["xfeat", "weights", "unfolding"]
+    assert row("coarse")[:3] == ["coarse", "weights", "weights for sift"]
+    assert row("bovw")[:3] == ["bovw", "grid, database", "-"]
+
+
+def test_list_on_a_terminal_fits_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    _, out, _ = run("list")
+    assert max(map(len, out.splitlines())) <= 80
+    assert "sift (default)" in out
 
 
 def test_fit_writes_an_unfolding_that_reconstruct_takes(run: Run, photo: Path) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from skimage import data
 
 from invertdesc.cli.app import app
+from invertdesc.cli.describing import TEXTS
 from invertdesc.errors import InvertDescError
 
 Run = Callable[..., tuple[int, str, str]]
@@ -52,6 +53,23 @@ def test_help_has_examples(name: str, run: Run) -> None:
     assert (status, err) == (0, "")
     assert "Examples" in out
     assert f"invertdesc {name}" in out.partition("Examples")[2]
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_is_whole_at_80_columns(name: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = run(*name.split(), "-h")
+    options, _, examples = out.partition("Examples:")
+    cut = [line for line in options.splitlines() if len(line) > 80 or "…" in line]
+    cut += [one for one in options.splitlines()[1:] if one.endswith("...")]
+    assert cut == []
+    words = "".join(options.split())  # as lines may end anywhere
+    shown = TEXTS["shared"] | TEXTS[name or "all"]
+    for option in shown["options"]:
+        assert "".join(shown[option]["help"].split()) in words
+    lines = examples.strip("\n").splitlines()
+    assert lines[0].startswith("    invertdesc ")
+    assert all(line.startswith("    ") for line in lines)  # each its own
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
@@ -133,7 +151,9 @@ def test_list_as_json(run: Run) -> None:
     found = json.loads(out)
     assert status == 0
     assert set(found) == {"descriptors", "methods"}
-    assert found["descriptors"]["sift"].startswith("SIFT: 4 x 4")
+    sift = found["descriptors"]["sift"]
+    assert sift.pop("summary").startswith("SIFT: 4 x 4")
+    assert sift == {"name": "sift", "needs": [], "ships": ["unfolding"], "default": True}
     assert json.loads(run("list", "--json", "pois*")[1]) == {
         "descriptors": {},
         "methods": {"poisson": found["methods"]["poisson"]},

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from invertdesc import (
+    DownloadWarning,
     FeatureBatch,
     FieldRasterizer,
     LocalFeatures,
@@ -164,7 +165,11 @@ def test_learned_without_weights(
         raise RuntimeError("Failed to load weights from all 2 source(s)")
 
     monkeypatch.setattr(kornia.feature, "SOSNet", refuse)
-    with pytest.raises(FileError, match=r"weights for 'sosnet'.*weights=PATH"):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with (
+        pytest.warns(DownloadWarning, match="'sosnet'"),
+        pytest.raises(FileError, match=r"weights for 'sosnet'.*weights=PATH"),
+    ):
         create_descriptor("sosnet").describe(astronaut, few)
     with pytest.raises(FileError, match="found none at"):
         create_descriptor("hynet", weights=tmp_path / "none.pth").describe(astronaut, few)

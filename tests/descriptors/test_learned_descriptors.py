@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from invertdesc import FeatureBatch, LocalFeatures, create_descriptor, reconstruct
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import FileError, InputError, MissingDependencyError
-from invertdesc.features.local import Provenance
+from invertdesc.features.provenance import Provenance
 
 WHOLE = ("aliked-n16", "aliked-n16rot", "aliked-n32", "aliked-t16", "disk", "xfeat")
 SHIPPED = (*WHOLE, "tfeat")

@@ -10,7 +10,8 @@ import torch
 from invertdesc import create_descriptor, extract
 from invertdesc.errors import InputError
 from invertdesc.features.batch import FeatureBatch
-from invertdesc.features.local import LocalFeatures, Provenance
+from invertdesc.features.local import LocalFeatures
+from invertdesc.features.provenance import Provenance
 from invertdesc.methods.recipe import Augmentation
 from invertdesc.training.data import FeatureData
 from invertdesc.training.tables import FeatureTable, Rows
