@@ -13,6 +13,7 @@ from invertdesc.errors import InputError, MissingFieldError, UnknownNameError
 from invertdesc.evaluation.metrics import ncc
 from invertdesc.image import to_gray, to_image
 from invertdesc.methods.backprojection import BackProjection
+from invertdesc.methods.unfold import Unfold
 
 NAMES = ["sift", "orb", "brisk", "freak", "daisy", "mkd", "signed"]
 
@@ -105,6 +106,19 @@ def test_a_start_may_be_any_method(photo: Tensor) -> None:
     assert float(ncc(to_gray(end, "gamma"), truth)) > 0.7
     none = BackProjection(start=half, steps=0)(batch)
     assert torch.equal(none, half(batch))
+
+
+def test_tones_of_a_start_by_unfold_are_corrected(photo: Tensor) -> None:
+    batch = FeatureBatch.collate([extract(photo)])
+    ours = Unfold()
+    others = Unfold(network=ours.network)  # of which nobody knows what its tones lack
+    gray = to_gray(ours(batch)[0])
+    assert torch.equal(others.correct_tones(gray, "gamma"), gray)
+    wanted = ours.correct_tones(gray, "gamma")
+    assert float((wanted.mean() - gray.mean()).abs()) > 0.03
+    for start, level in ((ours, wanted.mean()), (others, gray.mean())):
+        end = to_gray(BackProjection(start=start)(batch)[0])
+        assert float((end.mean() - level).abs()) < 0.01
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from invertdesc.errors import InputError, MissingFieldError, UnknownNameError
 from invertdesc.evaluation.metrics import ncc, psnr, ssim
 from invertdesc.features.local import LocalFeatures
 from invertdesc.image import to_gray, to_image, to_uint8
-from invertdesc.methods.gradient import Gradient, distance
+from invertdesc.methods.gradient import Gradient, UnfoldGradient, distance
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,17 @@ def test_from_unfold_it_gets_nearer_to_the_truth_and_keeps_the_colours(photo: to
     hues = [one.pow(1 / 2.2) - to_gray(one) for one in (start, end)]
     torch.testing.assert_close(*hues, atol=0.02, rtol=0.0)
     assert float(hues[0].abs().max()) > 0.05
+
+
+def test_smoothing_takes_no_contrast(photo: torch.Tensor) -> None:
+    """Descriptors do not contain it, so that a strong prior would leave a flat picture."""
+    batch = FeatureBatch.collate([extract(photo)])
+    start = to_gray(create_method("backprojection", steps=3)(batch)[0])
+    end = to_gray(UnfoldGradient(steps=10, variation=50.0)(batch)[0])
+    roughness = [float(one.diff(dim=0).square().mean()) for one in (start, end)]
+    assert roughness[1] < 0.8 * roughness[0]
+    assert float(end.std()) == pytest.approx(float(start.std()), rel=0.02)
+    assert float(end.mean()) == pytest.approx(float(start.mean()), abs=0.005)
 
 
 def test_it_starts_from_noise_where_there_is_no_unfolding(photo: torch.Tensor) -> None:
