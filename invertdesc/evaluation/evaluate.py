@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from invertdesc.methods import MethodLike
 
 Keep: TypeAlias = Callable[[str, str, Tensor], None]
+OF_FEATURES = ("images", "keypoints", "collisions_2", "collisions_4", "extract_ms")
 
 
 @dataclass(frozen=True)
@@ -225,18 +226,22 @@ def _error(values: Sequence[float | None]) -> float | None:
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """Return rows as a Markdown table."""
-    names = [field.name for field in fields(Row)]
+    """Return rows as a Markdown table, and above it a line on the features of each folder."""
+    names = [field.name for field in fields(Row) if field.name not in OF_FEATURES]
     names = [name for name in names if any(getattr(row, name) is not None for row in rows)]
-    digits = {"psnr": 2, "images": 0, "keypoints": 0}
-    digits |= dict.fromkeys(("ncc", "ncc_error", "gradient", "ssim", "vgg", "lpips"), 3)
+    digits = {"psnr": 2, "reconstruct_ms": 1, "peak_mib": 1}
+    heads = {
+        f"{row.data}, {row.descriptor}: images {row.images}, keypoints an image "
+        f"{row.keypoints:.0f}, extracted in {row.extract_ms:.0f} ms": None
+        for row in rows
+    }
     lines = [names]
     for row in rows:
         values = [(name, getattr(row, name)) for name in names]
         lines.append(
-            [v if isinstance(v, str) else f"{v or 0:.{digits.get(n, 1)}f}" for n, v in values]
+            [v if isinstance(v, str) else f"{v or 0:.{digits.get(n, 3)}f}" for n, v in values]
         )
-    return layout_table(lines)
+    return "\n".join([*heads, "", layout_table(lines)])
 
 
 def layout_table(lines: Sequence[Sequence[str]]) -> str:

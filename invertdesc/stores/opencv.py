@@ -36,6 +36,7 @@ _POINTS = re.compile(r"(?i)(.*?)(?:key_?points?|(?<![^\W\d_])(?:kpts?|kps?)(?![^
 _VECTORS = re.compile(r"(?i)(.*?)(?:descriptors?|(?<![^\W\d_])(?:descs?|des)(?![^\W\d_]))(.*)")
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|[][{}]')
 FIELDS = 7  # values of a cv2.KeyPoint
+SPACE = 64  # bytes between a name in JSON and its value, at most
 
 
 def recognise(head: bytes) -> bool:
@@ -52,7 +53,7 @@ def recognise(head: bytes) -> bool:
 
 
 def _keys(text: bytes) -> Iterator[bytes]:
-    """Yield the names of what lies outermost in JSON, of which the end may be missing.
+    """Yield the names of lists and objects that lie outermost in JSON, whose end may be missing.
 
     Where there are matrices of OpenCV's, what lies one level deeper is looked at too.
     """
@@ -64,7 +65,9 @@ def _keys(text: bytes) -> Iterator[bytes]:
         elif mark in b"]}":
             depth -= 1
         elif depth <= deepest and token[2]:
-            yield token[1]
+            value = text[token.end() : token.end() + SPACE].lstrip()[:1]
+            if value in (b"[", b"{", b""):
+                yield token[1]
 
 
 class OpencvStore(FileStore):

@@ -41,7 +41,11 @@ def test_floors_are_below(images: list[torch.Tensor]) -> None:
     assert rows["flat"].ncc == pytest.approx(0, abs=1e-6)
     assert rows["everything"].ncc > rows["shuffled"].ncc + 0.2
     assert rows["everything"].ssim > rows["flat"].ssim
-    assert "|" in format_table(list(rows.values()))
+    text = format_table(list(rows.values()))
+    line = text.splitlines()[0]  # what is the same for all methods, once
+    assert line.startswith("images, sift: images 2, keypoints an image ")
+    assert max(map(len, text.splitlines())) <= 120
+    assert "| knows               | reconstruct_ms | ncc" in text.splitlines()[2]
 
 
 def test_images_of_other_sizes_and_without_keypoints_count(images: list[torch.Tensor]) -> None:

@@ -44,7 +44,13 @@ def add_archives(folder: Path) -> None:
             archive.writestr("archive/data.pkl", b"")
 
 
-STRANGERS = [add_calibration, add_annotations, add_archives]
+def add_log(folder: Path) -> None:
+    """As `invertdesc reconstruct STORE` writes it: numbers of keypoints."""
+    line = json.dumps({"image": "a.png", "keypoints": 3665, "status": "made"})
+    (folder / "metrics.jsonl").write_text(f"{line}\n{line}\n")
+
+
+STRANGERS = [add_calibration, add_annotations, add_archives, add_log]
 
 
 @pytest.mark.parametrize("add", STRANGERS)
