@@ -33,7 +33,7 @@ STEP = 1.4
 # with 3 to 12 faces and as many photographs of the training sets, among few.
 DAMPING = {
     "aliked-n16": 0.35,
-    "aliked-n16rot": 0.35,
+    "aliked-n16rot": 0.12,
     "aliked-n32": 0.35,
     "aliked-t16": 0.35,
     "beblid": 0.7,
