@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 STEP = 1.4
 # Of STEP, for vectors that tell less of the picture, so that much of what differs is noise. Chosen
-# with 3 to 8 faces and as many photographs of the training sets, among few.
+# with 3 to 12 faces and as many photographs of the training sets, among few.
 DAMPING = {
     "aliked-n16": 0.35,
-    "aliked-n16rot": 0.35,
+    "aliked-n16rot": 0.12,
     "aliked-n32": 0.35,
     "aliked-t16": 0.35,
     "beblid": 0.7,
-    "boostdesc": 0.2,
+    "boostdesc": 0.15,
     "brisk": 0.5,
-    "daisy": 0.35,
+    "daisy": 0.5,
     "disk": 0.35,
     "freak": 0.5,
     "hog-opencv": 0.35,
@@ -47,7 +47,7 @@ DAMPING = {
     "kaze": 0.35,
     "latch": 0.2,
     "mkd": 0.35,
-    "sift-kornia": 0.35,
+    "sift-kornia": 0.25,
     "teblid": 0.7,
     "tfeat": 0.35,
     "vgg": 0.5,
