@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 import typer
 
-COLUMNS = "  {:20}{:31}{:18}"
+from invertdesc.registry import Entry
+
 ABOUT = {
     "descriptors": "Weights and program are for extracting. Weights are downloaded without "
     "-D weights=FILE; a program's vectors are read where it stored them. Unfolding: for "
@@ -35,15 +36,22 @@ def list_names(pattern: str = "*", as_json: bool = False) -> None:
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1 << 30
     for title, entries in found.items():
+        rows = [(title, "needs", "ships"), *map(_cells, entries)]
+        columns = "  " + "".join(
+            f"{{:{max(map(len, one)) + 2}}}" for one in zip(*rows, strict=True)
+        )
         if entries:
-            typer.echo(COLUMNS.format(title, "needs", "ships").strip())
-        for entry in entries:
-            name = f"{entry.name} (default)" if entry.default else entry.name
-            cells = [", ".join(words) or "-" for words in (entry.needs, entry.ships)]
-            row = COLUMNS.format(name, *cells)
+            typer.echo(columns.format(*rows[0]).strip())
+        for entry, cells in zip(entries, rows[1:], strict=True):
+            row = columns.format(*cells)
             if len(row) + len(entry.summary) > width:  # below, by lines of the terminal
                 row = f"{row.rstrip()}\n"
             more = textwrap.wrap(entry.summary, width - 4) if row.endswith("\n") else []
             typer.echo(row + ("\n".join(f"    {line}" for line in more) or entry.summary))
         if entries and pattern == "*":
             typer.echo("\n".join(textwrap.wrap(ABOUT[title], min(width, 80))) + "\n")
+
+
+def _cells(entry: Entry) -> tuple[str, str, str]:
+    name = f"{entry.name} (default)" if entry.default else entry.name
+    return name, ", ".join(entry.needs) or "-", ", ".join(entry.ships) or "-"
