@@ -7,6 +7,7 @@ import math
 import os
 import struct
 import warnings
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias, get_args
@@ -23,6 +24,7 @@ from invertdesc.limits import check_limit
 
 GrayMode: TypeAlias = Literal["gamma", "luma"]
 GAMMA = 2.2
+BAND = 1 << 22  # pixels that are converted at once
 # The formats that can be read. Pillow has more, and for PostScript it starts another program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in OpenCV
@@ -239,7 +241,7 @@ def to_gray(image: Tensor, mode: GrayMode = "gamma") -> Tensor:
     if image.ndim < 3 or image.shape[-3] != 3:
         raise InputError(f"Expected RGB of shape (..., 3, H, W), got {tuple(image.shape)}.")
     if mode == "gamma":
-        return image.clamp(min=0).pow(1 / GAMMA).mean(-3)
+        return _by_bands(lambda part: part.clamp(min=0).pow(1 / GAMMA).mean(-3), image)
     if mode == "luma":
         weights = image.new_tensor(LUMA)
         return torch.einsum("...chw,c->...hw", image, weights)
@@ -263,10 +265,35 @@ def with_gray(image: Tensor, gray: Tensor, mode: GrayMode = "gamma") -> Tensor:
 
     Values are limited to [0, 1]. Otherwise `to_gray` of the result is `gray`.
     """
-    change = (gray - to_gray(image, mode)).unsqueeze(-3)
-    if mode == "luma":
-        return (image + change).clamp(0, 1)
-    return (image.clamp(min=0).pow(1 / GAMMA) + change).clamp(0, 1).pow(GAMMA)
+
+    def changed(part: Tensor, level: Tensor) -> Tensor:
+        part = part.to(level.dtype)
+        change = (level - to_gray(part, mode)).unsqueeze(-3)
+        if mode == "luma":
+            return (part + change).clamp(0, 1)
+        return (part.clamp(min=0).pow(1 / GAMMA) + change).clamp(0, 1).pow(GAMMA)
+
+    return _by_bands(changed, image, gray)
+
+
+def _by_bands(change: Callable[..., Tensor], *images: Tensor) -> Tensor:
+    """Return a function of images (..., H, W), computed in bands of rows to limit the memory.
+
+    Args:
+        change: Function of some rows of all images; each row of its result depends on that row.
+        images: Images of one height.
+    """
+    height, width = images[0].shape[-2:]
+    graph = torch.is_grad_enabled() and any(image.requires_grad for image in images)
+    if height * width <= BAND or graph:
+        return change(*images)
+    result, rows = torch.empty(0), max(1, BAND // width)
+    for top in range(0, height, rows):
+        part = change(*(image[..., top : top + rows, :] for image in images))
+        if not top:
+            result = part.new_empty(*part.shape[:-2], height, width)
+        result[..., top : top + rows, :] = part
+    return result
 
 
 def _from_pil(image: Image.Image) -> Tensor:

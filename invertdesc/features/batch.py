@@ -78,7 +78,7 @@ class FeatureBatch:
         rows = {
             name: None
             if getattr(first, name) is None
-            else torch.cat([getattr(f, name) for f in features])
+            else _joined([getattr(f, name) for f in features])
             for name in ROW_FIELDS
         }
         return cls(
@@ -160,3 +160,8 @@ class FeatureBatch:
                 f"Expected features with {' and '.join(missing)}, which {needed_by} needs; got "
                 f"some without. Guess with features.assume({guess}) or choose another method."
             ).with_hint(assume=[f"{name}=..." for name in missing])
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Return the rows of all parts; of one part itself, since it may be large."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

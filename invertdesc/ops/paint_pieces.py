@@ -11,6 +11,7 @@ from invertdesc.ops._define import define_fake, define_op
 _SPANS_AT_ONCE = 1 << 18  # limits the working memory: about 100 bytes per span
 _PIECES_AT_ONCE = 1 << 15  # also limits it: about 3 kB per piece of 3 x 8 x 8 values
 _SUMS_AT_ONCE = 1 << 20
+MANY = 128  # pieces; for fewer, a group takes more time than the rows that it saves
 _EDGE = 1e-7  # pixels; smaller than any relevant width, larger than rounding errors of float64
 
 
@@ -142,7 +143,7 @@ def _units(pieces: Tensor, image: Tensor, offsets: Tensor) -> Tensor:
 def _by_height(frames: Tensor, grid: int, height: int) -> Iterator[tuple[Tensor, int]]:
     """Yield groups of keypoints whose cells have about the same height, and this height in rows."""
     rows = _rows(frames, grid, height)
-    for number in _steps(height):
+    for number in _steps(height, 1.25 if len(rows) >= MANY else 2.0):
         group = ((rows <= number) & (rows > 0)).nonzero().flatten()
         rows[group] = 0
         at_once = max(1, _SPANS_AT_ONCE // (grid * grid * number))
@@ -158,11 +159,11 @@ def _rows(frames: Tensor, grid: int, height: int) -> Tensor:
     return rows
 
 
-def _steps(height: int) -> list[int]:
-    """Return row counts up to `height`, each at most a quarter larger than the one before."""
+def _steps(height: int, growth: float) -> list[int]:
+    """Return row counts up to `height`, each at most `growth` times the one before."""
     steps = [2]
     while steps[-1] < height:
-        steps.append(math.ceil(steps[-1] * 1.25))
+        steps.append(math.ceil(steps[-1] * growth))
     return [*steps[:-1], height]
 
 

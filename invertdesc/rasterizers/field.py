@@ -174,6 +174,31 @@ class FieldRasterizer(nn.Module):
         return Field(picture[:, None], coverage, field)
 
 
+def merge_parts(
+    make: Callable[[slice], Tensor],
+    batch: FeatureBatch,
+    sides: Tensor,
+    turns: Tensor,
+    *,
+    stride: int = 1,
+    trust: Tensor | None = None,
+) -> Tensor:
+    """Return the averages of `merge_pieces` (B, C, h, w) with less memory.
+
+    Args:
+        make: Returns the pieces (m, C, G, G) float64 of some keypoints.
+        batch: Batch of M keypoints.
+        sides: (M,) float64, sides of the pieces in pixels.
+        turns: (M,) float64, orientations of the pieces in radians.
+        stride: Distance in pixels between samples.
+        trust: (G, G), further weights of the cells; None for equal ones.
+    """
+    values = _in_parts(
+        lambda some: _weighted(make(some), sides[some], MERGE_POWER, trust), len(batch.keypoints)
+    )
+    return _merged(values, batch, sides, turns, stride, weighted=False)[0]
+
+
 def merge_pieces(
     pieces: Tensor,
     batch: FeatureBatch,
@@ -228,17 +253,19 @@ def _merged(
     stride: int,
     *,
     power: float | None = None,
+    weighted: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Merge pieces that are already weighted; see `merge_pieces`.
 
-    Large pictures are painted in bands of rows. With the `power` of the weights, 1 / (cell width)
-    of float32 comes in place of the weights' sums, which take twice the memory.
+    The weights' sums are empty if they are not `weighted`. Large pictures are painted in bands of
+    rows. With the `power` of the weights, 1 / (cell width) of float32 comes in place of the
+    weights' sums, which take twice the memory.
     """
     height, width = (-(-side // stride) for side in batch.image_size)
     count, channels = batch.offsets.shape[0] - 1, values.shape[1] - 1
     field = values.new_empty(count, channels, height, width)
     kind = torch.float64 if power is None else torch.float32
-    weights = values.new_empty(count, 1, height, width, dtype=kind)
+    weights = values.new_empty(count, weighted, height, width, dtype=kind)
     centers, sides = ((batch.keypoints + 0.5) / stride - 0.5).double(), sides / stride
     rows = max(1, _SAMPLES_AT_ONCE // (count * width))
     for top in range(0, height, rows):
@@ -247,7 +274,8 @@ def _merged(
         below = centers[some] - centers.new_tensor([0, top])
         frames = below, sides[some], turns[some], offsets
         sums = paint_pieces(values[some], *frames, (band.stop - top, width))
-        weights[:, :, band] = sums[:, -1:] if power is None else sums[:, -1:].pow(1 / power)
+        if weighted:
+            weights[:, :, band] = sums[:, -1:] if power is None else sums[:, -1:].pow(1 / power)
         # In place, since pictures are large.
         sums[:, :-1].div_(torch.where(sums[:, -1:] > 0, sums[:, -1:], 1))
         field[:, :, band] = sums[:, :-1]
@@ -283,3 +311,19 @@ def between_pixels(field: Tensor) -> Tensor:
     down[..., :-1, :] += gy[..., 1:, :]
     down[..., -1:, :] += gy[..., -1:, :]
     return steps.div_(2)
+
+
+def move_between_pixels(field: Tensor) -> Tensor:
+    """Change a field (2, H, W) to that of `between_pixels` in place, and return it.
+
+    A step takes some rows, so that it needs no second field.
+    """
+    (gx, gy), height = field, field.shape[-2]
+    rows = max(1, _SAMPLES_AT_ONCE // field.shape[-1])
+    for top in range(0, height, rows):
+        here = slice(top, min(top + rows, height))
+        right = torch.cat([gx[here, 1:], gx[here, -1:]], 1)
+        below = torch.cat([gy[top + 1 : here.stop + 1], gy[-1:]])[: here.stop - top]
+        gx[here] += right
+        gy[here] += below
+    return field.div_(2)
