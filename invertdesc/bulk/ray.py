@@ -19,6 +19,7 @@ from invertdesc.limits import Limits, get_limits, set_limits
 
 Columns: TypeAlias = dict[str, Any]
 
+MOST_BATCHES = 16  # in a unit of work
 MOST_BLOCKS = 4096  # units of work for Ray; a unit is repeated if its process dies
 
 
@@ -85,11 +86,12 @@ class Cluster:
         on_gpu = str(self._order.recipe.device or "cpu") != "cpu"
         self.workers = max(1, int(resources.get("GPU" if on_gpu else "CPU", 1)))
         self.workers = min(self.workers, -(-len(waiting) // size))
-        blocks = min(MOST_BLOCKS, -(-len(waiting) // size))
+        unit = unit_of(len(waiting), size, self.workers)
+        blocks = min(MOST_BLOCKS, -(-len(waiting) // unit))
         return self._data.from_items(waiting, override_num_blocks=blocks).map_batches(
             Worker,
             fn_constructor_args=(self._order, get_limits()),
-            batch_size=size,
+            batch_size=unit,
             batch_format="numpy",
             compute=self._data.ActorPoolStrategy(size=self.workers),
             num_cpus=0 if on_gpu else 1,
@@ -111,6 +113,18 @@ class Cluster:
             yield
         finally:
             self._ray.shutdown()
+
+
+def unit_of(images: int, size: int, workers: int) -> int:
+    """Return the number of images that a process gets at once, some batches of `size` images.
+
+    A unit costs Ray as much as several small images. Each process gets 8 units or more, so that
+    all end at about the same time, and in a unit reading, computing and writing overlap.
+
+    >>> unit_of(10_000, 16, 2), unit_of(100, 16, 2)
+    (256, 16)
+    """
+    return size * max(1, min(MOST_BATCHES, images // (8 * size * workers)))
 
 
 class Worker:
