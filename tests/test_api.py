@@ -411,8 +411,8 @@ def test_unknown_names_get_a_suggestion(small: Tensor, small_features: LocalFeat
     for verb in (extract, reconstruct):
         with pytest.raises(UnknownNameError, match=r"'sfit'\. Did you mean 'sift'"):
             verb(small, descriptor="sfit")
-    foreign = dataclasses.replace(small_features, descriptor="siftt")
-    with pytest.raises(UnknownNameError, match=r"Unknown descriptor 'siftt'\. Did you mean 'sift'"):
+    foreign = dataclasses.replace(small_features, descriptor="sift3")
+    with pytest.raises(UnknownNameError, match=r"Unknown descriptor 'sift3'\. Did you mean 'sift'"):
         reconstruct(foreign)
 
 

@@ -29,6 +29,15 @@ NO_ANGLE = -1.0  # value of OpenCV for a keypoint without orientation
 SLACK = 1.0  # keypoints of libraries may be this many pixels beyond the border
 
 
+def meant_name(name: str) -> str:
+    """Return the name of a file's vectors, or the registered name that it surely means.
+
+    >>> meant_name("AKAZE"), meant_name("somebody's")
+    ('akaze', "somebody's")
+    """
+    return descriptors.misspelt(name) or name
+
+
 def check_name(name: str) -> None:
     """Refuse what is surely a registered name that was misspelt; other unknown ones are own names.
 

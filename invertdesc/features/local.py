@@ -224,7 +224,9 @@ class LocalFeatures:
         """
         fields = read_npz(path)
         try:
-            return cls(**fields | {"provenance": Provenance(**fields["provenance"])})
+            name = convert.meant_name(fields["descriptor"])
+            known = {"descriptor": name, "provenance": Provenance(**fields["provenance"])}
+            return cls(**fields | known)
         except (TypeError, ValueError) as error:
             raise InputError(f"Expected valid features in {path}, got: {error}") from error
 

@@ -15,7 +15,7 @@ from invertdesc.methods.unfold import Unfold
 
 
 class CoarseCGAN(Coarse):
-    """Run R, then a network G that was trained to make R's pictures look real.
+    """Run `coarse`, then a network G that was trained to make its pictures look real.
 
     Source: Wu et al. 2019, section III.
     """

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from invertdesc.descriptors.checking import ENOUGH, ROOT_SUM, Check, check
+from invertdesc.features.convert import meant_name
 from invertdesc.features.local import LocalFeatures
 from invertdesc.stores import _learned
 from invertdesc.stores.record import Array, Record
@@ -59,7 +60,7 @@ def decide(sample: Sequence[Record], given: str | None) -> Decision:
     first = sample[0]
     width = first.vectors.shape[1]
     alike = [r.vectors for r in sample if r.vectors.shape[1] == width]
-    name = given or first.descriptor
+    name = given or (first.descriptor and meant_name(first.descriptor))
     if width == 128 and (name in (None, "sift", "rootsift")):
         return _decide_sift(alike, name)
     bits = first.vectors.dtype == np.uint8

@@ -15,6 +15,7 @@ import numpy as np
 
 from invertdesc.descriptors.checking import ENOUGH, Check, check
 from invertdesc.errors import BadImageWarning, InputError, InvertDescError
+from invertdesc.features.convert import meant_name
 from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import WHERE, check_descriptors, placeholder
 from invertdesc.features.provenance import Provenance
@@ -332,9 +333,8 @@ class Store(ABC):
         return decide(self._sample, self._given)
 
     def _features(self, record: Record) -> LocalFeatures:
-        name = self._decision.descriptor
-        if self._given is None and record.descriptor is not None:
-            name = record.descriptor
+        known, own = self._given is not None, record.descriptor
+        name = self._decision.descriptor if known or own is None else meant_name(own)
         check_pixels(record.xy, self._image_size or record.image_size)
         size = sized(record, self._image_size)
         record = inside(record, size)

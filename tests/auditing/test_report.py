@@ -317,6 +317,9 @@ def test_what_was_not_measured_is_said(found: Audit) -> None:
     assert page == ""
     assert "not measured" in picture
     assert "Have it measured" in findings.advice(bare)[0]
+    assert "bring the originals" not in findings.advice(bare)[0]  # they are there
+    blind = tuple(replace(one, original=None) for one in bare.portraits)
+    assert "bring the originals" in findings.advice(replace(bare, portraits=blind))[0]
     assert page_of(bare).count("not measured") > 5
 
 

@@ -207,7 +207,7 @@ def _features(**changes: object) -> dict[str, object]:
         ({"keypoints": np.array([[5, 5], [90, 9]], np.float32)}, "1 outside"),
         ({"descriptors": np.ones((2, 64), np.float32)}, "(N, 128) for 'sift', got (2, 64)"),
         ({"descriptors": np.ones((3, 128), np.float32)}, "N = 2 keypoints"),
-        ({"descriptor": "sfit"}, "Did you mean 'sift'"),
+        ({"descriptor": "sift3"}, "Did you mean 'sift'"),
         ({"format": "other"}, "not that of invertdesc"),
         ({"scales": np.array([2, -1], np.float32)}, "scales above 0"),
     ],

@@ -1,5 +1,6 @@
 """The table of options, and what the command makes of errors' hints."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from PIL import Image
 from skimage import data
 
 import invertdesc
+from invertdesc.auditing.defences.defences import DEFENCES
+from invertdesc.auditing.threats import THREATS
 from invertdesc.cli.app import app
 from invertdesc.cli.describing import TEXTS, describe
 from invertdesc.cli.messages import with_options
@@ -66,6 +69,12 @@ def test_the_defaults_of_training_are_those_of_its_recipe() -> None:
 
 def test_help_names_the_examples() -> None:
     assert all(name in TEXTS["shared"]["example"]["help"] for name in EXAMPLES)
+
+
+def test_help_of_audits_names_all_that_is_tried() -> None:
+    for option, kinds in (("threat", THREATS), ("defence", DEFENCES)):
+        words = set(re.findall(r"[a-z-]+", TEXTS["audit"][option]["help"]))
+        assert set(kinds) - {"everything"} <= words  # which is always tried
 
 
 @pytest.mark.parametrize("name", TEXTS["hints"]["verbs"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from invertdesc import FeatureBatch, LocalFeatures, create_descriptor, reconstruct
+from invertdesc import DownloadWarning, FeatureBatch, LocalFeatures, create_descriptor, reconstruct
 from invertdesc.descriptors import Descriptor
 from invertdesc.errors import FileError, InputError, MissingDependencyError
 from invertdesc.features.provenance import Provenance
@@ -198,9 +198,13 @@ def test_weights_that_cannot_be_had(
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("Failed to load weights from all 2 source(s)")
 
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     for name, network in (("aliked-n32", "ALIKED"), ("disk", "DISK"), ("xfeat", "XFeat")):
         monkeypatch.setattr(getattr(kornia.feature, network), "from_pretrained", refuse)
-        with pytest.raises(FileError, match=rf"weights for '{name}'.*weights=PATH"):
+        with (
+            pytest.warns(DownloadWarning, match=f"'{name}'"),
+            pytest.raises(FileError, match=rf"weights for '{name}'.*weights=PATH"),
+        ):
             create_descriptor(name).extract(astronaut)
         with pytest.raises(FileError, match="found none at"):
             create_descriptor(name, weights=tmp_path / "none.pth").extract(astronaut)

@@ -3,12 +3,13 @@
 import pickle
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from invertdesc import LocalFeatures, Provenance
+from invertdesc import LocalFeatures, Provenance, open_store
 from invertdesc.errors import UnknownNameError
 
 
@@ -74,3 +75,14 @@ def test_a_misspelt_descriptor_is_refused() -> None:
 @pytest.mark.parametrize("name", ["mine", "csift", "sift2", "/a/mine.safetensors"])
 def test_a_descriptor_of_ones_own_needs_no_adapter(name: str) -> None:
     assert make(descriptor=name).descriptor == name
+
+
+@pytest.mark.parametrize(("stored", "read"), [("SIFT", "sift"), ("theirs", "theirs")])
+def test_a_file_of_any_name_can_be_read(stored: str, read: str, tmp_path: Path) -> None:
+    features = make(descriptors=torch.rand(2, 128), descriptor="plain")
+    object.__setattr__(features, "descriptor", stored)  # as before such names were refused
+    features.save(tmp_path / "a.npz")
+    assert LocalFeatures.load(tmp_path / "a.npz").descriptor == read
+    with open_store(tmp_path) as store:
+        assert [one.descriptor for _, one in store] == [read]
+        assert store.description.descriptor == read

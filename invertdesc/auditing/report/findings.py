@@ -168,9 +168,11 @@ def advice(audit: Audit) -> list[str]:
     found = finding(audit, audit.row("everything"))
     said = []
     if found is None:
+        shown = any(one.original is not None for one in audit.portraits)
+        bring = "" if shown else "bring the originals of some pictures, and "
         said.append(
-            "Have it measured before you decide: bring the originals of some pictures, and install "
-            "the extras identity and text. Until then treat what is stored like the pictures."
+            f"Have it measured before you decide: {bring}install the extras identity and text. "
+            "Until then treat what is stored like the pictures."
         )
     elif found.level == "low":
         said.append(
