@@ -260,19 +260,28 @@ def save_table(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
         FileError: The file cannot be written.
     """
     records = [asdict(row) for row in rows]
-    kind = os.path.splitext(path)[1]  # noqa: PTH122
-    if kind == ".json":
+    if table_format(path) == ".json":
         text = json.dumps(records, indent=2) + "\n"
-    elif kind == ".csv":
+    else:
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(records)
         text = buffer.getvalue()
-    else:
-        raise InputError(f"Expected a table's suffix .csv or .json, got {os.fspath(path)!r}.")
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def table_format(path: str | os.PathLike[str]) -> str:
+    """Return the suffix of a table's file, `".csv"` or `".json"`.
+
+    Raises:
+        InputError: The suffix is another one.
+    """
+    kind = os.path.splitext(path)[1]  # noqa: PTH122
+    if kind not in (".csv", ".json"):
+        raise InputError(f"Expected a table's suffix .csv or .json, got {os.fspath(path)!r}.")
+    return kind
 
 
 class _Chunk(NamedTuple):

@@ -160,6 +160,17 @@ def test_list_as_json(run: Run) -> None:
     }
 
 
+@pytest.mark.parametrize("option", [("-o", "table.txt"), ("--sheet", "sheet.abc")])
+def test_evaluate_refuses_a_suffix_before_the_work(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, option: tuple[str, str]
+) -> None:
+    done: list[object] = []
+    monkeypatch.setattr("invertdesc.evaluation.folders.evaluate_folders", done.append)
+    status, _, err = run("evaluate", "--data", photos, *option)
+    assert (status, done) == (2, [])
+    assert option[1] in err
+
+
 def test_evaluate_as_json(run: Run, photos: Path) -> None:
     status, out, _ = run(
         *("evaluate", "--data", photos, "--images", 1, "-m", "poisson", "--json", "-o", "t.json")
