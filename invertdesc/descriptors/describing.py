@@ -126,22 +126,26 @@ def _describe_tiles(
     adapter: Describing, gray: Tensor, features: LocalFeatures, reach: float
 ) -> Described:
     """Describe a picture tile by tile, which bounds the memory of the extractor."""
-    found = []
+    there = torch.zeros(len(features), dtype=torch.bool)
+    values: dict[str, Any] = {}
     for some, (x0, y0, x1, y1) in tiles_of(features, reach):
-        part = features[some].crop((x0, y0, x1, y1))
-        own = _describe(adapter, gray[y0:y1, x0:x1], part)
-        found.append((some[own.rows], own.features))
-    rows = torch.cat([some for some, _ in found])
-    order = rows.argsort()
-    names = ("descriptors", "scales", "orientations")
-    values: dict[str, Any] = {
-        name: torch.cat([getattr(part, name) for _, part in found])[order]
-        for name in names
-        if getattr(found[0][1], name) is not None
+        own = _describe(adapter, gray[y0:y1, x0:x1], features[some].crop((x0, y0, x1, y1)))
+        rows = some[own.rows]
+        there[rows] = True
+        for name in ("descriptors", "scales", "orientations"):
+            part = getattr(own.features, name)
+            if part is not None:
+                if name not in values:
+                    values[name] = part.new_zeros(len(features), *part.shape[1:])
+                values[name][rows] = part
+        values["provenance"] = own.features.provenance
+    rows = there.nonzero().flatten()
+    if len(rows) == len(features):
+        return Described(replace(features, **values), rows)
+    chosen: dict[str, Any] = {
+        name: part[rows] if torch.is_tensor(part) else part for name, part in values.items()
     }
-    rows = rows[order]
-    whole = replace(features[rows], provenance=found[0][1].provenance, **values)
-    return Described(whole, rows)
+    return Described(replace(features[rows], **chosen), rows)
 
 
 def _as_stored(found: Tensor, given: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -54,6 +55,7 @@ DAMPING = {
 DECAY = 0.8  # of the step, from one to the next
 STRIDE = 2  # pixels between samples of the field of `later` keypoints
 HUGE = 1 << 25  # pixels
+AT_ONCE = 1 << 15  # vectors that are compared at once
 SHORTEST = 1 / 8  # of the first step, below which no shorter one is tried
 
 
@@ -223,7 +225,10 @@ class BackProjection(Method):
 
 def distance(adapter: Describing, own: Described, features: LocalFeatures) -> float:
     """Return the mean square of what a picture's own vectors differ by from those of features."""
-    made, given = (
-        adapter.encode(part) for part in (own.features.descriptors, features.descriptors[own.rows])
-    )
-    return float((made - given).square().mean())
+    total = 0.0
+    for rows in torch.split(torch.arange(len(own.rows)), AT_ONCE):
+        some = slice(int(rows[0]), int(rows[-1]) + 1)
+        vectors = own.features.descriptors[some], features.descriptors[own.rows[some]]
+        made, given = (adapter.encode(part) for part in vectors)
+        total += float((made - given).square().mean()) * len(rows) / len(own.rows)
+    return total if len(own.rows) else math.nan
