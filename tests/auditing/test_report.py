@@ -176,6 +176,17 @@ def test_a_name_that_a_template_does_not_know_is_an_error() -> None:
         environment().from_string("{{ audit.rows }}").render()
 
 
+def test_the_image_that_is_seen_best_is_named(found: Audit) -> None:
+    first, second = found.portraits
+    best = [
+        replace(one, name=name, scores=replace(one.scores, ncc=ncc))
+        for one, name, ncc in ((first, "a.png", 0.5), (second, "b.png", 0.9))
+    ]
+    text = page_of(replace(found, portraits=tuple(best)))
+    assert "Best seen is b.png (likeness 0.90), least a.png (0.50)." in text
+    assert "Best seen" not in page_of(replace(found, portraits=(first,)))
+
+
 def test_pictures_come_first(found: Audit) -> None:
     page = page_of(found)
     heads = ("What an attacker sees", "Who and what", "What each defence", "What to do")

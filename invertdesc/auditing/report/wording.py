@@ -53,6 +53,17 @@ def columns(audit: Audit) -> list[Column]:
     ]
 
 
+def extremes(audit: Audit) -> str | None:
+    """Return which image is seen best, and which least; None if there are no two to compare."""
+    scores = {one.name: getattr(one.scores, audit.headline) for one in audit.portraits}
+    known = sorted((score, name) for name, score in scores.items() if score is not None)
+    if len(known) < 2:
+        return None
+    (low, least), *_, (high, most) = known
+    label = NAMES[audit.headline]
+    return f"Best seen is {most} ({label} {high:.2f}), least {least} ({low + 0.0:.2f})."
+
+
 def caption(one: Portrait) -> str:
     """Return one line about an image."""
     height, width = one.image_size
