@@ -32,8 +32,8 @@ def evaluate(
         invertdesc evaluate --data faces/ -m '*' --vgg16 vgg16.safetensors --hole 80,80,176,176
     """
     from invertdesc.evaluation.distances import load_distances
-    from invertdesc.evaluation.evaluate import table_format
     from invertdesc.evaluation.folders import evaluate_folders
+    from invertdesc.evaluation.tables import table_format
     from invertdesc.image import image_format
 
     for path in output or ():

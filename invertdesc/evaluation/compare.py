@@ -19,10 +19,9 @@ from invertdesc.evaluation.evaluate import (
     Keep,
     Row,
     evaluate,
-    layout_table,
-    save_table,
 )
 from invertdesc.evaluation.memory import peak_memory
+from invertdesc.evaluation.tables import layout_table, save_table
 from invertdesc.features.batch import FeatureBatch
 from invertdesc.image import read_image, write_image
 from invertdesc.methods import create_method, methods

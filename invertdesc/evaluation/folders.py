@@ -19,7 +19,8 @@ from invertdesc.errors import InputError, InvertDescError
 from invertdesc.evaluation.baselines import MeanPicture
 from invertdesc.evaluation.compare import Comparison, compare
 from invertdesc.evaluation.databases import CompareOptions
-from invertdesc.evaluation.evaluate import Row, evaluate, format_table, save_table
+from invertdesc.evaluation.evaluate import Row, evaluate
+from invertdesc.evaluation.tables import format_table, save_table
 from invertdesc.image import read_image, write_image
 from invertdesc.methods import create_method, list_methods
 from invertdesc.sources import find_images, title_of

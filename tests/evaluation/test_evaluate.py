@@ -9,8 +9,9 @@ from skimage import data
 from invertdesc import create_method, extract, reconstruct
 from invertdesc.errors import InputError
 from invertdesc.evaluation.baselines import MeanPicture
-from invertdesc.evaluation.evaluate import evaluate, format_table, save_table
+from invertdesc.evaluation.evaluate import evaluate
 from invertdesc.evaluation.metrics import ncc, ssim
+from invertdesc.evaluation.tables import format_table, save_table
 from invertdesc.image import to_gray, to_image
 
 
