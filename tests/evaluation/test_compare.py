@@ -59,6 +59,7 @@ def test_bars_are_shown_only_where_they_are_wanted(
         return items
 
     monkeypatch.setattr("tqdm.tqdm", note)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     adapters = [create_descriptor("sift")]
     compare({"one": paths[:1]}, adapters, ["poisson"], memory=False, progress=progress)
     assert titles == (["try methods, sift", "one, sift"] if progress else [])
