@@ -118,8 +118,8 @@ class Cluster:
 def unit_of(images: int, size: int, workers: int) -> int:
     """Return the number of images that a process gets at once, some batches of `size` images.
 
-    A unit costs Ray as much as several small images. Each process gets 8 units or more, so that
-    all end at about the same time, and in a unit reading, computing and writing overlap.
+    In a unit reading, computing and writing overlap. Each process gets 8 units or more, so that all
+    end at about the same time.
 
     >>> unit_of(10_000, 16, 2), unit_of(100, 16, 2)
     (256, 16)
