@@ -75,20 +75,27 @@ def test_people_and_text_are_said_where_they_were_measured(zoo: Any, tmp_path: P
     assert "By `unfold`" not in page
 
 
-def test_table_of_the_docs_is_that_of_the_results() -> None:
+def test_tables_of_the_docs_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    tables = import_module("steps_tables")
+    results = tables.read_results(ROOT / "benchmarks/results/steps.json")
     page = (ROOT / "docs/performance.md").read_text()
-    results = json.loads((ROOT / "benchmarks/results/steps.json").read_text())
-    known = {(one["descriptor"], one["method"], one["data"]): one for one in results}
-    tables = page.split("## By descriptor")[1].split("### Learned")[0].split("**Photographs**")
-    for data, table in zip(("faces", "photos"), tables, strict=True):
-        rows = re.findall(r"^\| `([\w-]+)` \| (.+) \|$", table, re.MULTILINE)
-        assert len(rows) >= 20
-        for name, cells in rows:
-            for method, cell in zip(
-                ("poisson", "unfold", "backprojection"), cells.split(" | "), strict=False
-            ):
-                one = known[name, method, data]
-                assert cell == f"{one['ncc']:.3f} ± {one['ncc_error']:.3f}", (name, method)
+    assert tables.gains(results) in (ROOT / "docs/methods.md").read_text()
+    for gray in ("gamma", "luma"):
+        assert tables.accuracy(results, gray) in page
+    for data in ("faces", "photos"):
+        assert tables.by_descriptor(results, data) in page
+        assert tables.by_descriptor(results, data).count("\n") >= 21
+    readme = (ROOT / "README.md").read_text()
+    names = re.search(r"^\| \| (`sift` .+) \|$", readme, re.MULTILINE)
+    assert names is not None
+    for data, word in (("faces", "faces"), ("photos", "photographs")):
+        lines = [
+            results[data, name, "gamma", "backprojection"]
+            for name in names[1].replace("`", "").split(" | ")
+        ]
+        cells = [f"{one['ncc']:.3f} ± {one['ncc_error']:.3f}" for one in lines]
+        assert f"| {word} | {' | '.join(cells)} |" in readme
 
 
 def test_the_gallery_counts_to_ten(zoo: Any) -> None:

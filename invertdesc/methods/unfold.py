@@ -60,9 +60,9 @@ class Unfold(FieldMethod):
     def correct_tones(self, gray: Tensor, mode: GrayMode) -> Tensor:
         """Correct brightness and contrast of a picture that the network made.
 
-        The network saw both gray modes in training, and most of it without knowing which. Its
-        pictures are therefore too light and too flat in one mode, and their brightness differs
-        less than that of photographs. Only the weights of the package are corrected.
+        The network was trained with both gray modes and does not see which it is. With gamma its
+        pictures are too flat, and in both modes their brightness differs less from picture to
+        picture than that of photographs. Only the weights of the package are corrected.
 
         Args:
             gray: (H, W) in [0, 1], the gray of the picture in the mode of the features.
