@@ -23,6 +23,7 @@ from invertdesc.image import shrink_image
 from invertdesc.limits import get_limits
 from invertdesc.methods._kept import kept_method
 from invertdesc.methods.base import Method, run_method
+from invertdesc.methods.registry import check_unfolding
 from invertdesc.rasterizers.colors import paint_colors
 from invertdesc.recovery import with_frames
 
@@ -183,6 +184,7 @@ def reconstruct(
     _check_options(method, device, batch_size, batch_pixels)
     many = several(source)
     adapter = None if descriptor is None else resolve_descriptor(descriptor)
+    check_unfolding(method, adapter)
     features = _features([source] if many is None else many, adapter, max_side, progress, False)
     _check_names(features, descriptor)
     _warn_of_empty(features)

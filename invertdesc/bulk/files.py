@@ -22,6 +22,7 @@ from invertdesc.features.local import LocalFeatures
 from invertdesc.features.placeholders import check_descriptors
 from invertdesc.image import image_format, read_image
 from invertdesc.methods import MethodLike, create_method
+from invertdesc.methods.registry import check_unfolding
 
 
 def extract_folder(
@@ -122,6 +123,8 @@ def reconstruct_files(
     adapter = resolve_descriptor(descriptor)
     if isinstance(method, str):
         common = _common_descriptor(plan, adapter)
+        if "unfolding" not in (method_options or {}):
+            check_unfolding(method, common)
         method = create_method(method, descriptor=common, **(method_options or {}))
     recipe = Recipe(method, device, batch_size, side_by_side, batch_pixels=batch_pixels)
     jobs = _jobs(plan, adapter, originals=side_by_side)

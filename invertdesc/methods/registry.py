@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from invertdesc.descriptors import Descriptor, resolve_descriptor
-from invertdesc.methods.base import Method
+from invertdesc.methods.base import Method, MethodLike
 from invertdesc.registry import Registry
 
 A = TypeVar("A", bound=Callable[..., Any])
@@ -87,3 +87,16 @@ def register_method(name: str) -> Callable[[A], A]:
     invertdesc.errors.InputError: Expected a new method name ..., got 'poisson', which is taken...
     """
     return methods.registering(name)
+
+
+def check_unfolding(method: str | MethodLike, adapter: Descriptor | None) -> None:
+    """Read the unfolding of a descriptor, if both are known and a method given by name needs one.
+
+    So an image is refused before its features are extracted, which may download weights.
+
+    Raises:
+        FileError: There is no unfolding; the message says how to fit one.
+    """
+    needs = getattr(methods.get(method), "needs", None) if isinstance(method, str) else None
+    if needs is not None and "unfolding" in needs.abilities:
+        getattr(adapter, "unfolding", None)

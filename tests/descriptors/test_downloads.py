@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 import torch
 
-from invertdesc import DownloadWarning, create_descriptor, list_descriptors
+from invertdesc import (
+    DownloadWarning,
+    create_descriptor,
+    list_descriptors,
+    reconstruct,
+    write_image,
+)
+from invertdesc.bulk import reconstruct_files
 from invertdesc.cli.messages import in_words
+from invertdesc.descriptors.hardnet import HardNet
 from invertdesc.errors import FileError
 
 NAMES = [name for name in list_descriptors() if hasattr(create_descriptor(name), "weights")]
@@ -81,3 +89,15 @@ def test_the_shell_names_its_option(asked: list[str]) -> None:
     with pytest.warns(DownloadWarning), pytest.raises(FileError) as caught:
         _ = create_descriptor("hardnet").network
     assert in_words(caught.value).endswith(" On the command line: -D weights=FILE")
+
+
+def test_without_an_unfolding_an_image_is_refused_before_a_download(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(HardNet, "_build", lambda *_: pytest.fail("it was downloaded"))
+    image = tmp_path / "image.png"
+    write_image(torch.rand(3, 64, 64), image)
+    with pytest.raises(FileError, match="an unfolding for 'hardnet'"):
+        reconstruct(image, descriptor="hardnet")
+    with pytest.raises(FileError, match="an unfolding for 'hardnet'"):
+        reconstruct_files({image: tmp_path / "back.png"}, descriptor="hardnet")
