@@ -183,8 +183,7 @@ def reconstruct(
     """
     _check_options(method, device, batch_size, batch_pixels)
     many = several(source)
-    adapter = None if descriptor is None else resolve_descriptor(descriptor)
-    check_unfolding(method, adapter)
+    adapter = _adapter_for(method, descriptor)
     features = _features([source] if many is None else many, adapter, max_side, progress, False)
     _check_names(features, descriptor)
     _warn_of_empty(features)
@@ -192,6 +191,15 @@ def reconstruct(
         parts = watch(_batches(features, batch_size, batch_pixels), "reconstruct", shown=progress)
         pictures = _pictures(features, parts, method, adapter, device)
     return pictures[0] if many is None else pictures
+
+
+def _adapter_for(
+    method: str | MethodLike, descriptor: str | Descriptor | None
+) -> Descriptor | None:
+    """Return the adapter of a descriptor that the method can use; None for no descriptor."""
+    adapter = None if descriptor is None else resolve_descriptor(descriptor)
+    check_unfolding(method, adapter)
+    return adapter
 
 
 def _pictures(
