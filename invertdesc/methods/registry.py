@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from invertdesc.descriptors import Descriptor, resolve_descriptor
-from invertdesc.methods.base import Method, MethodLike
+from invertdesc.methods.base import Method, MethodLike, Needs
 from invertdesc.registry import Registry
 
 A = TypeVar("A", bound=Callable[..., Any])
@@ -97,6 +97,8 @@ def check_unfolding(method: str | MethodLike, adapter: Descriptor | None) -> Non
     Raises:
         FileError: There is no unfolding; the message says how to fit one.
     """
-    needs = getattr(methods.get(method), "needs", None) if isinstance(method, str) else None
-    if needs is not None and "unfolding" in needs.abilities:
+    if adapter is None or not isinstance(method, str):
+        return
+    needs = getattr(methods.get(method), "needs", None)
+    if isinstance(needs, Needs) and "unfolding" in needs.abilities:
         getattr(adapter, "unfolding", None)
