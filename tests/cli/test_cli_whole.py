@@ -202,7 +202,7 @@ STOPPED = {
     # By a slow method: all sixty must not be done between the first file and the signal.
     "reconstruct": ("photos", "-o", "out", "-m", "maxent", "-M", "steps=20", "--batch-size", 2),
     "extract": ("photos", "-o", "out"),
-    "evaluate": ("--data", "photos", "-o", "out/table.csv"),
+    "evaluate": ("--data", "photos", "-m", "maxent", "-o", "out/table.csv"),
     # The same photographs over and over: sixty are done before the signal.
     "fit": ("-d", "sift", *40 * ("--data", "photos"), "-o", "out/mine.safetensors"),
     "audit": ("photos", "-o", "out/report.html", "--images", 60),
