@@ -43,6 +43,7 @@ class NetworkMethod(Method, ABC):
     Attributes:
         network: Network, an `nn.Module` in evaluation mode.
         trained: Header of the weights.
+        shipped: Whether the weights are those of the package.
     """
 
     shared: ClassVar[bool]
@@ -76,6 +77,7 @@ class NetworkMethod(Method, ABC):
         super().__init__()
         self.descriptor = descriptor
         self.trained = Trained()
+        self.shipped = weights is None and network is None
         if network is None:
             key = None
             if not self.shared and descriptor is not None:

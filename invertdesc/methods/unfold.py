@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -11,10 +10,6 @@ from invertdesc.image import GrayMode
 from invertdesc.methods.network import FieldMethod
 from invertdesc.methods.networks.unet import UNet, UNetConfig
 from invertdesc.methods.recipe import TrainConfig
-
-if TYPE_CHECKING:
-    from invertdesc.descriptors import Descriptor
-    from invertdesc.unfolding.unfolding import Unfolding
 
 
 class Tones(NamedTuple):
@@ -41,22 +36,6 @@ class Unfold(FieldMethod):
 
     name: ClassVar[str] = "unfold"
 
-    def __init__(
-        self,
-        descriptor: str | Descriptor | None = None,
-        *,
-        weights: str | os.PathLike[str] | None = None,
-        network: nn.Module | None = None,
-        unfolding: Unfolding | None = None,
-    ) -> None:
-        """Load the network; see `FieldMethod`.
-
-        Raises:
-            FileError: The weights are missing or not for this method.
-        """
-        super().__init__(descriptor, weights=weights, network=network, unfolding=unfolding)
-        self._shipped = weights is None and network is None
-
     def correct_tones(self, gray: Tensor, mode: GrayMode) -> Tensor:
         """Correct brightness and contrast of a picture that the network made.
 
@@ -76,7 +55,7 @@ class Unfold(FieldMethod):
         >>> Unfold().correct_tones(flat, "gamma")[0, 0]
         tensor(0.5600)
         """
-        if not self._shipped:
+        if not self.shipped:
             return gray
         tones, mean = TONES[mode], gray.mean()
         level = tones.slope * mean + tones.offset
